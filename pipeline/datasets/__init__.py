@@ -1,0 +1,1 @@
+"""Readers: one data set per file, each yielding face records."""

@@ -1,0 +1,80 @@
+"""What every reader yields: records that are cheap to list and to pickle, and load their picture when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from pipeline.markup import Markup
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is known of a face besides its picture.
+
+    Attributes:
+        points_K2: (K, 2) float64 landmarks, (x, y) px, pixel-centre convention (the top-left pixel's centre is (0, 0)).
+        visible_K: (K,) bool; False where a landmark is occluded or its position is not known.
+        box: (left, top, right, bottom) px as the data set gives it, or None.
+        attributes: Whatever else the data set says (pose, occlusion, …), JSON values.
+    """
+
+    points_K2: np.ndarray
+    visible_K: np.ndarray
+    box: tuple[float, float, float, float] | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture with its annotation, if any.
+
+    Attributes:
+        image_HW3: (H, W, 3) uint8 RGB.
+        annotation: None for an unlabelled picture.
+        content: The bytes whose hash identifies the picture (the encoded file; raw pixels for a rendered one).
+    """
+
+    image_HW3: np.ndarray
+    annotation: Annotation | None
+    content: bytes
+
+
+@runtime_checkable
+class FaceRecord(Protocol):
+    """One picture of a data set, not yet read. Picklable: it travels to Ray workers."""
+
+    @property
+    def source(self) -> str:
+        """Name of the data set, e.g. ``300w``."""
+
+    @property
+    def name(self) -> str:
+        """The picture's name within its data set, stable and unique, forward slashes, e.g. ``helen/trainset/1_1.jpg``."""
+
+    def load(self) -> Picture:
+        """Read and decode the picture.
+
+        Raises:
+            DataError: The file is missing, truncated or no picture; the message names it.
+        """
+
+
+@runtime_checkable
+class FaceReader(Protocol):
+    """A data set. Constructing it checks that the source exists; ``records`` checks every annotation."""
+
+    @property
+    def markup(self) -> Markup | None:
+        """The markup of its landmarks, or None for an unlabelled set."""
+
+    def records(self) -> Sequence[FaceRecord]:
+        """All pictures in a fixed order (sorted by name).
+
+        Raises:
+            DataError: Naming the file, the line or field, and the remedy: missing folder, empty set, malformed
+                annotation.
+        """

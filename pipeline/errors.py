@@ -1,0 +1,35 @@
+"""Errors a user can act on. Each message names the file or field and the remedy; the command line prints it without a trace."""
+
+from __future__ import annotations
+
+
+class LandmarkError(Exception):
+    """Base of every error this project raises on purpose."""
+
+
+class ConfigError(LandmarkError):
+    """A configuration that cannot work: unknown key, wrong type, impossible combination."""
+
+
+class DataError(LandmarkError):
+    """An input picture, annotation or folder that cannot be used."""
+
+
+class ManifestError(LandmarkError):
+    """A manifest that is missing, of another version, or at odds with its shards."""
+
+
+class ShardError(LandmarkError):
+    """A tar that is truncated, altered or malformed."""
+
+
+class StorageError(LandmarkError):
+    """A disk or object store that refused a write: full, read-only, unreachable."""
+
+
+class TrackingError(LandmarkError):
+    """An MLflow store that cannot be reached or used."""
+
+
+class TrainingError(LandmarkError):
+    """Training cannot go on: non-finite loss, too many bad samples, inconsistent resume."""

@@ -1,0 +1,1 @@
+"""From a picture to a face crop: detection, crop geometry, near-duplicates."""

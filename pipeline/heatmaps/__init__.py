@@ -1,0 +1,1 @@
+"""Drawing target heatmaps and decoding predicted ones."""

@@ -1,0 +1,1 @@
+"""One loss per file: a pure function and a thin module."""

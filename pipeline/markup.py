@@ -1,0 +1,147 @@
+"""Markups: which landmarks a data set annotates, and how they relate.
+
+A markup is data, not code: one YAML in ``pipeline/markups`` (or anywhere, named by path). Indices are 0-based;
+"left" and "right" are the viewer's, as in 300-W.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from pipeline.errors import ConfigError
+
+_PACKAGED = Path(__file__).parent / "markups"
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A chain of landmarks along one facial contour.
+
+    Attributes:
+        name: The contour, e.g. ``jaw``.
+        indices: Landmarks in order along the contour.
+        closed: Whether the last landmark is joined to the first.
+    """
+
+    name: str
+    indices: tuple[int, ...]
+    closed: bool = False
+
+    @property
+    def segments(self) -> tuple[tuple[int, int], ...]:
+        """Consecutive landmark pairs, the closing one included for a closed curve."""
+        pairs = list(zip(self.indices[:-1], self.indices[1:], strict=True))
+        if self.closed:
+            pairs.append((self.indices[-1], self.indices[0]))
+        return tuple(pairs)
+
+
+@dataclass(frozen=True)
+class Markup:
+    """The landmarks of a data set.
+
+    Attributes:
+        name: Stable name, written into manifests and checkpoints.
+        num_landmarks: K.
+        curves: Contours, for drawing and for losses that use tangents.
+        flip_pairs: Landmark pairs that swap under a horizontal flip; the others map to themselves.
+        ocular: Left and right outer eye corners, the 300-W "inter-ocular" normalisation. None where undefined.
+        pupils: For the left and the right eye, the landmarks whose mean stands for the pupil. None where undefined.
+        five_points: For left pupil, right pupil, nose tip, left and right mouth corner, the landmarks whose mean is the
+            point MTCNN would report. Used to place a crop where detection fails.
+    """
+
+    name: str
+    num_landmarks: int
+    curves: tuple[Curve, ...]
+    flip_pairs: tuple[tuple[int, int], ...]
+    ocular: tuple[int, int] | None = None
+    pupils: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    five_points: tuple[tuple[int, ...], ...] | None = None
+
+    def __post_init__(self) -> None:
+        groups: dict[str, list[int]] = {f"curves.{c.name}": list(c.indices) for c in self.curves}
+        groups["flip_pairs"] = [i for pair in self.flip_pairs for i in pair]
+        groups["ocular"] = list(self.ocular or ())
+        groups["pupils"] = [i for side in self.pupils or () for i in side]
+        groups["five_points"] = [i for point in self.five_points or () for i in point]
+        for field, indices in groups.items():
+            outside = [i for i in indices if not 0 <= i < self.num_landmarks]
+            if outside:
+                raise ConfigError(
+                    f"markup '{self.name}', field '{field}': landmarks {outside} are outside 0…{self.num_landmarks - 1}"
+                )
+        flipped = groups["flip_pairs"]
+        if len(set(flipped)) != len(flipped):
+            raise ConfigError(f"markup '{self.name}', field 'flip_pairs': a landmark appears in two pairs")
+        if self.five_points is not None and len(self.five_points) != 5:
+            raise ConfigError(f"markup '{self.name}', field 'five_points': {len(self.five_points)} entries, expected 5")
+
+    @cached_property
+    def flip_permutation(self) -> np.ndarray:
+        """(K,) int64: landmark k of a mirrored picture is landmark ``flip_permutation[k]`` of the original."""
+        permutation = np.arange(self.num_landmarks, dtype=np.int64)
+        for a, b in self.flip_pairs:
+            permutation[a], permutation[b] = b, a
+        return permutation
+
+    def five_from(self, points_K2: np.ndarray) -> np.ndarray:
+        """The five points MTCNN reports (pupils, nose tip, mouth corners), as means of landmarks.
+
+        Args:
+            points_K2: (K, 2) landmarks, (x, y) px.
+
+        Returns:
+            (5, 2), (x, y) px.
+
+        Raises:
+            ConfigError: The markup does not say where they are.
+        """
+        if self.five_points is None:
+            raise ConfigError(f"markup '{self.name}' has no 'five_points': add them to its YAML, or detect the faces")
+        return np.stack([points_K2[list(indices)].mean(axis=0) for indices in self.five_points])
+
+
+def _build(raw: dict[str, Any], path: Path) -> Markup:
+    known = {"name", "num_landmarks", "curves", "flip_pairs", "ocular", "pupils", "five_points", "description"}
+    unknown = sorted(set(raw) - known)
+    if unknown:
+        raise ConfigError(f"{path}: unknown field {unknown[0]!r}; known fields are {', '.join(sorted(known))}")
+    try:
+        curves = tuple(
+            Curve(name, tuple(c["indices"]), bool(c.get("closed", False))) for name, c in (raw.get("curves") or {}).items()
+        )
+        pupils = raw.get("pupils")
+        return Markup(
+            name=raw["name"],
+            num_landmarks=int(raw["num_landmarks"]),
+            curves=curves,
+            flip_pairs=tuple((int(a), int(b)) for a, b in raw["flip_pairs"]),
+            ocular=(int(raw["ocular"][0]), int(raw["ocular"][1])) if raw.get("ocular") else None,
+            pupils=(tuple(pupils[0]), tuple(pupils[1])) if pupils else None,
+            five_points=tuple(tuple(p) for p in raw["five_points"]) if raw.get("five_points") else None,
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ConfigError(f"{path}: not a markup: {type(error).__name__}: {error}") from error
+
+
+@lru_cache
+def load_markup(name_or_path: str) -> Markup:
+    """Read a markup by packaged name (``ibug68``) or by path to a YAML.
+
+    Raises:
+        ConfigError: No such markup, or a malformed one; the message lists the packaged names.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = _PACKAGED / f"{name_or_path}.yaml"
+    if not path.is_file():
+        names = ", ".join(sorted(p.stem for p in _PACKAGED.glob("*.yaml")))
+        raise ConfigError(f"no markup '{name_or_path}': packaged ones are {names}; or give the path of a YAML")
+    return _build(yaml.safe_load(path.read_text(encoding="utf-8")), path)

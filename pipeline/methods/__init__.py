@@ -1,0 +1,1 @@
+"""One paper per file: which generator, decoder and loss, on which outputs."""

@@ -1,0 +1,1 @@
+"""Objectives that let unlabelled pictures teach the generator."""

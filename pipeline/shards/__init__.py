@@ -1,0 +1,1 @@
+"""WebDataset tars: writing, manifest, verification, and the resumable order of samples."""

@@ -1,0 +1,158 @@
+"""The manifest: what a prepared set is, and everything a reader needs to trust and address its tars.
+
+A prepared set is a folder (or an object-store prefix) of plain WebDataset tars and one ``manifest.json``. Each sample is
+two adjacent members, ``KEY.jpg`` and ``KEY.json``; see ``SampleMeta`` for the second. Nothing in a manifest depends on when
+or where it was written, so that preparing twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import fsspec
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ManifestError
+from pipeline.faces.crop import Crop
+
+FORMAT = "landmark-pipeline/manifest"
+VERSION = 1
+MANIFEST_NAME = "manifest.json"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ShardEntry(_Strict):
+    """One tar of the set."""
+
+    path: str = Field(description="file name relative to the manifest's folder")
+    samples: int = Field(ge=1)
+    bytes: int = Field(ge=1)
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class CropPolicy(_Strict):
+    """How the stored square was placed and encoded."""
+
+    points: Literal["detector", "landmarks"] = Field(description="whose points the square is placed around")
+    side_factor: float = Field(gt=0, description="side of the square / longer side of the points' bounding box")
+    size: int = Field(ge=16, description="stored side, px")
+    jpeg_quality: int = Field(ge=1, le=100)
+
+
+class Manifest(_Strict):
+    """A prepared set."""
+
+    format: Literal["landmark-pipeline/manifest"] = "landmark-pipeline/manifest"
+    version: Literal[1] = 1
+    name: str = Field(description="set name, e.g. 300w-train")
+    role: Literal["labelled", "unlabelled"]
+    split: Literal["train", "validation", "test"]
+    markup: str | None = Field(description="markup name; null for an unlabelled set")
+    num_landmarks: int = Field(ge=0)
+    crop: CropPolicy
+    samples: int = Field(ge=1)
+    shards: tuple[ShardEntry, ...]
+    source: dict[str, Any] = Field(description="the reader and its parameters, paths as given")
+    rejected: dict[str, int] = Field(default_factory=dict, description="reason → pictures left out (rejected.jsonl lists them)")
+    statistics: dict[str, float] = Field(default_factory=dict, description="e.g. share of landmarks the crop cuts off")
+    config_hash: str = Field(description="hash of the preparation's resolved config for this set")
+
+    def model_post_init(self, _context: object) -> None:
+        """Counts must add up: everything downstream addresses samples by them."""
+        total = sum(s.samples for s in self.shards)
+        if total != self.samples:
+            raise ValueError(f"field 'samples' is {self.samples}, but its shards hold {total}")
+        if (self.markup is None) != (self.role == "unlabelled"):
+            raise ValueError("a labelled set names its markup; an unlabelled one has markup null")
+
+    @property
+    def bytes(self) -> int:
+        """Size of all tars."""
+        return sum(s.bytes for s in self.shards)
+
+
+class SampleMeta(_Strict):
+    """``KEY.json``: one face. Points are in the ORIGINAL picture's pixels, pixel-centre convention, (x, y)."""
+
+    key: str
+    source: str = Field(description="data set")
+    image: str = Field(description="picture's name in its data set")
+    width: int = Field(description="original picture, px")
+    height: int
+    left: float = Field(description="crop's left edge in the original picture, px")
+    top: float
+    side: float = Field(description="crop's side in the original picture, px")
+    size: int = Field(description="stored side, px")
+    points: list[tuple[float, float]] | None = Field(default=None, description="K landmarks, original px")
+    visible: list[bool] | None = None
+    box: tuple[float, float, float, float] | None = Field(default=None, description="data set's box: left, top, right, bottom")
+    five: list[tuple[float, float]] | None = Field(default=None, description="five points the crop was placed around")
+    five_source: Literal["detector", "landmarks"] = "detector"
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def crop(self) -> Crop:
+        """The stored square's geometry."""
+        return Crop(self.left, self.top, self.side, self.size)
+
+    def crop_points(self) -> np.ndarray:
+        """(K, 2) landmarks in the stored picture's pixels; (0, 2) for an unlabelled face."""
+        return self.crop.to_crop(np.asarray(self.points or np.zeros((0, 2)), dtype=np.float64).reshape(-1, 2))
+
+
+def join(folder: str, name: str) -> str:
+    """Join a folder (local path or URL) and a file name."""
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def parent(url: str) -> str:
+    """The folder part of a path or URL."""
+    return url.rsplit("/", 1)[0] if "/" in url else "."
+
+
+def manifest_url(folder_or_manifest: str) -> str:
+    """Accept the folder of a prepared set or the manifest itself."""
+    if folder_or_manifest.endswith(".json"):
+        return folder_or_manifest
+    return join(folder_or_manifest, MANIFEST_NAME)
+
+
+def load_manifest(folder_or_manifest: str) -> Manifest:
+    """Read and check a manifest.
+
+    Args:
+        folder_or_manifest: Folder of a prepared set, or its manifest.json; local path or URL.
+
+    Raises:
+        ManifestError: Missing, not JSON, another format or version, or counts that do not add up.
+    """
+    url = manifest_url(folder_or_manifest)
+    try:
+        with fsspec.open(url, "rt", encoding="utf-8") as file:
+            raw = json.load(file)
+    except FileNotFoundError as error:
+        raise ManifestError(f"{url}: no such manifest; run 'landmarks prepare' first, or correct the path") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{url}: not JSON ({error}); prepare the set again") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise ManifestError(f"{url}: field 'format' is not '{FORMAT}': this is no manifest of this project")
+    if raw.get("version") != VERSION:
+        raise ManifestError(
+            f"{url}: field 'version' is {raw.get('version')!r}, this release reads version {VERSION}; prepare the set again"
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "(whole)"
+        raise ManifestError(f"{url}: field '{field}': {first['msg']}; prepare the set again") from error
+
+
+def dump_manifest(manifest: Manifest) -> str:
+    """The manifest as canonical JSON text (sorted keys, trailing newline)."""
+    return json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,104 @@
+"""Writing files so that nobody ever sees half of one: temp file, fsync, rename. Local paths and URLs alike."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import fsspec
+
+from pipeline.errors import StorageError
+
+
+def is_local(url: str) -> bool:
+    """Whether a path needs no object-store client."""
+    return "://" not in url or url.startswith("file://")
+
+
+def local_path(url: str) -> Path:
+    """The local path behind a plain path or a file:// URL."""
+    return Path(url.removeprefix("file://"))
+
+
+def absolute(url: str) -> str:
+    """Absolute form of a local path; URLs as they are. Workers change directory, so paths handed to them are absolute."""
+    return str(local_path(url).expanduser().absolute()) if is_local(url) else url
+
+
+def _explain(error: OSError, url: str) -> StorageError:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return StorageError(f"{url}: the disk is full ({error.strerror}); free space and run the same command again: it resumes")
+    return StorageError(f"{url}: cannot write: {error.strerror or error}")
+
+
+def fsync_folder(folder: Path) -> None:
+    """Make a rename in this folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_writer(url: str) -> Iterator[BinaryIO]:
+    """Open ``url`` for binary writing; it appears, whole, only when the block ends without an error.
+
+    Raises:
+        StorageError: The disk is full or refuses the write. The temporary file is removed, an older file is left as it was.
+    """
+    if not is_local(url):
+        # Object stores publish an object when its upload completes; fsspec discards it when the block raises.
+        with fsspec.open(url, "wb") as file:
+            yield file
+        return
+    path = local_path(url)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        fsync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _explain(error, url) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(url: str, content: bytes) -> None:
+    """Write a whole file atomically."""
+    with atomic_writer(url) as file:
+        file.write(content)
+
+
+def write_text(url: str, text: str) -> None:
+    """Write a whole UTF-8 text file atomically."""
+    write_bytes(url, text.encode("utf-8"))
+
+
+def require_free_space(url: str, needed_bytes: int, what: str) -> None:
+    """Fail before expensive work if a local disk cannot hold its result.
+
+    Raises:
+        StorageError: Less than ``needed_bytes`` free; the message gives both figures.
+    """
+    if not is_local(url):
+        return
+    folder = local_path(url).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if free < needed_bytes:
+        raise StorageError(
+            f"{folder}: {free / 2**20:.0f} MiB free, but {what} needs about {needed_bytes / 2**20:.0f} MiB; free space or choose another disk"
+        )

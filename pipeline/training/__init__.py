@@ -1,0 +1,1 @@
+"""The step, the engines, checkpoints, averaging and tracking."""
