@@ -1,0 +1,152 @@
+"""Five points per face (pupils, nose tip, mouth corners) for pictures of any size, many at a time.
+
+MTCNN's networks (see ``cascade``) on letterboxed pictures. A picture's result depends on that picture alone: its canvas
+follows from its size, and nothing is shared between the pictures of a batch.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from pipeline.errors import ConfigError, DataError
+from pipeline.faces.cascade import Cascade
+from pipeline.faces.letterbox import choose_letterbox, render
+
+
+@dataclass(frozen=True)
+class DetectedFace:
+    """A face.
+
+    Attributes:
+        box: (left, top, right, bottom) edges, px of the original picture; may reach over its border.
+        confidence: O-Net's probability.
+        five_52: (5, 2) float64 left pupil, right pupil, nose tip, left and right mouth corner ("left" is the viewer's),
+            (x, y) px of the original picture, pixel-centre convention.
+    """
+
+    box: tuple[float, float, float, float]
+    confidence: float
+    five_52: np.ndarray
+
+    @property
+    def area(self) -> float:
+        """Of the box, px²."""
+        return (self.box[2] - self.box[0]) * (self.box[3] - self.box[1])
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """How faces are looked for."""
+
+    canvases: tuple[tuple[int, int], ...] = ((192, 192), (192, 144), (144, 192))
+    """(width, height), px. A picture goes onto the one where it is largest."""
+
+    margin: float = 0.1
+    """Replicated border on every side, share of the canvas. Tight crops (FairFace) have faces cut by the picture's border."""
+
+    min_face: tuple[float, ...] = (0.2, 0.08)
+    """Smallest face looked for, share of the canvas's longer side. P-Net's time goes with its inverse square, and in face
+    data sets the face is most of the picture; so a picture is searched for small faces only if the first look finds none."""
+
+    thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7)
+    """Probability needed at P-, R- and O-Net; the package's own."""
+
+    factor: float = 0.709
+    """Ratio of successive pyramid levels; 1/√2, the paper's."""
+
+    max_candidates: int = 64
+    """P-Net's best candidates per picture that R-Net sees."""
+
+    batch: int = 32
+    """Pictures per pass of the networks; bounds memory, does not change results."""
+
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if not self.canvases or min(min(c) for c in self.canvases) < 24:
+            raise ConfigError(
+                f"detector, field 'canvases': {self.canvases}: need at least one, sides of 24 px or more"
+            )
+        if not 0 <= self.margin < 0.45:
+            raise ConfigError(f"detector, field 'margin': {self.margin} is outside 0 … 0.45")
+        if not self.min_face or any(not 0 < s <= 1 for s in self.min_face):
+            raise ConfigError(f"detector, field 'min_face': {self.min_face}: need shares in 0 … 1")
+        if not 0 < self.factor < 1:
+            raise ConfigError(f"detector, field 'factor': {self.factor} is outside 0 … 1")
+        if self.batch < 1 or self.max_candidates < 1:
+            raise ConfigError("detector, fields 'batch' and 'max_candidates': must be at least 1")
+
+
+class FaceDetector:
+    """Finds faces. Loading the networks takes a moment: make one and keep it."""
+
+    def __init__(self, config: DetectorConfig = DetectorConfig()) -> None:  # noqa: B008 (frozen)
+        self.config = config
+        self._device = torch.device(config.device)
+        self._cascade = Cascade(config.thresholds, config.factor, config.max_candidates).to(self._device)
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[list[DetectedFace]]:
+        """Find the faces of each picture.
+
+        Args:
+            images: (H, W, 3) uint8 RGB each, of any sizes from 1 px.
+
+        Returns:
+            A list per picture, in order: its faces, largest first; empty where there is none. Faces smaller than the
+            first entry of ``min_face`` are reported only where no larger one is.
+
+        Raises:
+            DataError: A picture of another shape or type; the message gives its position. Floats in 0 … 1 would
+                silently show no face.
+        """
+        for index, image in enumerate(images):
+            _check(index, image)
+        faces: list[list[DetectedFace]] = [[] for _ in images]
+        for share in self.config.min_face:
+            by_canvas: dict[tuple[int, int], list[int]] = defaultdict(list)
+            for index, image in enumerate(images):
+                if not faces[index]:
+                    place = choose_letterbox(
+                        image.shape[1], image.shape[0], self.config.canvases, self.config.margin
+                    )
+                    by_canvas[place.canvas].append(index)
+            for canvas, indices in by_canvas.items():
+                for start in range(0, len(indices), self.config.batch):
+                    chosen = indices[start : start + self.config.batch]
+                    found = self._detect_batch([images[i] for i in chosen], share * max(canvas))
+                    for index, result in zip(chosen, found, strict=True):
+                        faces[index] = result
+        return faces
+
+    def _detect_batch(self, images: list[np.ndarray], min_face: float) -> list[list[DetectedFace]]:
+        config = self.config
+        places = [choose_letterbox(i.shape[1], i.shape[0], config.canvases, config.margin) for i in images]
+        canvas = np.stack([render(image, place) for image, place in zip(images, places, strict=True)])
+        out = self._cascade(torch.from_numpy(canvas).to(self._device), min_face)
+        faces: list[list[DetectedFace]] = [[] for _ in images]
+        numbers = (out.image_N, out.boxes_N4, out.scores_N, out.points_N52)
+        for image, box, score, points in zip(*(t.cpu().numpy() for t in numbers), strict=True):
+            place = places[image]
+            left, top, right, bottom = place.edges_to_original(box.reshape(2, 2)).ravel().tolist()
+            five = place.edges_to_original(points) - 0.5
+            faces[image].append(DetectedFace((left, top, right, bottom), float(score), five))
+        for found in faces:
+            found.sort(key=lambda face: (-face.area, -face.confidence))
+        return faces
+
+
+def _check(index: int, image: np.ndarray) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
+        raise DataError(
+            f"picture {index} of the batch is {kind}; the detector needs a uint8 array: scale to 0 … 255 and cast"
+        )
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise DataError(
+            f"picture {index} of the batch has shape {image.shape}; the detector needs (H, W, 3) RGB: convert it"
+        )
