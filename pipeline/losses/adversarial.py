@@ -1,0 +1,77 @@
+"""Adversarial losses on the logits of a patch discriminator.
+
+Source: Robinson et al., "Laplace Landmark Localization", ICCV 2019, eqs. 4 and 5: min_G max_D L_adv with
+
+    L_adv = E[log D(real)] + E[log(1 − D(fake))].
+
+Shapes: logits (B, 1, h', w') or any (B, …), positive for real; the expectation is over samples and patches
+alike.
+
+Algorithm 1 of the paper gives both players the wrong sign (it descends L_adv for D and −L_adv for G); eqs. 4,
+6 and 7 are followed. The non-saturating form for G (Goodfellow et al., NeurIPS 2014) is the usual remedy for
+the vanishing gradient of log(1 − D) early on; the saturating form is eq. 5 as written.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def discriminator_loss(
+    real_logits: Tensor,
+    fake_logits: Tensor,
+    real_weight_B: Tensor | None = None,
+    fake_weight_B: Tensor | None = None,
+) -> Tensor:
+    """−L_adv of eq. 5, for D to minimise: binary cross-entropy on real plus binary cross-entropy on fake.
+
+    Args:
+        real_logits: (B, …) of labelled images with true heatmaps.
+        fake_logits: (B', …) of unlabelled images with generated heatmaps; the batches may differ.
+        real_weight_B: weight ≥ 0 per real sample; None weighs all alike.
+        fake_weight_B: weight ≥ 0 per fake sample.
+
+    Returns:
+        scalar.
+    """
+    # log D = −softplus(−z) and log(1 − D) = −softplus(z): no sigmoid to saturate in float32 or bfloat16.
+    return _weighted_mean(F.softplus(-real_logits.float()), real_weight_B) + _weighted_mean(
+        F.softplus(fake_logits.float()), fake_weight_B
+    )
+
+
+def generator_loss(
+    fake_logits: Tensor,
+    form: Literal["nonsaturating", "saturating"] = "nonsaturating",
+    weight_B: Tensor | None = None,
+) -> Tensor:
+    """What G minimises on generated heatmaps: −log D (non-saturating) or log(1 − D) (eq. 5).
+
+    Args:
+        fake_logits: (B, …).
+        form: see above; both push D's logits up.
+        weight_B: weight ≥ 0 per sample; None weighs all alike.
+
+    Returns:
+        scalar; the saturating form is negative.
+
+    Raises:
+        ValueError: an unknown form.
+    """
+    if form == "nonsaturating":
+        return _weighted_mean(F.softplus(-fake_logits.float()), weight_B)
+    if form == "saturating":
+        return -_weighted_mean(F.softplus(fake_logits.float()), weight_B)
+    raise ValueError(f"generator_loss: form is {form!r}; it is 'nonsaturating' or 'saturating'")
+
+
+def _weighted_mean(values: Tensor, weight_B: Tensor | None) -> Tensor:
+    if weight_B is None:
+        return values.mean()
+    weight_B = weight_B.to(values.dtype)
+    total = weight_B.sum()
+    return (values.flatten(1).mean(1) * weight_B).sum() / torch.where(total > 0, total, 1.0)
