@@ -1,8 +1,8 @@
 """Encoded picture → RGB pixels, with every odd kind of file either handled on purpose or refused by name.
 
 Orientation: a camera may store a picture lying down and say so in EXIF. Landmarks of the published sets refer
-to the stored pixels, so labelled sets are read as stored (``upright=False``); unlabelled photographs are turned
-upright (``upright=True``), since a detector finds no lying faces.
+to the stored pixels, so labelled sets are read as stored (``upright=False``); unlabelled photographs are
+turned upright (``upright=True``), since a detector finds no lying faces.
 """
 
 from __future__ import annotations
