@@ -1,0 +1,247 @@
+"""Charts of errors. Each takes plain arrays by run name and returns a matplotlib ``Figure``.
+
+Errors come in as ratios and are drawn in per cent; ``render`` makes bytes of a figure. Figures are made
+without pyplot, so nothing is global and threads are safe.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from pipeline.evaluation.metrics.failure import auc, ced_curve
+from pipeline.evaluation.plots.palette import LIGHT, Theme
+from pipeline.markup import Markup
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Series = tuple[Sequence[float], Sequence[float]]
+"""x and y of one training curve, e.g. (steps, losses)."""
+
+
+def _canvas(
+    width: float, height: float, theme: Theme, columns: int = 1, rows: int = 1
+) -> tuple[Figure, list[Axes]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+    for axis in axes:
+        axis.set_facecolor(theme.background)
+        axis.grid(color=theme.faint, linewidth=0.7)
+        axis.set_axisbelow(True)
+        axis.tick_params(colors=theme.ink, labelsize=9, length=0)
+        for name, spine in axis.spines.items():
+            spine.set_color(theme.faint)
+            spine.set_visible(name in {"left", "bottom"})
+    return figure, axes
+
+
+def _label(axis: Axes, theme: Theme, *, x: str = "", y: str = "", title: str = "") -> None:
+    axis.set_xlabel(x, color=theme.ink, fontsize=10, parse_math=False)
+    axis.set_ylabel(y, color=theme.ink, fontsize=10, parse_math=False)
+    if title:
+        axis.set_title(title, color=theme.ink, fontsize=10.5, loc="left", parse_math=False)
+
+
+def _legend(axis: Axes, theme: Theme, **options: Any) -> None:
+    handles, labels = axis.get_legend_handles_labels()
+    # matplotlib drops labels that begin with an underscore and typesets text between dollar signs; a run may
+    # be called so.
+    legend = axis.legend(handles, labels, fontsize=9, frameon=False, labelcolor=theme.ink, **options)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _named(name: str) -> str:
+    return f" {name}" if name.startswith("_") else name
+
+
+def ced_figure(nme: Mapping[str, np.ndarray], *, limit: float = 0.10, theme: Theme = LIGHT) -> Figure:
+    """Cumulative error distribution of several runs.
+
+    Args:
+        nme: Run name → (N,) NME ratios; NaN faces are left out.
+        limit: Right end of the axis and θ of the AUC in the legend, a ratio.
+        theme: Colours.
+    """
+    figure, (axis,) = _canvas(6.4, 4.0, theme)
+    for index, (name, values) in enumerate(nme.items()):
+        x, y = ced_curve(values, limit)
+        colour, style = theme.run(index)
+        label = f"{_named(name)}  (AUC {100 * auc(values, limit):.1f})"
+        axis.step(100 * x, 100 * y, where="post", color=colour, linestyle=style, linewidth=2, label=label)
+    axis.set_xlim(0, 100 * limit)
+    axis.set_ylim(0, 100)
+    _label(axis, theme, x="NME threshold, %", y="faces with NME ≤ threshold, %")
+    _legend(axis, theme, loc="best")
+    return figure
+
+
+def histogram_figure(
+    nme: Mapping[str, np.ndarray], *, limit: float | None = None, theme: Theme = LIGHT
+) -> Figure:
+    """Histogram of the faces' NME, the median of each run marked.
+
+    Args:
+        nme: Run name → (N,) NME ratios; NaN faces are left out.
+        limit: Right end, a ratio; faces beyond fall into the last bin. Default: the 99th percentile of all
+            runs.
+        theme: Colours.
+
+    Raises:
+        ValueError: No face of any run has a finite NME.
+    """
+    known = {name: values[np.isfinite(values)] for name, values in nme.items()}
+    everything = np.concatenate(list(known.values()))
+    if not len(everything):
+        raise ValueError("no face has a finite NME: there is nothing to draw")
+    right = max(limit if limit is not None else float(np.percentile(everything, 99)), 1e-6)
+    edges = np.linspace(0, 100 * right, 41)
+    figure, (axis,) = _canvas(6.4, 4.0, theme)
+    for index, (name, values) in enumerate(known.items()):
+        if not len(values):
+            continue
+        colour, style = theme.run(index)
+        percent = np.minimum(100 * values, edges[-1])
+        shares = 100 * np.histogram(percent, edges)[0] / len(percent)
+        median = 100 * float(np.median(values))
+        label = f"{_named(name)}  (median {median:.2f} %)"
+        axis.stairs(shares, edges, fill=True, color=colour, alpha=0.16)
+        axis.stairs(shares, edges, color=colour, linestyle=style, linewidth=1.8, label=label)
+        axis.axvline(median, color=colour, linestyle=":", linewidth=1.4)
+    axis.set_xlim(0, edges[-1])
+    _label(axis, theme, x="NME of a face, % (last bin: and above)", y="faces, %")
+    _legend(axis, theme, loc="upper right")
+    return figure
+
+
+def curve_figure(percent: Mapping[str, Mapping[str, float | None]], *, theme: Theme = LIGHT) -> Figure:
+    """Mean error of each facial contour, bars side by side for several runs.
+
+    Args:
+        percent: Run name → contour name → mean error in per cent (None where undefined).
+        theme: Colours.
+    """
+    groups = list(dict.fromkeys(curve for values in percent.values() for curve in values))
+    figure, (axis,) = _canvas(6.4, 0.9 + max(0.42, 0.2 * len(percent)) * len(groups), theme)
+    thickness = 0.8 / max(1, len(percent))
+    rows = np.arange(len(groups))
+    for index, (name, values) in enumerate(percent.items()):
+        lengths = [values.get(curve) or 0.0 for curve in groups]
+        offset = (index - (len(percent) - 1) / 2) * thickness
+        colour = theme.run(index)[0]
+        bars = axis.barh(rows + offset, lengths, thickness * 0.9, color=colour, label=_named(name))
+        texts = ["" if values.get(curve) is None else f"{values[curve]:.2f}" for curve in groups]
+        axis.bar_label(bars, texts, padding=3, fontsize=8, color=theme.ink)
+    axis.set_yticks(rows, [curve.replace("_", " ") for curve in groups])
+    axis.invert_yaxis()
+    axis.margins(x=0.12)
+    axis.grid(visible=False, axis="y")
+    _label(axis, theme, x="mean error, %")
+    if len(percent) > 1:
+        _legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(percent)))
+    return figure
+
+
+def landmark_map_figure(
+    shape_K2: np.ndarray,
+    percent: Mapping[str, Sequence[float | None]],
+    markup: Markup,
+    *,
+    theme: Theme = LIGHT,
+) -> Figure:
+    """Mean error of each landmark on a mean face: one map per run, on one scale.
+
+    Args:
+        shape_K2: (K, 2) where to draw the landmarks, (x, y), y downwards, any unit.
+        percent: Run name → (K,) mean error in per cent (None where undefined).
+        markup: Its contours are drawn behind.
+        theme: Colours.
+    """
+    columns = min(3, max(1, len(percent)))
+    rows = -(-len(percent) // columns)
+    values = {
+        name: np.array([np.nan if value is None else value for value in row], dtype=float)
+        for name, row in percent.items()
+    }
+    finite = np.concatenate([v[np.isfinite(v)] for v in values.values()])
+    top = float(finite.max()) if len(finite) else 1.0
+    figure, axes = _canvas(3.2 * columns + 0.6, 3.4 * rows, theme, columns, rows)
+    points = None
+    for axis, (name, errors) in zip(axes, values.items(), strict=False):
+        axis.axis("off")
+        axis.set_aspect("equal")
+        for curve in markup.curves:
+            for a, b in curve.segments:
+                axis.plot(*shape_K2[[a, b]].T, color=theme.faint, linewidth=1, zorder=1)
+        known = np.isfinite(errors)
+        sizes = 14 + 130 * errors[known] / max(top, 1e-9)
+        x, y = shape_K2[known].T
+        points = axis.scatter(x, y, s=sizes, c=errors[known], cmap="viridis", vmin=0, vmax=top, linewidths=0)
+        points.set_zorder(2)
+        axis.invert_yaxis()
+        _label(axis, theme, title=name)
+    for axis in axes[len(values) :]:
+        axis.axis("off")
+    if points is not None:
+        bar = figure.colorbar(points, ax=axes, shrink=0.8, aspect=30)
+        bar.set_label("mean error, %", color=theme.ink, fontsize=9)
+        bar.ax.tick_params(colors=theme.ink, labelsize=8)
+        bar.ax.spines["outline"].set_visible(False)
+    return figure
+
+
+def training_figure(curves: Mapping[str, Mapping[str, Series]], *, theme: Theme = LIGHT) -> Figure:
+    """Training curves: one panel per quantity, one line per run.
+
+    Args:
+        curves: Run name → quantity → (x, y), e.g. ``{"base": {"validation NME, %": (steps, values)}}``.
+        theme: Colours.
+
+    Raises:
+        ValueError: There is no curve.
+    """
+    quantities = list(dict.fromkeys(q for series in curves.values() for q in series))
+    if not quantities:
+        raise ValueError("no run has a training curve")
+    columns = min(2, len(quantities))
+    rows = -(-len(quantities) // columns)
+    figure, axes = _canvas(6.4 if columns == 1 else 10.0, 3.2 * rows, theme, columns, rows)
+    for axis, quantity in zip(axes, quantities, strict=False):
+        for index, (name, series) in enumerate(curves.items()):
+            if quantity not in series:
+                continue
+            colour, style = theme.run(index)
+            x, y = (np.asarray(values, dtype=float) for values in series[quantity])
+            axis.plot(x, y, color=colour, linestyle=style, linewidth=1.7, label=_named(name))
+        _label(axis, theme, x="step", title=quantity)
+        # A first value orders above the last hides the whole rest of a linear axis.
+        drawn = np.concatenate(
+            [np.asarray(s[quantity][1], dtype=float) for s in curves.values() if quantity in s]
+        )
+        drawn = drawn[np.isfinite(drawn)]
+        if len(drawn) and drawn.min() > 0 and drawn.max() / drawn.min() > 30:
+            axis.set_yscale("log")
+        _legend(axis, theme, loc="best")
+    for axis in axes[len(quantities) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def render(figure: Figure, kind: Literal["svg", "png"] = "svg", *, dpi: int = 144) -> bytes:
+    """The figure as bytes: SVG (text as outlines, alike everywhere) or PNG; the same bytes every time."""
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else {"Software": None}
+    with mpl.rc_context({"svg.hashsalt": "landmark-pipeline", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor=figure.get_facecolor())
+    return buffer.getvalue()

@@ -1,0 +1,198 @@
+"""What exactly was measured, and the measurement.
+
+A number without its protocol cannot be compared: ``Protocol`` names data set, subset, split, normalisation,
+where the crop came from and whether predictions were averaged over a flip, and every ``Evaluation`` carries
+it with the run's provenance.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import fsspec
+import numpy as np
+from pydantic import Field, ValidationError
+
+from pipeline.errors import DataError
+from pipeline.evaluation.metrics.nme import (
+    NORMALISATIONS,
+    Normalisation,
+    face_size,
+    nme_per_face,
+    point_errors,
+)
+from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.summary import (
+    ErrorSummary,
+    LandmarkErrors,
+    ScatterSummary,
+    Strict,
+    summarise_errors,
+    summarise_landmarks,
+    summarise_scatter,
+)
+from pipeline.markup import Markup
+from pipeline.storage import write_text
+
+BoxSource = Literal["detector", "landmarks", "dataset"]
+
+
+class Protocol(Strict):
+    """The conditions of a measurement. Two numbers compare only if their protocols are equal."""
+
+    dataset: str = Field(min_length=1, description="e.g. 300w")
+    subset: str | None = Field(default=None, description="e.g. common, challenge; None for all of the split")
+    split: str = Field(min_length=1, description="train, validation or test")
+    normalisation: Normalisation = Field(
+        default="ocular", description="the headline's; all four are always computed"
+    )
+    box_source: BoxSource = Field(
+        default="detector", description="whose points or box the crop was placed around"
+    )
+    flip_test: bool = Field(
+        default=False, description="predictions averaged with those of the mirrored picture"
+    )
+
+    @property
+    def name(self) -> str:
+        """One line, e.g. ``300w/test · ocular · detector box · no flip``."""
+        where = "/".join(part for part in (self.dataset, self.subset, self.split) if part)
+        box = {
+            "detector": "detector box",
+            "landmarks": "ground-truth-landmark box",
+            "dataset": "data-set box",
+        }[self.box_source]
+        return f"{where} · {self.normalisation} · {box} · {'flip test' if self.flip_test else 'no flip'}"
+
+
+class Evaluation(Strict):
+    """The numbers of one run under one protocol. NME, FR and AUC are per cent, scatter and errors in px."""
+
+    format: Literal["landmark-pipeline/evaluation"] = "landmark-pipeline/evaluation"
+    version: Literal[1] = 1
+    units: Literal["nme, failure_rate, auc: per cent; scatter and *px: pixels"] = (
+        "nme, failure_rate, auc: per cent; scatter and *px: pixels"
+    )
+    run: str = Field(min_length=1, description="run name")
+    protocol: Protocol
+    protocol_name: str = Field(description="the protocol in one line")
+    markup: str
+    faces: int = Field(ge=1, description="faces evaluated, those with undefined NME included")
+    landmarks: int = Field(ge=0, description="(face, landmark) pairs that count")
+    errors: dict[Normalisation, ErrorSummary] = Field(
+        description="every normalisation, whatever the protocol's"
+    )
+    scatter: ScatterSummary | None = Field(description="None for a model without heatmaps")
+    per_landmark: LandmarkErrors
+    selected_on_test: bool = Field(
+        default=False, description="the checkpoint was chosen on the very set evaluated here"
+    )
+    provenance: dict[str, Any] = Field(
+        default_factory=dict, description="run, config hash, commit, seed, checkpoint, …"
+    )
+
+    @property
+    def headline(self) -> ErrorSummary:
+        """The errors under the protocol's own normalisation."""
+        return self.errors[self.protocol.normalisation]
+
+
+def face_nme(predictions: Predictions, markup: Markup, normalisation: Normalisation) -> np.ndarray:
+    """(N,) NME ratio of each face, NaN where undefined; for plots and for choosing faces to show."""
+    errors_NK = point_errors(predictions.points_NK2, predictions.target_NK2, predictions.mask_NK)
+    return nme_per_face(
+        errors_NK, face_size(predictions.target_NK2, predictions.mask_NK, normalisation, markup)
+    )
+
+
+def evaluate(
+    predictions: Predictions,
+    markup: Markup,
+    protocol: Protocol,
+    *,
+    run: str,
+    provenance: Mapping[str, Any] | None = None,
+    selected_on_test: bool = False,
+) -> Evaluation:
+    """Measure a run.
+
+    Args:
+        predictions: What the model said, beside the truth, in original px.
+        markup: The landmarks' markup.
+        protocol: The conditions the predictions were made under.
+        run: Name of the run.
+        provenance: JSON values; see ``provenance.collect``.
+        selected_on_test: Stamp the result as selected on its own test set.
+
+    Raises:
+        DataError: The predictions have another number of landmarks, or no face has a defined error under the
+        protocol.
+    """
+    k = predictions.points_NK2.shape[1]
+    if k != markup.num_landmarks:
+        raise DataError(
+            f"run '{run}' predicts {k} landmarks, but markup '{markup.name}' has {markup.num_landmarks}"
+        )
+    mask_NK = predictions.mask_NK
+    errors_NK = point_errors(predictions.points_NK2, predictions.target_NK2, mask_NK)
+    sizes = {n: face_size(predictions.target_NK2, mask_NK, n, markup) for n in NORMALISATIONS}
+    summaries = {n: summarise_errors(errors_NK, sizes[n]) for n in NORMALISATIONS}
+    if not summaries[protocol.normalisation].faces:
+        possible = ", ".join(n for n in NORMALISATIONS if summaries[n].faces) or "none"
+        raise DataError(
+            f"run '{run}': normalisation '{protocol.normalisation}' is undefined on all "
+            f"{len(predictions)} faces of markup '{markup.name}'; defined ones are: {possible}"
+        )
+    scatter = predictions.scatter_NK
+    return Evaluation(
+        run=run,
+        protocol=protocol,
+        protocol_name=protocol.name,
+        markup=markup.name,
+        faces=len(predictions),
+        landmarks=int(mask_NK.sum()),
+        errors=summaries,
+        scatter=None if scatter is None else summarise_scatter(scatter, mask_NK, predictions.scale_N),
+        per_landmark=summarise_landmarks(errors_NK, sizes[protocol.normalisation], markup),
+        selected_on_test=selected_on_test,
+        provenance=dict(provenance or {}),
+    )
+
+
+def dump(evaluation: Evaluation) -> str:
+    """Canonical JSON text (sorted keys, trailing newline); percentages and pixels."""
+    return (
+        json.dumps(
+            evaluation.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False
+        )
+        + "\n"
+    )
+
+
+def save(evaluation: Evaluation, url: str) -> None:
+    """Write the JSON atomically; local path or URL."""
+    write_text(url, dump(evaluation))
+
+
+def load(url: str) -> Evaluation:
+    """Read what ``save`` wrote.
+
+    Raises:
+        DataError: Missing, not JSON, or not an evaluation of this version; the message names the file and
+        field.
+    """
+    try:
+        with fsspec.open(url, "rt", encoding="utf-8") as file:
+            return Evaluation.model_validate_json(file.read())
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{url}: no such evaluation; run 'landmarks evaluate' first, or correct the path"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{url}: not JSON ({error}); evaluate again") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "(whole)"
+        raise DataError(f"{url}: field '{field}': {first['msg']}; evaluate again") from error
