@@ -42,6 +42,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.errors import ConfigError
+from pipeline.models.dropout import keep_mask
 
 BRANCHES = 4
 SLOPE = 0.2
@@ -118,7 +119,8 @@ class RCN(nn.Module):
             raise ValueError(
                 f"RCN needs images (B, 3, h, w) with h and w multiples of 16, not {tuple(image_B3HW.shape)}"
             )
-        features = image_B3HW * 2.0 - 1.0
+        # Convolutions of few channels run faster with the channels innermost; values are the same.
+        features = (image_B3HW * 2.0 - 1.0).contiguous(memory_format=torch.channels_last)
         skips: list[Tensor] = []
         for level, conv in enumerate(self.encoder):
             features = self._activate(conv(features), drop=level > 0)
@@ -131,14 +133,23 @@ class RCN(nn.Module):
             features = self._activate(lateral(features))
             features = F.interpolate(features, scale_factor=2.0, mode="bilinear", align_corners=False)
             features = self._activate(fusion(torch.cat((features, skip), dim=1)))
-        features = self._activate(self.head[0](features))
-        features = self._activate(self.head[1](features), drop=False)
-        return self.head[2](features)
+        features = self._activate(_pointwise(self.head[0], features.flatten(2)))
+        features = self._activate(_pointwise(self.head[1], features), drop=False)
+        return _pointwise(self.head[2], features).unflatten(-1, image_B3HW.shape[2:])
 
     def _activate(self, features: Tensor, drop: bool = True) -> Tensor:
-        # In place: a convolution's backward needs its input, never its output.
-        features = F.leaky_relu(features, SLOPE, inplace=True)
-        return F.dropout(features, self.dropout, self.training) if drop and self.dropout > 0.0 else features
+        # Dropout first: its factors are ≥ 0 and LeakyReLU is positively homogeneous, so the two commute, and in
+        # this order both work in place on the convolution's output, which no backward needs.
+        if drop and self.training and self.dropout > 0.0:
+            features = features.mul_(keep_mask(features, self.dropout))
+        return F.leaky_relu(features, SLOPE, inplace=True)
+
+
+def _pointwise(conv: nn.Module, features_BCN: Tensor) -> Tensor:
+    """A 1×1 convolution over flattened pixels: on a CPU, a matrix product takes a fraction of conv2d's time."""
+    assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+    weight_BKC = conv.weight.flatten(1).expand(features_BCN.shape[0], -1, -1)
+    return torch.bmm(weight_BKC, features_BCN).add_(conv.bias[:, None])
 
 
 def _initialise(module: nn.Module) -> None:
