@@ -1,6 +1,6 @@
 """Readers by name: reader ``foo`` is the module ``pipeline.datasets.foo``, which sets ``READER``.
 
-A new data set is one new file here and nothing else.
+A new data set is one new file here and nothing else; a name with a dot is a module of the user's own.
 """
 
 from __future__ import annotations
@@ -37,9 +37,12 @@ def reader_class(name: str) -> Any:
     Raises:
         ConfigError: No such reader; the message names the nearest.
     """
-    if name not in reader_names():
+    if name not in reader_names() and "." not in name:
         raise ConfigError(f"field 'reader': no reader '{name}'; {_nearest(str(name), reader_names())}")
-    module = importlib.import_module(f"pipeline.datasets.{name}")
+    try:
+        module = importlib.import_module(name if "." in name else f"pipeline.datasets.{name}")
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"field 'reader': {error}; install it, or correct the name") from error
     reader = getattr(module, "READER", None) or getattr(module, _CLASS_NAMES.get(name, ""), None)
     if reader is None:
         raise ConfigError(

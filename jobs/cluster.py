@@ -1,0 +1,47 @@
+"""Joining a Ray cluster, or starting one on this machine for as long as it is needed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_OBJECT_STORE_BYTES = 256 * 2**20
+"""Only records, indices and small models pass through it; Ray's own default would take 30 % of the memory."""
+
+
+@contextmanager
+def ray_session(cpus: int | None = None) -> Iterator[None]:
+    """Be connected to Ray within the block.
+
+    A connection that exists is used and kept. Otherwise the cluster of ``RAY_ADDRESS`` is joined, or, without
+    one, a local Ray is started, and shut down at the end.
+
+    Args:
+        cpus: Size of a local Ray; default is what this process may use. A cluster has the size it has.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Ray will stop hiding accelerators from workers that ask for none; until then it warns at every start.
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    address = os.environ.get("RAY_ADDRESS")
+    if address:
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
+    else:
+        ray.init(
+            address="local",
+            num_cpus=cpus or len(os.sched_getaffinity(0)),
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            logging_level=logging.WARNING,
+            log_to_driver=True,
+        )
+    try:
+        yield
+    finally:
+        ray.shutdown()

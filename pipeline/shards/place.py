@@ -1,0 +1,97 @@
+"""Which face of a picture is meant, and the square around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from pipeline.datasets.face import Annotation
+from pipeline.faces.crop import Crop, crop_around
+from pipeline.markup import Markup
+from pipeline.shards.manifest import CropPolicy
+
+DECIMALS = 4
+"""Stored coordinates are rounded to 1e-4 px before the crop is cut: pixels and JSON agree exactly."""
+
+_SAME_FACE = 0.5
+"""A detection is the labelled face if its five points lie on average within this share of the longer side of
+the labelled five points' box. Inter-ocular distance would do for frontal faces, but it vanishes in
+profile."""
+
+
+class Face(Protocol):
+    """What is needed of a detection (``pipeline.faces.detect.DetectedFace``)."""
+
+    @property
+    def five_52(self) -> np.ndarray:
+        """(5, 2) pupils, nose tip, mouth corners, (x, y) px of the original picture."""
+
+
+class Detector(Protocol):
+    """What is needed of ``pipeline.faces.detect.FaceDetector``."""
+
+    def detect(self, images: Sequence[np.ndarray], /) -> Sequence[Sequence[Any]]:
+        """Faces of each (H, W, 3) uint8 picture, largest first."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A face's square, and the five points it was placed around."""
+
+    crop: Crop
+    five_52: np.ndarray
+    five_source: Literal["detector", "landmarks"]
+
+
+def _square(
+    five_52: np.ndarray, source: Literal["detector", "landmarks"], policy: CropPolicy
+) -> Placement | None:
+    five_52 = np.round(np.asarray(five_52, dtype=np.float64), DECIMALS)
+    try:
+        crop = crop_around(five_52, side_factor=policy.side_factor, size=policy.size)
+    except ValueError:
+        return None
+    left, top, side = (round(value, DECIMALS) for value in (crop.left, crop.top, crop.side))
+    return Placement(Crop(left, top, side, policy.size), five_52, source) if side > 0 else None
+
+
+def place_unlabelled(face: Face, policy: CropPolicy) -> Placement | None:
+    """The square around a detected face; None if its points span no area."""
+    return _square(face.five_52, "detector", policy)
+
+
+def place_labelled(
+    faces: Sequence[Face], annotation: Annotation, markup: Markup, policy: CropPolicy, *, fall_back: bool
+) -> Placement | None:
+    """The square around the labelled face.
+
+    Args:
+        faces: Detections; looked at only if the policy places squares by the detector.
+        annotation: The landmarks.
+        markup: Theirs.
+        policy: How squares are placed.
+        fall_back: Place the square by the landmarks where no detection is the labelled face.
+
+    Returns:
+        None if neither way gives a square.
+    """
+    # A five-point is a mean of landmarks; one landmark of unknown position makes it unknown (NaN).
+    labelled_52 = markup.five_from(annotation.points_K2)
+    known = np.isfinite(labelled_52).all(axis=1)
+    if policy.points == "detector" and known.any():
+        points = annotation.points_K2[np.isfinite(annotation.points_K2).all(axis=1)]
+        spread = labelled_52[known] if known.sum() > 1 else points
+        extent = float((spread.max(axis=0) - spread.min(axis=0)).max())
+        distances = [
+            float(np.linalg.norm(face.five_52[known] - labelled_52[known], axis=1).mean()) for face in faces
+        ]
+        if distances and min(distances) <= _SAME_FACE * extent:
+            placed = _square(faces[int(np.argmin(distances))].five_52, "detector", policy)
+            if placed is not None:
+                return placed
+    if (fall_back or policy.points == "landmarks") and known.all():
+        return _square(labelled_52, "landmarks", policy)
+    return None

@@ -1,0 +1,189 @@
+"""From the config to the sets that will be written. Whatever is wrong with the input is found here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pipeline.datasets.face import FaceRecord
+from pipeline.datasets.registry import check_reader_spec, open_reader
+from pipeline.errors import ConfigError
+from pipeline.markup import Markup
+from pipeline.shards.manifest import join
+from pipeline.shards.prepare import ChunkOptions
+from pipeline.shards.prepare_config import PrepareConfig, SetConfig, ValidationConfig
+
+RECORDS_PER_CHUNK = 128
+"""Unit of work and of resuming: some seconds of one core."""
+
+_REVISION = 1
+"""Raise it when the code changes prepared samples: older sets then no longer count as up to date."""
+
+
+@dataclass(frozen=True)
+class SetPlan:
+    """One prepared set to be.
+
+    Attributes:
+        name: Its name; subfolder of ``out`` and prefix of its shards.
+        folder: Where it goes.
+        split: Its purpose.
+        records: Its pictures, in the order of its samples.
+        options: What workers need.
+        samples_per_shard: Samples in every shard but the last.
+        references: Names of the sets it must not repeat.
+        source: For the manifest.
+        settings: Everything of the config that shapes its bytes.
+    """
+
+    name: str
+    folder: str
+    split: Literal["train", "validation", "test"]
+    records: tuple[FaceRecord, ...]
+    options: ChunkOptions
+    samples_per_shard: int
+    references: tuple[str, ...]
+    source: dict[str, Any]
+    settings: dict[str, Any]
+
+    @property
+    def chunks(self) -> list[tuple[FaceRecord, ...]]:
+        """The records, cut into units of work."""
+        size = RECORDS_PER_CHUNK
+        return [self.records[start : start + size] for start in range(0, len(self.records), size)]
+
+    def digest(self, references: Iterable[str]) -> str:
+        """Identity of the set's content: config, input and what it was compared with.
+
+        Args:
+            references: sha256 of every shard of the sets named in ``references``.
+        """
+        content = {**self.settings, "source": self.source, "compared_with": list(references)}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def hold_out(
+    records: Sequence[FaceRecord], part: ValidationConfig
+) -> tuple[list[FaceRecord], list[FaceRecord]]:
+    """Split off a validation part.
+
+    Names are ranked by a seeded hash, so the draw depends on no order, and adding pictures to the data set
+    moves only about as many between the parts as the part's own growth.
+
+    Returns:
+        (kept, held out), each in the records' order.
+
+    Raises:
+        ConfigError: The share leaves one part without a picture.
+    """
+
+    def rank(record: FaceRecord) -> bytes:
+        return hashlib.sha256(f"{part.seed}\0{record.source}\0{record.name}".encode()).digest()
+
+    count = round(part.share * len(records))
+    if not 0 < count < len(records):
+        raise ConfigError(
+            f"field 'validation.share' is {part.share}: that leaves a part of {len(records)} pictures empty; "
+            "change it"
+        )
+    held = {id(record) for record in sorted(records, key=rank)[:count]}
+    return [r for r in records if id(r) not in held], [r for r in records if id(r) in held]
+
+
+def _fingerprint(records: Sequence[FaceRecord]) -> str:
+    digest = hashlib.sha256()
+    for record in records:
+        # Readers of stored pictures can tell more than the name: size and annotation.
+        own = getattr(record, "fingerprint", None)
+        digest.update(f"{record.source}\0{record.name}\0{own() if callable(own) else ''}\n".encode())
+    return digest.hexdigest()
+
+
+def _markup(entry: SetConfig, markup: Markup | None) -> Markup | None:
+    if entry.role == "unlabelled":
+        return None
+    if markup is None:
+        raise ConfigError(
+            f"set '{entry.name}': reader '{entry.reader['reader']}' has no landmarks; set role to unlabelled"
+        )
+    if markup.five_points is None:
+        raise ConfigError(
+            f"set '{entry.name}': markup '{markup.name}' lacks 'five_points', by which a face is found; "
+            "add them to its YAML"
+        )
+    return markup
+
+
+def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
+    reader = open_reader(entry.reader)
+    records = list(reader.records())
+    policy = config.crop_of(entry).policy()
+    options = ChunkOptions(
+        role=entry.role,
+        markup=_markup(entry, reader.markup),
+        crop=policy,
+        min_face_px=config.min_face_px,
+        on_no_face=config.on_no_face,
+        several_faces=entry.several_faces,
+    )
+    # How the detector batches and where it runs are not part of a set's identity.
+    detector = {k: v for k, v in asdict(config.detector).items() if k not in {"batch", "device"}}
+    parts: list[tuple[str, Literal["train", "validation", "test"], list[FaceRecord]]]
+    parts = [(entry.name, entry.split, records)]
+    if entry.validation is not None:
+        kept, held = hold_out(records, entry.validation)
+        parts = [(entry.name, entry.split, kept), (entry.validation.name, "validation", held)]
+    plans = []
+    for name, split, chosen in parts:
+        source: dict[str, Any] = {
+            **entry.reader,
+            "records": len(chosen),
+            "records_sha256": _fingerprint(chosen),
+        }
+        if entry.validation is not None:
+            source["held_out"] = entry.validation.model_dump(mode="json")
+        settings = {
+            "revision": _REVISION,
+            "name": name,
+            "split": split,
+            "role": entry.role,
+            "crop": policy.model_dump(mode="json"),
+            "detector": detector if options.needs_detector else None,
+            "min_face_px": config.min_face_px,
+            "on_no_face": config.on_no_face if entry.role == "labelled" else None,
+            "several_faces": entry.several_faces if entry.role == "unlabelled" else None,
+            "samples_per_shard": config.samples_per_shard,
+            "max_reject_share": config.max_reject_share,
+        }
+        plans.append(
+            SetPlan(
+                name=name,
+                folder=join(config.out, name),
+                split=split,
+                records=tuple(chosen),
+                options=options,
+                samples_per_shard=config.samples_per_shard,
+                references=entry.drop_near_duplicates_of,
+                source=source,
+                settings=settings,
+            )
+        )
+    return plans
+
+
+def plan_sets(config: PrepareConfig) -> list[SetPlan]:
+    """Open every data set and lay out what will be written, in order.
+
+    Raises:
+        ConfigError: Unknown reader or parameter, a labelled set without landmarks, an empty validation part.
+        DataError: Missing folder, empty set, malformed annotation.
+    """
+    for entry in config.sets:  # cheap checks of all sets before reading the annotations of any
+        try:
+            check_reader_spec(entry.reader)
+        except ConfigError as error:
+            raise ConfigError(f"set '{entry.name}': {error}") from error
+    return [plan for entry in config.sets for plan in _plan(config, entry)]
