@@ -108,4 +108,4 @@ def _initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-MODEL = PatchGAN
+DISCRIMINATOR = PatchGAN

@@ -138,16 +138,17 @@ class RCN(nn.Module):
         return _pointwise(self.head[2], features).unflatten(-1, image_B3HW.shape[2:])
 
     def _activate(self, features: Tensor, drop: bool = True) -> Tensor:
-        # Dropout first: its factors are ≥ 0 and LeakyReLU is positively homogeneous, so the two commute, and in
-        # this order both work in place on the convolution's output, which no backward needs.
+        # Dropout first: its factors are ≥ 0 and LeakyReLU is positively homogeneous, so the two commute, and
+        # in this order both work in place on the convolution's output, which no backward needs.
         if drop and self.training and self.dropout > 0.0:
             features = features.mul_(keep_mask(features, self.dropout))
         return F.leaky_relu(features, SLOPE, inplace=True)
 
 
 def _pointwise(conv: nn.Module, features_BCN: Tensor) -> Tensor:
-    """A 1×1 convolution over flattened pixels: on a CPU, a matrix product takes a fraction of conv2d's time."""
-    assert isinstance(conv, nn.Conv2d) and conv.bias is not None
+    """A 1×1 convolution over flattened pixels: on a CPU, matrix products take a fraction of conv2d's time."""
+    assert isinstance(conv, nn.Conv2d)
+    assert conv.bias is not None
     weight_BKC = conv.weight.flatten(1).expand(features_BCN.shape[0], -1, -1)
     return torch.bmm(weight_BKC, features_BCN).add_(conv.bias[:, None])
 
