@@ -39,7 +39,9 @@ class CropPolicy(_Strict):
     """How the stored square was placed and encoded."""
 
     points: Literal["detector", "landmarks"] = Field(description="whose points the square is placed around")
-    side_factor: float = Field(gt=0, description="side of the square / longer side of the points' bounding box")
+    side_factor: float = Field(
+        gt=0, description="side of the square / longer side of the points' bounding box"
+    )
     size: int = Field(ge=16, description="stored side, px")
     jpeg_quality: int = Field(ge=1, le=100)
 
@@ -58,8 +60,12 @@ class Manifest(_Strict):
     samples: int = Field(ge=1)
     shards: tuple[ShardEntry, ...]
     source: dict[str, Any] = Field(description="the reader and its parameters, paths as given")
-    rejected: dict[str, int] = Field(default_factory=dict, description="reason → pictures left out (rejected.jsonl lists them)")
-    statistics: dict[str, float] = Field(default_factory=dict, description="e.g. share of landmarks the crop cuts off")
+    rejected: dict[str, int] = Field(
+        default_factory=dict, description="reason → pictures left out (rejected.jsonl lists them)"
+    )
+    statistics: dict[str, float] = Field(
+        default_factory=dict, description="e.g. share of landmarks the crop cuts off"
+    )
     config_hash: str = Field(description="hash of the preparation's resolved config for this set")
 
     def model_post_init(self, _context: object) -> None:
@@ -88,10 +94,16 @@ class SampleMeta(_Strict):
     top: float
     side: float = Field(description="crop's side in the original picture, px")
     size: int = Field(description="stored side, px")
-    points: list[tuple[float, float]] | None = Field(default=None, description="K landmarks, original px")
+    points: list[tuple[float, float] | None] | None = Field(
+        default=None, description="K landmarks, original px; null where the position is not known"
+    )
     visible: list[bool] | None = None
-    box: tuple[float, float, float, float] | None = Field(default=None, description="data set's box: left, top, right, bottom")
-    five: list[tuple[float, float]] | None = Field(default=None, description="five points the crop was placed around")
+    box: tuple[float, float, float, float] | None = Field(
+        default=None, description="data set's box: left, top, right, bottom"
+    )
+    five: list[tuple[float, float]] | None = Field(
+        default=None, description="five points the crop was placed around"
+    )
     five_source: Literal["detector", "landmarks"] = "detector"
     attributes: dict[str, Any] = Field(default_factory=dict)
 
@@ -101,8 +113,9 @@ class SampleMeta(_Strict):
         return Crop(self.left, self.top, self.side, self.size)
 
     def crop_points(self) -> np.ndarray:
-        """(K, 2) landmarks in the stored picture's pixels; (0, 2) for an unlabelled face."""
-        return self.crop.to_crop(np.asarray(self.points or np.zeros((0, 2)), dtype=np.float64).reshape(-1, 2))
+        """(K, 2) landmarks in the stored picture's pixels, NaN where unknown; (0, 2) for an unlabelled face."""
+        known = [(np.nan, np.nan) if point is None else point for point in self.points or []]
+        return self.crop.to_crop(np.asarray(known, dtype=np.float64).reshape(-1, 2))
 
 
 def join(folder: str, name: str) -> str:
@@ -136,7 +149,9 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
         with fsspec.open(url, "rt", encoding="utf-8") as file:
             raw = json.load(file)
     except FileNotFoundError as error:
-        raise ManifestError(f"{url}: no such manifest; run 'landmarks prepare' first, or correct the path") from error
+        raise ManifestError(
+            f"{url}: no such manifest; run 'landmarks prepare' first, or correct the path"
+        ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{url}: not JSON ({error}); prepare the set again") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:

@@ -1,0 +1,1 @@
+"""Configuration: composed from small YAML pieces, strict, overridable by dotted keys."""

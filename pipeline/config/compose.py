@@ -1,0 +1,146 @@
+"""Composing a configuration: pieces, then the file, then dotted overrides; every unknown key fails with the nearest match."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BaseModel, ValidationError
+
+from pipeline.errors import ConfigError
+
+ConfigT = TypeVar("ConfigT", bound=BaseModel)
+_EXTENDS = "extends"
+
+
+def load_yaml(path: str | Path) -> DictConfig:
+    """Read one YAML and the pieces it extends.
+
+    ``extends: [data/synthetic.yaml, …]`` names pieces relative to the file; later ones override earlier ones, and the file
+    itself overrides them all.
+
+    Raises:
+        ConfigError: Missing or malformed file, or a circle of ``extends``.
+    """
+    return _load(Path(path), ())
+
+
+def _load(path: Path, chain: tuple[Path, ...]) -> DictConfig:
+    resolved = path.resolve()
+    if resolved in chain:
+        raise ConfigError(f"{path}: 'extends' goes in a circle: {' → '.join(p.name for p in (*chain, resolved))}")
+    try:
+        own = OmegaConf.load(path)
+    except FileNotFoundError as error:
+        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        hint = f"; {path.parent} holds: {', '.join(near)}" if near else ""
+        raise ConfigError(f"{path}: no such config{hint}") from error
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a YAML config: {error}") from error
+    if not isinstance(own, DictConfig):
+        raise ConfigError(f"{path}: a config is a mapping of sections, this is a list")
+    pieces = own.pop(_EXTENDS, [])
+    if isinstance(pieces, str):
+        pieces = [pieces]
+    merged = [_load(path.parent / str(piece), (*chain, resolved)) for piece in pieces]
+    result = OmegaConf.merge(*merged, own)
+    assert isinstance(result, DictConfig)  # merging mappings gives a mapping
+    return result
+
+
+def compose(path: str | Path, overrides: Sequence[str], schema: type[ConfigT]) -> ConfigT:
+    """Load a config, apply ``dotted.key=value`` overrides, and validate it.
+
+    Raises:
+        ConfigError: Naming the file, the field and the remedy.
+    """
+    config = load_yaml(path)
+    for override in overrides:
+        key, separator, _ = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"override {override!r}: write it as dotted.key=value, e.g. training.epochs=40")
+    try:
+        merged = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides)))
+        raw = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return validate(raw, schema, str(path))
+
+
+def validate(raw: Any, schema: type[ConfigT], origin: str) -> ConfigT:
+    """Validate plain data against a schema; the first problem becomes a ``ConfigError`` with the nearest match."""
+    try:
+        return schema.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_explain(error, schema)}") from error
+
+
+def _explain(error: ValidationError, schema: type[BaseModel]) -> str:
+    lines = []
+    for problem in error.errors():
+        location = [part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+        dotted = ".".join(str(part) for part in location)
+        if problem["type"] == "extra_forbidden":
+            fields = _fields_at(schema, [str(p) for p in location[:-1]])
+            near = difflib.get_close_matches(str(location[-1]), fields, n=1)
+            hint = f"did you mean '{near[0]}'? " if near else ""
+            known = f"known keys there: {', '.join(sorted(fields))}" if fields else ""
+            lines.append(f"unknown key '{dotted}': {hint}{known}")
+        elif problem["type"] == "missing":
+            lines.append(f"key '{dotted}' is missing; set it in the file or as {dotted}=…")
+        else:
+            message = str(problem["msg"]).removeprefix("Value error, ")
+            lines.append(f"key '{dotted}' = {problem['input']!r}: {message}" if dotted else message)
+    return "; ".join(lines)
+
+
+def _fields_at(schema: type[BaseModel], location: list[str]) -> list[str]:
+    model: Any = schema
+    for part in location:
+        if part.isdigit():
+            continue
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return []
+        model = _model_in(field.annotation)
+    return list(getattr(model, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in get_args(annotation):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def config_hash(config: BaseModel, exclude: frozenset[str] = frozenset()) -> str:
+    """Twelve hex digits that name a resolved config; sections in ``exclude`` do not change what is computed."""
+    raw = config.model_dump(mode="json", exclude=set(exclude))
+    return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def to_yaml(config: BaseModel) -> str:
+    """The resolved config as YAML that validates to the same config."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def differences(a: BaseModel, b: BaseModel, prefix: str = "") -> list[str]:
+    """Dotted keys whose values differ, as ``key: old → new``."""
+
+    def flat(value: Any, path: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            return {path: value}
+        return {k: v for name, item in value.items() for k, v in flat(item, f"{path}.{name}" if path else name).items()}
+
+    old, new = flat(a.model_dump(mode="json"), prefix), flat(b.model_dump(mode="json"), prefix)
+    return [f"{k}: {old.get(k)!r} → {new.get(k)!r}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]

@@ -1,0 +1,121 @@
+"""Interchangeable parts, found by name: a new loss, model or unlabelled objective is one new file.
+
+A part named ``laplace_kl`` of kind ``loss`` is the object ``LOSS`` of the module ``pipeline.losses.laplace_kl``; nothing has to
+be listed anywhere. A name with a dot is a module of the user's own (``my_team.losses.focal``). Parameters are checked against
+the part's constructor: names, types and missing ones.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from pipeline.errors import ConfigError
+
+# kind → (package, attribute that a module of the kind defines)
+KINDS: dict[str, tuple[str, str]] = {
+    "model": ("pipeline.models", "MODEL"),
+    "loss": ("pipeline.losses", "LOSS"),
+    "objective": ("pipeline.methods.unlabelled", "OBJECTIVE"),
+    "discriminator": ("pipeline.models", "DISCRIMINATOR"),
+}
+
+
+class Part(BaseModel):
+    """A part chosen by name, with the parameters of its constructor beside the name."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Everything but the name."""
+        return dict(self.model_extra or {})
+
+
+def names(kind: str) -> list[str]:
+    """The packaged parts of a kind, sorted."""
+    package, attribute = KINDS[kind]
+    found = []
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if not module.ispkg and hasattr(importlib.import_module(f"{package}.{module.name}"), attribute):
+            found.append(module.name)
+    return sorted(found)
+
+
+def find(kind: str, name: str) -> Any:
+    """The class behind a name.
+
+    Raises:
+        ConfigError: No such part; the message gives the nearest match and all names.
+    """
+    package, attribute = KINDS[kind]
+    module_name = name if "." in name else f"{package}.{name}"
+    try:
+        module = importlib.import_module(module_name)
+        return getattr(module, attribute)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and not module_name.startswith(error.name):
+            raise  # the part exists; something it needs is not installed
+        known = names(kind)
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        raise ConfigError(f"no {kind} named '{name}': {hint}known ones are {', '.join(known)}") from error
+
+
+def check(kind: str, part: Part, given: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Check a part's parameters against its constructor.
+
+    Args:
+        kind: Of the part.
+        part: Name and parameters.
+        given: Constructor arguments that the caller supplies itself; they may not be configured.
+
+    Returns:
+        The parameters, validated, defaults filled in: what the resolved config shows.
+
+    Raises:
+        ConfigError: Unknown, missing or ill-typed parameter.
+    """
+    constructor = find(kind, part.name)
+    signature = inspect.signature(constructor, eval_str=True)
+    known = {n: p for n, p in signature.parameters.items() if n not in given}
+    for name in part.parameters:
+        if name not in known:
+            near = difflib.get_close_matches(name, list(known), n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            raise ConfigError(f"{kind} '{part.name}' has no parameter '{name}'{hint} (it has: {', '.join(known) or 'none'})")
+    checked: dict[str, Any] = {}
+    for name, parameter in known.items():
+        if name not in part.parameters:
+            if parameter.default is inspect.Parameter.empty:
+                raise ConfigError(f"{kind} '{part.name}' needs parameter '{name}'")
+            checked[name] = parameter.default
+            continue
+        annotation = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
+        try:
+            checked[name] = TypeAdapter(annotation).validate_python(part.parameters[name])
+        except ValidationError as error:
+            value = part.parameters[name]
+            raise ConfigError(
+                f"{kind} '{part.name}', parameter '{name}': {value!r}: {error.errors()[0]['msg']}"
+            ) from error
+    return checked
+
+
+def build(kind: str, part: Part, **given: Any) -> Any:
+    """Construct a part from its checked parameters and what the caller supplies.
+
+    Raises:
+        ConfigError: See ``check``; or the constructor refuses the values.
+    """
+    parameters = check(kind, part, frozenset(given))
+    try:
+        return find(kind, part.name)(**parameters, **given)
+    except ValueError as error:
+        raise ConfigError(f"{kind} '{part.name}': {error}") from error

@@ -1,0 +1,216 @@
+"""Batches of decoded samples, prepared beside the training step without ever changing their order."""
+
+from __future__ import annotations
+
+import io
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline.errors import TrainingError
+from pipeline.shards.stream import SampleStream, StreamSample
+
+_PAD_GREY = 127  # a sample that cannot be decoded keeps its place as a grey picture of weight 0
+
+
+@dataclass
+class Batch:
+    """A rank's share of one global batch.
+
+    Attributes:
+        images_B3SS: uint8, stored size.
+        points_BK2: float32 landmarks (x, y) in stored px; NaN where unknown; K = 0 for an unlabelled set.
+        visible_BK: bool.
+        valid_B: bool; False where the sample could not be read or decoded.
+        keys: Sample keys.
+        scale_B: float32, stored px per original px.
+    """
+
+    images_B3SS: torch.Tensor
+    points_BK2: torch.Tensor
+    visible_BK: torch.Tensor
+    valid_B: torch.Tensor
+    keys: list[str]
+    scale_B: torch.Tensor
+
+
+@dataclass
+class Quarantine:
+    """Samples that could not be used, and the rate at which they stop the run.
+
+    Attributes:
+        max_share: Highest tolerated share of bad samples among those seen.
+        seen: Samples seen.
+        bad: Times a bad sample came up.
+        entries: (key or shard place, reason), each bad sample once.
+    """
+
+    max_share: float
+    seen: int = 0
+    bad: int = 0
+    entries: dict[str, str] = field(default_factory=dict)
+
+    def record(self, name: str, reason: str) -> None:
+        """Count a bad sample."""
+        self.bad += 1
+        self.entries.setdefault(name, reason)
+
+    def check(self) -> None:
+        """Stop the run when too many samples are bad; a few bad ones among the first hundred do not count as a rate yet.
+
+        Raises:
+            TrainingError: Naming the rate, the limit and the first bad sample.
+        """
+        if self.bad > self.max_share * max(self.seen, 100):
+            name, reason = next(iter(self.entries.items()))
+            raise TrainingError(
+                f"{self.bad} of {self.seen} samples could not be used, over data.max_bad_share = {self.max_share}; the first: "
+                f"{name}: {reason}. Run 'landmarks verify' on the set"
+            )
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    key: str
+    image_HW3: np.ndarray | None
+    points_K2: np.ndarray
+    visible_K: np.ndarray
+    scale: float
+    problem: str | None
+
+
+def _decode(sample: StreamSample, size: int, num_landmarks: int) -> _Decoded:
+    nowhere = np.full((num_landmarks, 2), np.nan, dtype=np.float32)
+    hidden = np.zeros(num_landmarks, dtype=bool)
+    if sample.raw is None:
+        return _Decoded(f"ordinal-{sample.ordinal}", None, nowhere, hidden, 1.0, sample.problem)
+    key = sample.raw.key
+    try:
+        meta = json.loads(sample.raw.json)
+        with Image.open(io.BytesIO(sample.raw.jpg)) as picture:
+            image = np.asarray(picture.convert("RGB"))
+        if image.shape != (size, size, 3):
+            raise ValueError(f"picture is {image.shape[1]}×{image.shape[0]}, the manifest says {size}×{size}")
+        scale = meta["size"] / meta["side"]
+        if num_landmarks == 0:
+            return _Decoded(key, image, nowhere, hidden, scale, None)
+        known = [(np.nan, np.nan) if p is None else p for p in meta["points"]]
+        points = (np.array(known, dtype=np.float64) + 0.5 - (meta["left"], meta["top"])) * scale - 0.5
+        if points.shape != (num_landmarks, 2):
+            raise ValueError(f"{len(points)} landmarks, the manifest says {num_landmarks}")
+        visible = np.array(meta["visible"] if meta.get("visible") else [True] * num_landmarks, dtype=bool)
+        return _Decoded(key, image, points.astype(np.float32), visible, scale, None)
+    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+        return _Decoded(key, None, nowhere, hidden, 1.0, f"{type(error).__name__}: {error}")
+
+
+def collate(samples: list[StreamSample], size: int, num_landmarks: int, quarantine: Quarantine) -> Batch:
+    """Decode samples into one batch; those that cannot be decoded keep their place with weight 0."""
+    return _stack([_decode(s, size, num_landmarks) for s in samples], size, quarantine)
+
+
+def _stack(decoded: list[_Decoded], size: int, quarantine: Quarantine) -> Batch:
+    images = np.full((len(decoded), size, size, 3), _PAD_GREY, dtype=np.uint8)
+    for place, one in enumerate(decoded):
+        quarantine.seen += 1
+        if one.image_HW3 is None:
+            quarantine.record(one.key, one.problem or "unreadable")
+        else:
+            images[place] = one.image_HW3
+    quarantine.check()
+    return Batch(
+        images_B3SS=torch.from_numpy(images).permute(0, 3, 1, 2),
+        points_BK2=torch.from_numpy(np.stack([d.points_K2 for d in decoded])),
+        visible_BK=torch.from_numpy(np.stack([d.visible_K for d in decoded])),
+        valid_B=torch.tensor([d.image_HW3 is not None for d in decoded]),
+        keys=[d.key for d in decoded],
+        scale_B=torch.tensor([d.scale for d in decoded], dtype=torch.float32),
+    )
+
+
+class BatchLoader:
+    """Decodes a stream's samples in the background and hands out batches in order, without end.
+
+    Args:
+        stream: The rank's samples.
+        batch: Samples a batch for this rank.
+        threads: Decoding threads; JPEG decoding releases the interpreter lock.
+        prefetch: Batches held ready.
+        max_bad_share: See ``Quarantine``.
+    """
+
+    def __init__(
+        self,
+        stream: SampleStream,
+        batch: int,
+        *,
+        threads: int = 1,
+        prefetch: int = 4,
+        max_bad_share: float = 0.01,
+    ) -> None:
+        self._stream, self._batch, self._threads = stream, batch, threads
+        self._size, self._num_landmarks = stream.manifest.crop.size, stream.manifest.num_landmarks
+        self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=prefetch)
+        self._stop = threading.Event()
+        self.quarantine = Quarantine(max_bad_share)
+        self.wait_seconds = 0.0
+        self._thread = threading.Thread(target=self._produce, name="batch-loader", daemon=True)
+        self._thread.start()
+
+    def _put(self, item: Batch | BaseException) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def _produce(self) -> None:
+        pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+        try:
+            samples: list[StreamSample] = []
+            for sample in self._stream:
+                samples.append(sample)
+                if len(samples) < self._batch:
+                    continue
+                if pool is None:
+                    batch = collate(samples, self._size, self._num_landmarks, self.quarantine)
+                else:
+                    decoded = pool.map(lambda s: _decode(s, self._size, self._num_landmarks), samples)
+                    batch = _stack(list(decoded), self._size, self.quarantine)
+                samples = []
+                if not self._put(batch):
+                    return
+        except BaseException as error:
+            # Whatever went wrong here belongs to the thread that trains.
+            self._put(error)
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=False)
+
+    def __iter__(self) -> Iterator[Batch]:
+        while True:
+            yield self.next()
+
+    def next(self) -> Batch:
+        """The next batch; time spent waiting for it is added to ``wait_seconds``."""
+        began = time.perf_counter()
+        item = self._ready.get()
+        self.wait_seconds += time.perf_counter() - began
+        if isinstance(item, BaseException):
+            raise item
+        return item
+
+    def close(self) -> None:
+        """End the background thread."""
+        self._stop.set()
+        self._thread.join(timeout=5)

@@ -1,0 +1,227 @@
+"""The order of samples: a pure function of (seed, epoch, C), whatever the number of workers.
+
+WebDataset gives up exactness and mid-epoch resume; this does not. A set of N samples is dealt to C *canonical streams*; C is
+a fixed number (config), not the number of workers. Within an epoch, sample j is the next of stream ``j mod C``. Counted over
+all epochs, global sample i lies in epoch ``i // N`` at ``j = i mod N``; global batch t holds samples tB … (t+1)B − 1; rank r
+of W serves those with ``i mod W = r``. Where W divides C these come, within an epoch, from a fixed set of streams, so every
+such world size sees the same global batches, and the position in a set is the single integer i.
+
+Every epoch is an exact permutation of the set: nothing is dropped, nothing is padded; a batch may straddle two epochs.
+
+Two ways to deal:
+- *by shard* (at least C shards): the shards in shuffled order form one sequence, cut into C contiguous pieces that differ by
+  at most one sample; each piece passes a bounded shuffle buffer with its own generator. A stream reads its tars front to back.
+- *by sample* (fewer shards than C): one permutation of all samples, dealt round robin. Needs the set in memory.
+
+Random numbers come from the raw output of PCG64, which NumPy guarantees to be stable across releases; ``Generator``'s
+derived distributions are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pipeline.errors import ConfigError
+
+_SHARDS, _SAMPLES, _BUFFER, _SUBSET = 1, 2, 3, 4  # domains: no two uses share a generator
+
+
+def _generator(*key: int) -> np.random.PCG64:
+    return np.random.PCG64(np.random.SeedSequence(key))
+
+
+def _permutation(n: int, *key: int) -> np.ndarray:
+    """(n,) int64 permutation, stable across NumPy releases."""
+    return np.argsort(_generator(*key).random_raw(n), kind="stable").astype(np.int64)
+
+
+def nested_subset(total: int, count: int | None, seed: int) -> np.ndarray:
+    """Choose ``count`` of ``total`` samples so that, for one seed, every smaller choice lies inside every larger one.
+
+    Args:
+        total: Samples in the set.
+        count: How many to keep; None keeps all.
+        seed: Of the subset, not of the order.
+
+    Returns:
+        Sorted ordinals, int64.
+
+    Raises:
+        ConfigError: More are asked for than there are.
+    """
+    if count is None:
+        return np.arange(total, dtype=np.int64)
+    if not 1 <= count <= total:
+        raise ConfigError(
+            f"a subset of {count} samples was asked for, but the set holds {total}; ask for 1 … {total}"
+        )
+    return np.sort(_permutation(total, seed, _SUBSET)[:count])
+
+
+def shuffle_buffer(ordinals: np.ndarray, capacity: int, *key: int) -> Iterator[int]:
+    """Pass a sequence through a bounded shuffle buffer.
+
+    The n-th output is among the first n + capacity inputs, which bounds what a reader has to hold.
+
+    Args:
+        ordinals: (n,) the sequence.
+        capacity: Samples held; 1 leaves the order as it is.
+        key: Of the generator.
+
+    Yields:
+        Each ordinal once.
+    """
+    generator = _generator(*key)
+    held = ordinals[:capacity].tolist()
+    draws = generator.random_raw(len(ordinals)) if len(ordinals) else np.zeros(0, np.uint64)
+    for draw, incoming in zip(
+        draws[: max(len(ordinals) - capacity, 0)].tolist(), ordinals[capacity:].tolist(), strict=True
+    ):
+        slot = draw % capacity
+        yield held[slot]
+        held[slot] = incoming
+    for draw in draws[max(len(ordinals) - capacity, 0) :].tolist():
+        slot = draw % len(held)
+        held[slot], held[-1] = held[-1], held[slot]
+        yield held.pop()
+
+
+@dataclass(eq=False)
+class Order:
+    """The order of one set's samples, for any epoch.
+
+    A sample is named by its *ordinal*: its place in the manifest, shards in manifest order.
+
+    Attributes:
+        shard_samples: Samples in each shard, manifest order.
+        streams: C, the number of canonical streams.
+        seed: Of the order.
+        buffer: Capacity of each stream's shuffle buffer, samples.
+        selection: (n,) int64 sorted ordinals that take part; None for all.
+    """
+
+    shard_samples: tuple[int, ...]
+    streams: int
+    seed: int
+    buffer: int = 256
+    selection: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        self._cached_epoch: tuple[int, np.ndarray] | None = None
+        if self.streams < 1 or self.buffer < 1:
+            raise ConfigError("fields 'streams' and 'shuffle_buffer' must be at least 1")
+        if self.samples == 0:
+            raise ConfigError("an order needs at least one sample")
+
+    @cached_property
+    def _shard_starts(self) -> np.ndarray:
+        return np.concatenate([[0], np.cumsum(self.shard_samples)]).astype(np.int64)
+
+    @cached_property
+    def _selected(self) -> np.ndarray:
+        if self.selection is None:
+            return np.arange(self._shard_starts[-1], dtype=np.int64)
+        return self.selection
+
+    @property
+    def samples(self) -> int:
+        """N: samples an epoch holds."""
+        return len(self._selected)
+
+    @cached_property
+    def by_sample(self) -> bool:
+        """Whether the set is too small to be dealt by shard."""
+        return len(np.unique(self.shard_of(self._selected))) < self.streams
+
+    def shard_of(self, ordinals: np.ndarray) -> np.ndarray:
+        """Index of the shard that holds each ordinal."""
+        return np.searchsorted(self._shard_starts, ordinals, side="right") - 1
+
+    def offset_of(self, ordinals: np.ndarray) -> np.ndarray:
+        """Place of each ordinal within its shard."""
+        return ordinals - self._shard_starts[self.shard_of(ordinals)]
+
+    def ordinals(self) -> np.ndarray:
+        """Sorted ordinals of all samples that take part."""
+        return self._selected
+
+    def stream_length(self, stream: int) -> int:
+        """Samples that one stream yields in an epoch: N/C, rounded up for the first N mod C streams."""
+        return self.samples // self.streams + (1 if stream < self.samples % self.streams else 0)
+
+    def stream_sequence(self, epoch: int, stream: int) -> np.ndarray:
+        """Ordinals in the order a stream *reads* them, before its shuffle buffer (by shard) or as it yields them (by sample)."""
+        if self.by_sample:
+            return self._selected[
+                _permutation(self.samples, self.seed, epoch, _SAMPLES)[stream :: self.streams]
+            ]
+        start = stream * (self.samples // self.streams) + min(stream, self.samples % self.streams)
+        return self._epoch_sequence(epoch)[start : start + self.stream_length(stream)]
+
+    def _epoch_sequence(self, epoch: int) -> np.ndarray:
+        # Every stream of an epoch cuts its piece from the same sequence.
+        if self._cached_epoch is None or self._cached_epoch[0] != epoch:
+            bounds = np.searchsorted(self._selected, self._shard_starts)
+            shards = _permutation(len(self.shard_samples), self.seed, epoch, _SHARDS)
+            sequence = np.concatenate([self._selected[bounds[s] : bounds[s + 1]] for s in shards])
+            self._cached_epoch = (epoch, sequence)
+        return self._cached_epoch[1]
+
+    def stream_order(self, epoch: int, stream: int) -> Iterator[int]:
+        """Ordinals in the order a stream *yields* them in an epoch."""
+        sequence = self.stream_sequence(epoch, stream)
+        if self.by_sample:
+            return iter(sequence.tolist())
+        return shuffle_buffer(sequence, self.buffer, self.seed, epoch, stream, _BUFFER)
+
+    def positions(self, start: int, rank: int, world: int) -> Iterator[tuple[int, int, int]]:
+        """The global samples a rank serves from a position on, without end.
+
+        Args:
+            start: Global samples already consumed by all ranks; a multiple of ``world``.
+            rank: r.
+            world: W.
+
+        Yields:
+            (global index i, epoch, stream).
+        """
+        index = start + rank
+        while True:
+            epoch, within = divmod(index, self.samples)
+            yield index, epoch, within % self.streams
+            index += world
+
+
+def order_for(
+    shard_samples: Sequence[int],
+    *,
+    streams: int,
+    seed: int,
+    buffer: int,
+    count: int | None = None,
+    subset_seed: int = 0,
+) -> Order:
+    """An order over a whole set, or over a nested subset of ``count`` samples."""
+    selection = None if count is None else nested_subset(sum(shard_samples), count, subset_seed)
+    return Order(tuple(shard_samples), streams, seed, buffer, selection)
+
+
+def check_world(world: int, streams: int, batch: int) -> None:
+    """Refuse a world size under which the global batches could not be served.
+
+    Raises:
+        ConfigError: W does not divide C, or does not divide B.
+    """
+    if streams % world:
+        raise ConfigError(
+            f"{world} workers do not divide data.streams = {streams}: the order of samples would depend on the number of "
+            f"workers; use a number of workers that divides {streams}, or set data.streams to a multiple of {world}"
+        )
+    if batch % world:
+        raise ConfigError(
+            f"batch of {batch} cannot be shared evenly by {world} workers; use a multiple of {world}"
+        )

@@ -1,0 +1,162 @@
+"""A rank's samples in canonical order, read from tars, from any position on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.errors import ConfigError, ShardError
+from pipeline.shards.manifest import Manifest, join, load_manifest, manifest_url, parent
+from pipeline.shards.order import Order
+from pipeline.shards.read import RawSample, iterate_shard
+
+# A set dealt by sample is held in memory, encoded, by every rank.
+IN_MEMORY_LIMIT_BYTES = 2 * 2**30
+
+
+@dataclass(frozen=True)
+class StreamSample:
+    """One sample of a stream.
+
+    Attributes:
+        index: Global index i; see ``pipeline.shards.order``.
+        ordinal: Place in the manifest.
+        raw: The encoded sample, or None if its tar could not be read up to it.
+        problem: Why not.
+    """
+
+    index: int
+    ordinal: int
+    raw: RawSample | None
+    problem: str | None = None
+
+
+class _Shards:
+    """The tars of a set, addressed by shard number."""
+
+    def __init__(self, manifest: Manifest, folder: str) -> None:
+        self.urls = [join(folder, shard.path) for shard in manifest.shards]
+
+    def read(self, shard: int, offsets: np.ndarray) -> Iterator[tuple[int, RawSample | None, str | None]]:
+        """Yield (offset, sample, problem) for sorted offsets of one shard, reading front to back, no further than needed."""
+        wanted = iter(offsets.tolist())
+        offset = next(wanted, None)
+        problem: str | None = None
+        try:
+            for place, raw in enumerate(iterate_shard(self.urls[shard])):
+                if offset is None:
+                    return
+                if place == offset:
+                    yield place, raw, None
+                    offset = next(wanted, None)
+            problem = f"{self.urls[shard]}: holds fewer samples than the manifest says"
+        except (ShardError, OSError) as error:
+            problem = str(error)
+        while offset is not None:
+            yield offset, None, problem
+            offset = next(wanted, None)
+
+
+class _ShardStream:
+    """One canonical stream in one epoch, dealt by shard: reads ahead as far as its shuffle buffer reaches."""
+
+    def __init__(self, shards: _Shards, order: Order, epoch: int, stream: int, skip: int) -> None:
+        self._yielded = order.stream_order(epoch, stream)
+        sequence = order.stream_sequence(epoch, stream)
+        done = {next(self._yielded) for _ in range(skip)}
+        pending = sequence if not done else sequence[~np.isin(sequence, np.fromiter(done, np.int64))]
+        self._incoming = self._read(shards, order, pending)
+        self._held: dict[int, tuple[RawSample | None, str | None]] = {}
+
+    @staticmethod
+    def _read(
+        shards: _Shards, order: Order, pending: np.ndarray
+    ) -> Iterator[tuple[int, RawSample | None, str | None]]:
+        # Whole shards of which nothing is pending never appear here: a resume skips them unread.
+        of, offsets = order.shard_of(pending), order.offset_of(pending)
+        edges = np.flatnonzero(np.diff(of)) + 1
+        for run in np.split(np.arange(len(pending)), edges):
+            if len(run) == 0:
+                continue
+            shard = int(of[run[0]])
+            base = int(pending[run[0]] - offsets[run[0]])
+            for offset, raw, problem in shards.read(shard, offsets[run]):
+                yield base + offset, raw, problem
+
+    def __next__(self) -> tuple[int, RawSample | None, str | None]:
+        ordinal = next(self._yielded)
+        while ordinal not in self._held:
+            arrived, raw, problem = next(self._incoming)
+            self._held[arrived] = (raw, problem)
+        raw, problem = self._held.pop(ordinal)
+        return ordinal, raw, problem
+
+
+class SampleStream:
+    """A rank's share of a prepared set, without end, in canonical order.
+
+    Args:
+        manifest: Folder of the prepared set or its manifest; local path or URL.
+        order: The order of its samples.
+        rank: r.
+        world: W; must divide the order's number of streams.
+        start: Position: global samples already consumed.
+
+    Raises:
+        ManifestError: The manifest cannot be used.
+        ConfigError: The set has fewer shards than streams and is too large to be held in memory.
+    """
+
+    def __init__(self, manifest: str, order: Order, *, rank: int = 0, world: int = 1, start: int = 0) -> None:
+        url = manifest_url(manifest)
+        self.manifest = load_manifest(url)
+        self.order, self.rank, self.world, self.start = order, rank, world, start
+        self._shards = _Shards(self.manifest, parent(url))
+        if tuple(s.samples for s in self.manifest.shards) != order.shard_samples:
+            raise ConfigError(f"{url}: the order was made for other shards than this manifest lists")
+        if order.by_sample and self.manifest.bytes > IN_MEMORY_LIMIT_BYTES:
+            raise ConfigError(
+                f"{url}: {len(order.shard_samples)} shards are fewer than data.streams = {order.streams}, so the set would be held "
+                f"in memory, but it is {self.manifest.bytes / 2**30:.1f} GiB; prepare it with a smaller samples_per_shard, or "
+                f"lower data.streams"
+            )
+
+    def __iter__(self) -> Iterator[StreamSample]:
+        return self._dealt_by_sample() if self.order.by_sample else self._dealt_by_shard()
+
+    def _dealt_by_sample(self) -> Iterator[StreamSample]:
+        held = self._load_all()
+        epoch_now, sequences = -1, {}
+        for index, epoch, stream in self.order.positions(self.start, self.rank, self.world):
+            if epoch != epoch_now:
+                epoch_now, sequences = epoch, {}
+            if stream not in sequences:
+                sequences[stream] = self.order.stream_sequence(epoch, stream)
+            ordinal = int(sequences[stream][(index % self.order.samples) // self.order.streams])
+            raw, problem = held[ordinal]
+            yield StreamSample(index, ordinal, raw, problem)
+
+    def _load_all(self) -> dict[int, tuple[RawSample | None, str | None]]:
+        ordinals = self.order.ordinals()
+        held: dict[int, tuple[RawSample | None, str | None]] = {}
+        of, offsets = self.order.shard_of(ordinals), self.order.offset_of(ordinals)
+        for shard in np.unique(of):
+            chosen = of == shard
+            base = int(ordinals[chosen][0] - offsets[chosen][0])
+            for offset, raw, problem in self._shards.read(int(shard), offsets[chosen]):
+                held[base + offset] = (raw, problem)
+        return held
+
+    def _dealt_by_shard(self) -> Iterator[StreamSample]:
+        epoch_now: int = -1
+        streams: dict[int, _ShardStream] = {}
+        for index, epoch, stream in self.order.positions(self.start, self.rank, self.world):
+            if epoch != epoch_now:
+                epoch_now, streams = epoch, {}
+            if stream not in streams:
+                skip = (index % self.order.samples) // self.order.streams
+                streams[stream] = _ShardStream(self._shards, self.order, epoch, stream, skip)
+            ordinal, raw, problem = next(streams[stream])
+            yield StreamSample(index, ordinal, raw, problem)

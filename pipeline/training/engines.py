@@ -1,0 +1,125 @@
+"""The one file that talks to DeepSpeed: an engine per network, a configuration per engine.
+
+A generator and a discriminator are two engines with their own optimizers. The order of calls that is right at every ZeRO
+stage is in ``pipeline.training.step``; this file only builds, saves and restores.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from pipeline.errors import TrainingError
+from pipeline.training.config import OptimizerConfig
+
+_TAG = "engine"
+
+
+def prepare_process(use_gpu: bool) -> None:
+    """Settings DeepSpeed reads before its first engine; call once per worker, after the process group is up."""
+    import deepspeed
+    from deepspeed.ops import __compatible_ops__
+    from deepspeed.utils import logger
+
+    logger.setLevel(logging.WARNING)
+    if not use_gpu:
+        # The shared-memory collective is compiled at first use, half a minute and a compiler for nothing at this size.
+        __compatible_ops__["deepspeed_shm_comm"] = False
+    if not deepspeed.comm.is_initialized():
+        deepspeed.init_distributed(dist_backend="nccl" if use_gpu else "gloo", verbose=False)
+
+
+def _optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+    # torch's own Adam: DeepSpeed's CPU Adam is compiled at first use, and its {"type": "Adam"} silently means AdamW.
+    kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
+    return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+
+
+def engine_config(
+    *, micro_batch: int, world: int, zero_stage: int, precision: Literal["fp32", "bf16"], gradient_clipping: float
+) -> dict[str, Any]:
+    """DeepSpeed's configuration of one engine."""
+    return {
+        "train_batch_size": micro_batch * world,
+        "train_micro_batch_size_per_gpu": micro_batch,
+        "gradient_accumulation_steps": 1,
+        "gradient_clipping": gradient_clipping,
+        "zero_optimization": {"stage": zero_stage},
+        "zero_allow_untested_optimizer": True,
+        "torch_autocast": {"enabled": precision == "bf16", "dtype": "bfloat16"},
+        "steps_per_print": 2**31 - 1,
+        "wall_clock_breakdown": False,
+    }
+
+
+def build_engine(
+    module: nn.Module,
+    optimizer: OptimizerConfig,
+    *,
+    micro_batch: int,
+    world: int,
+    zero_stage: int = 0,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    gradient_clipping: float = 0.0,
+) -> Any:
+    """Wrap a network in a DeepSpeed engine.
+
+    Args:
+        module: The network; broadcast from rank 0 by DeepSpeed, so that all ranks start equal.
+        optimizer: Adam or AdamW.
+        micro_batch: Pictures of one rank in one step; DeepSpeed only reports with it.
+        world: Number of ranks.
+        zero_stage: 0, 1 or 2.
+        precision: bf16 is autocast with fp32 weights.
+        gradient_clipping: Global norm; 0 is off.
+
+    Returns:
+        deepspeed.DeepSpeedEngine.
+    """
+    import deepspeed
+
+    engine, *_ = deepspeed.initialize(
+        model=module,
+        optimizer=_optimizer(module.parameters(), optimizer),
+        config=engine_config(
+            micro_batch=micro_batch,
+            world=world,
+            zero_stage=zero_stage,
+            precision=precision,
+            gradient_clipping=gradient_clipping,
+        ),
+    )
+    return engine
+
+
+def set_learning_rate(engine: Any, rate: float) -> None:
+    """Set the rate of the next step."""
+    for group in engine.optimizer.param_groups:
+        group["lr"] = rate
+
+
+def save_engine(engine: Any, folder: Path) -> None:
+    """Save weights and optimizer state; every rank calls it and writes its own part."""
+    engine.save_checkpoint(str(folder), tag=_TAG)
+
+
+def load_engine(engine: Any, folder: Path) -> None:
+    """Restore what ``save_engine`` wrote; every rank calls it.
+
+    Raises:
+        TrainingError: Nothing usable there, or ZeRO was saved by another number of ranks.
+    """
+    try:
+        path, _ = engine.load_checkpoint(str(folder), tag=_TAG)
+    except Exception as error:
+        raise TrainingError(
+            f"{folder}: cannot resume from this checkpoint: {error}. With ZeRO 1 or 2 the number of workers must be the one "
+            f"that saved it; convert it with 'python -m deepspeed.checkpoint.ds_to_universal', or use cluster.zero_stage=0"
+        ) from error
+    if path is None:
+        raise TrainingError(f"{folder}: holds no checkpoint of an engine; remove it to resume from an older one")

@@ -1,0 +1,262 @@
+"""The training loop of one rank. Knows nothing of Ray: its ``Host`` is whatever runs it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any, Protocol, TextIO
+
+import numpy as np
+import torch
+
+from pipeline.inference.model_file import ModelDescription, save_model
+from pipeline.registry import build
+from pipeline.shards.loader import BatchLoader
+from pipeline.shards.manifest import join
+from pipeline.shards.order import Order
+from pipeline.shards.stream import SampleStream
+from pipeline.storage import local_path, write_text
+from pipeline.training import checkpoint
+from pipeline.training.batches import DeviceBatch, to_device
+from pipeline.training.checkpoint import RunState
+from pipeline.training.config import ExperimentConfig
+from pipeline.training.ema import WeightAverage
+from pipeline.training.engines import build_engine, set_learning_rate
+from pipeline.training.meter import Guard, Meter
+from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan, orders
+from pipeline.training.schedule import multiplier
+from pipeline.training.step import Stepper
+from pipeline.training.validate import validate
+
+VALIDATION_BATCH = 32
+
+
+class Host(Protocol):
+    """What a loop needs of whatever runs it."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+    def latest(self) -> Path | None:
+        """Folder of the checkpoint to resume from."""
+
+    def publish(self, event: dict[str, Any]) -> None:
+        """Hand an event (metrics, pictures) to whoever shows and tracks them; rank 0 only, never blocks training."""
+
+    def save(self, step: int, metrics: dict[str, Any], write: Any) -> None:
+        """Have every rank ``write(folder)`` its part of a checkpoint, and register it. A barrier."""
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Dropout and noise of a step are functions of (seed, step, rank): a resume needs no generator state."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0]))
+
+
+class TrainingLoop:
+    """Builds everything a rank needs, resumes if there is something to resume from, and trains to the plan's end."""
+
+    def __init__(self, config: ExperimentConfig, host: Host, run_folder: str, config_hash: str) -> None:
+        self.config, self.host, self.run_folder, self.hash = config, host, run_folder, config_hash
+        self.plan: Plan = make_plan(config)
+        self.labelled_share = config.training.batch // host.world
+        self.unlabelled_share = config.unlabelled_batch // host.world
+        torch.manual_seed(config.seed)
+        generator = build_generator(config, self.plan.train.num_landmarks)
+        self.parameters = count_parameters(generator)
+        self.loss = build("loss", config.loss).to(host.device)
+        self.objective = None
+        critic = None
+        if config.unlabelled.objective is not None:
+            self.objective = build(
+                "objective", config.unlabelled.objective, num_landmarks=self.plan.train.num_landmarks, image_size=config.input_size
+            )
+            critic = self.objective.critic
+        training = config.training
+        common = {
+            "world": host.world,
+            "zero_stage": config.cluster.zero_stage,
+            "precision": training.precision,
+            "gradient_clipping": training.gradient_clipping,
+        }
+        micro = self.labelled_share + self.unlabelled_share
+        self.generator = build_engine(generator.to(host.device), config.optimizer, micro_batch=micro, **common)
+        self.critic = None
+        if critic is not None:
+            self.critic = build_engine(critic.to(host.device), config.unlabelled.optimizer, micro_batch=micro, **common)
+        self.average = WeightAverage(self.generator.module, training.ema_decay) if training.ema_decay else None
+        self.evaluated = build_generator(config, self.plan.train.num_landmarks).to(host.device)
+        autocast = (host.device.type, torch.bfloat16) if training.precision == "bf16" else None
+        self.step = Stepper(self.generator, self.loss, self.critic, self.objective, config.unlabelled.weight, autocast)
+        self.state = RunState(config_hash=config_hash)
+        folder = host.latest()
+        if folder is not None:
+            self.state = checkpoint.load(folder, self.generator, self.critic, self.average)
+
+    def run(self) -> RunState:
+        """Train from where the run stands to the plan's end.
+
+        Raises:
+            TrainingError: Non-finite loss, or too many samples that cannot be used.
+        """
+        labelled_order, unlabelled_order = orders(self.plan)
+        labelled = self._loader(self.config.data.train, labelled_order, self.labelled_share, self.state.labelled_position)
+        unlabelled = None
+        if unlabelled_order is not None and self.config.data.unlabelled:
+            unlabelled = self._loader(
+                self.config.data.unlabelled, unlabelled_order, self.unlabelled_share, self.state.unlabelled_position
+            )
+        trace = self._open_trace()
+        try:
+            self._train(labelled, unlabelled, trace)
+        finally:
+            for loader in (labelled, unlabelled):
+                if loader is not None:
+                    loader.close()
+            if trace is not None:
+                trace.close()
+        if self.host.rank == 0:
+            self._finish(labelled, unlabelled)
+        return self.state
+
+    def _loader(self, manifest: str, order: Order, share: int, position: int) -> BatchLoader:
+        stream = SampleStream(manifest, order, rank=self.host.rank, world=self.host.world, start=position)
+        data = self.config.data
+        return BatchLoader(
+            stream, share, threads=data.decode_threads, prefetch=data.prefetch_batches, max_bad_share=data.max_bad_share
+        )
+
+    def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: TextIO | None) -> None:
+        config, training, plan, state = self.config, self.config.training, self.plan, self.state
+        meter = Meter(self.host.world, self.host.device)
+        guard = Guard(1 if self.host.device.type == "cpu" else training.log_every)
+        self._publish_progress({})
+        self.generator.train()
+        waited = 0.0
+        while state.step < plan.steps:
+            began = time.perf_counter()
+            labelled_batch = self._on_device(labelled)
+            unlabelled_batch = None
+            if unlabelled is not None and state.step >= config.unlabelled.start_step:
+                unlabelled_batch = self._on_device(unlabelled)
+                state.unlabelled_position += config.unlabelled_batch
+            rate = multiplier(config.schedule, state.step, plan.steps)
+            set_learning_rate(self.generator, config.optimizer.lr * rate)
+            if self.critic is not None:
+                set_learning_rate(self.critic, config.unlabelled.optimizer.lr * rate)
+            seed_step(config.seed, state.step, self.host.rank)
+            figures = self.step(labelled_batch, unlabelled_batch)
+            if self.average is not None:
+                self.average.update(self.generator.module)
+                state.average_updates = self.average.updates
+            state.labelled_position += training.batch
+            keys = labelled_batch.keys + (unlabelled_batch.keys if unlabelled_batch else [])
+            guard.watch(state.step, keys, figures)
+            if trace is not None:
+                _write_trace(trace, state.step, keys, figures)
+            meter.add(figures)
+            state.step += 1
+            state.seconds += time.perf_counter() - began
+            if plan.due(state.step, training.log_every):
+                wait_now = labelled.wait_seconds + (unlabelled.wait_seconds if unlabelled else 0.0)
+                in_step = config.unlabelled_batch if unlabelled_batch is not None else 0
+                metrics = meter.flush(training.batch, in_step, wait_now - waited)
+                waited = wait_now
+                self._publish_progress({f"train/{k}": v for k, v in metrics.items()} | {"train/lr": config.optimizer.lr * rate})
+            if config.data.validation and plan.due(state.step, plan.validate_steps):
+                self._validate()
+            if plan.due(state.step, plan.picture_steps):
+                self._publish_pictures()
+            if plan.due(state.step, plan.checkpoint_steps):
+                guard.check()
+                self._save()
+
+    def _on_device(self, loader: BatchLoader) -> DeviceBatch:
+        return to_device(loader.next(), self.host.device, self.config.input_size, self.config.data.occluded == "mask")
+
+    def _validate(self) -> None:
+        self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
+        assert self.config.data.validation is not None  # the caller asked
+        result = validate(
+            self.evaluated,
+            self.loss,
+            self.config.data.validation,
+            self.plan.markup,
+            input_size=self.config.input_size,
+            batch=VALIDATION_BATCH,
+            device=self.host.device,
+            rank=self.host.rank,
+            world=self.host.world,
+        )
+        if self.state.best is None or result["nme"] < self.state.best:
+            self.state.best, self.state.best_step = result["nme"], self.state.step
+            self._export("best", result)
+        best = {"validation/best_nme": self.state.best}
+        self._publish_progress({f"validation/{k}": v for k, v in result.items() if k != "faces"} | best)
+
+    def _export(self, which: str, validation: dict[str, float]) -> None:
+        if self.host.rank != 0:
+            return
+        config = self.config
+        description = ModelDescription(
+            name=config.name,
+            model=config.model,
+            loss=config.loss,
+            markup=self.plan.markup.name,
+            num_landmarks=self.plan.train.num_landmarks,
+            input_size=config.input_size,
+            crop=self.plan.train.crop,
+            step=self.state.step,
+            averaged=self.average is not None,
+            parameters=self.parameters,
+            config_hash=self.hash,
+            seed=config.seed,
+            validation=validation,
+            extra={"selected": which, "labelled_seen": self.state.labelled_position, "unlabelled_seen": self.state.unlabelled_position},
+        )
+        save_model(join(self.run_folder, f"models/{which}"), description, checkpoint.weights(self.generator.module, self.average))
+
+    def _save(self) -> None:
+        def write(folder: Path) -> None:
+            checkpoint.save(folder, self.host.rank, self.state, self.generator, self.critic, self.average)
+
+        metrics = {"step": self.state.step, "validation_nme": self.state.best}
+        self.host.save(self.state.step, metrics, write)
+
+    def _publish_progress(self, metrics: dict[str, float]) -> None:
+        if self.host.rank == 0:
+            self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": metrics})
+
+    def _publish_pictures(self) -> None:
+        if self.host.rank != 0 or not self.config.data.validation:
+            return
+        from pipeline.training.pictures import validation_pictures
+
+        self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
+        pictures = validation_pictures(
+            self.evaluated, self.loss, self.config.data.validation, self.plan.markup, self.config.input_size, self.host.device
+        )
+        self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": {}, "pictures": pictures})
+
+    def _finish(self, labelled: BatchLoader, unlabelled: BatchLoader | None) -> None:
+        self._export("last", {})
+        bad = dict(labelled.quarantine.entries) | (dict(unlabelled.quarantine.entries) if unlabelled else {})
+        if bad:
+            lines = [json.dumps({"key": key, "reason": reason}, ensure_ascii=False) for key, reason in sorted(bad.items())]
+            write_text(join(self.run_folder, "quarantine.jsonl"), "\n".join(lines) + "\n")
+        write_text(join(self.run_folder, "finished.json"), self.state.model_dump_json(indent=2) + "\n")
+
+    def _open_trace(self) -> TextIO | None:
+        if not self.config.training.trace:
+            return None
+        path = local_path(self.run_folder) / "trace" / f"rank{self.host.rank}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("a", encoding="utf-8")
+
+
+def _write_trace(trace: TextIO, step: int, keys: list[str], figures: dict[str, torch.Tensor]) -> None:
+    # Hexadecimal floats: the trace is there to compare runs to the bit.
+    exact = {name: float(value).hex() for name, value in figures.items()}
+    trace.write(json.dumps({"step": step, "keys": keys, "figures": exact}) + "\n")
+    trace.flush()

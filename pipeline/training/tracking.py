@@ -1,0 +1,171 @@
+"""MLflow, written by the driver alone: it creates the run, and one writer is what a SQLite store can take.
+
+A run's id is kept beside the run (``mlflow.json``), so that a restart goes on in the same MLflow run.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from PIL import Image
+
+from pipeline.errors import TrackingError
+from pipeline.shards.manifest import join
+from pipeline.storage import absolute, is_local, local_path, write_text
+from pipeline.training.config import TrackingConfig
+
+_RUN_FILE = "mlflow.json"
+_PROBE_SECONDS = 5
+
+
+def absolute_uri(uri: str) -> str:
+    """A SQLite address with an absolute path; other addresses as they are."""
+    prefix = "sqlite:///"
+    if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
+        return uri
+    return prefix + absolute(uri.removeprefix(prefix))
+
+
+def check_store(config: TrackingConfig) -> None:
+    """Fail in seconds, before anything is started, when the store cannot be used.
+
+    Raises:
+        TrackingError: No server answers at the address, or the scheme is none MLflow can use.
+    """
+    if config.uri.startswith(("http://", "https://")):
+        try:
+            with urllib.request.urlopen(f"{config.uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
+                return
+        except urllib.error.HTTPError as error:
+            if error.code == 403:
+                raise TrackingError(
+                    f"tracking.uri = {config.uri}: the MLflow server refuses this host name (403); start it with "
+                    "--allowed-hosts naming it, port included"
+                ) from error
+            if error.code != 404:  # an older server has no /health, but it is there
+                raise TrackingError(f"tracking.uri = {config.uri}: the MLflow server answers {error.code}") from error
+        except (urllib.error.URLError, OSError) as error:
+            reason = getattr(error, "reason", error)
+            raise TrackingError(
+                f"tracking.uri = {config.uri}: no MLflow server answers there ({reason}); start one, correct the address, or "
+                "track into a file with tracking.uri=sqlite:///outputs/mlflow.db"
+            ) from error
+    elif not config.uri.startswith(("sqlite:///", "postgresql", "mysql", "databricks")):
+        raise TrackingError(
+            f"tracking.uri = {config.uri}: MLflow 3 takes sqlite:///FILE or the http(s) address of a server, not a folder"
+        )
+
+
+class Tracker:
+    """One MLflow run.
+
+    Args:
+        config: Where.
+        name: Run name.
+        run_folder: Where the run's id is kept.
+        parameters: Flat parameters, logged once.
+        tags: Set at every start.
+    """
+
+    def __init__(
+        self, config: TrackingConfig, name: str, run_folder: str, parameters: dict[str, Any], tags: dict[str, str]
+    ) -> None:
+        os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+        import mlflow
+        from mlflow.exceptions import MlflowException
+
+        for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
+            logging.getLogger(noisy).setLevel(logging.ERROR)
+        self.uri = absolute_uri(config.uri)
+        if self.uri.startswith("sqlite:///"):
+            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self._mlflow = mlflow
+        try:
+            self.client = mlflow.MlflowClient(tracking_uri=self.uri)
+            self.run_id, created = self._find_or_create(config, name, run_folder)
+            if created:
+                for start in range(0, len(parameters), 100):
+                    chunk = list(parameters.items())[start : start + 100]
+                    self.client.log_batch(
+                        self.run_id, params=[mlflow.entities.Param(k, str(v)[:6000]) for k, v in chunk]
+                    )
+            for key, value in tags.items():
+                self.client.set_tag(self.run_id, key, value)
+        except MlflowException as error:
+            raise TrackingError(f"tracking.uri = {config.uri}: {error}") from error
+
+    def _find_or_create(self, config: TrackingConfig, name: str, run_folder: str) -> tuple[str, bool]:
+        url = join(run_folder, _RUN_FILE)
+        try:
+            with fsspec.open(url, "rt", encoding="utf-8") as file:
+                known = json.load(file)
+            if known["uri"] == self.uri:
+                run = self.client.get_run(known["run_id"])
+                self.client.update_run(run.info.run_id, status="RUNNING")
+                return run.info.run_id, False
+        except FileNotFoundError:
+            known = None  # a new run
+        experiment = self.client.get_experiment_by_name(config.experiment)
+        if experiment is not None:
+            experiment_id = experiment.experiment_id
+        else:
+            # A server has its own artifact store; a SQLite store needs a folder.
+            artifacts = absolute(config.artifacts) if self.uri.startswith("sqlite:") else None
+            experiment_id = self.client.create_experiment(config.experiment, artifact_location=artifacts)
+        run = self.client.create_run(experiment_id, run_name=name)
+        write_text(url, json.dumps({"uri": self.uri, "run_id": run.info.run_id}) + "\n")
+        return run.info.run_id, True
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        """Log metrics of one step."""
+        if not values:
+            return
+        import time
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            self.run_id, metrics=[self._mlflow.entities.Metric(k, float(v), now, step) for k, v in values.items()]
+        )
+
+    def picture(self, name: str, png: bytes) -> None:
+        """Log a PNG as an artifact."""
+        with Image.open(io.BytesIO(png)) as image:
+            self.client.log_image(self.run_id, image.convert("RGB"), name)
+
+    def file(self, url: str, folder: str | None = None) -> None:
+        """Log a local file, or a folder's files, as artifacts."""
+        if is_local(url):
+            path = local_path(url)
+            if path.is_dir():
+                self.client.log_artifacts(self.run_id, str(path), folder)
+            else:
+                self.client.log_artifact(self.run_id, str(path), folder)
+
+    def text(self, text: str, name: str) -> None:
+        """Log a text artifact."""
+        self.client.log_text(self.run_id, text, name)
+
+    def end(self, status: str) -> None:
+        """FINISHED, FAILED or KILLED."""
+        self.client.set_terminated(self.run_id, status)
+
+
+def flatten(raw: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested config to dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, value in raw.items():
+        dotted = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            flat |= flatten(value, f"{dotted}.")
+        else:
+            flat[dotted] = value
+    return flat

@@ -1,0 +1,114 @@
+"""Error on the held-out split, with exact sums over all workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pipeline.heatmaps.decode import mean, scatter
+from pipeline.losses.base import HeatmapLoss
+from pipeline.markup import Markup
+from pipeline.shards.loader import Batch, Quarantine, collate
+from pipeline.shards.manifest import join, load_manifest, manifest_url, parent
+from pipeline.shards.read import iterate_shard
+from pipeline.shards.stream import StreamSample
+from pipeline.training.batches import to_device
+
+
+def sequential_batches(manifest: str, batch: int, *, rank: int = 0, world: int = 1, max_bad_share: float = 0.01) -> Iterator[Batch]:
+    """A rank's share of a set, once, in manifest order: samples i with i mod W = r. The last batch may be smaller."""
+    url = manifest_url(manifest)
+    loaded = load_manifest(url)
+    quarantine = Quarantine(max_bad_share)
+    size, landmarks = loaded.crop.size, loaded.num_landmarks
+    samples: list[StreamSample] = []
+    index = 0
+    for shard in loaded.shards:
+        for raw in iterate_shard(join(parent(url), shard.path)):
+            if index % world == rank:
+                samples.append(StreamSample(index, index, raw))
+            index += 1
+            if len(samples) == batch:
+                yield collate(samples, size, landmarks, quarantine)
+                samples = []
+    if samples:
+        yield collate(samples, size, landmarks, quarantine)
+
+
+def normaliser(points_BK2: Tensor, markup: Markup) -> Tensor:
+    """(B,) face size in the points' own px: outer eye corners where the markup has them, else sqrt(w·h) of the box."""
+    if markup.ocular is not None:
+        left, right = markup.ocular
+        return (points_BK2[:, left] - points_BK2[:, right]).norm(dim=-1)
+    low = points_BK2.nan_to_num(torch.inf).amin(dim=1)
+    high = points_BK2.nan_to_num(-torch.inf).amax(dim=1)
+    return (high - low).prod(dim=-1).sqrt()
+
+
+@torch.no_grad()
+def validate(
+    module: nn.Module,
+    loss: HeatmapLoss,
+    manifest: str,
+    markup: Markup,
+    *,
+    input_size: int,
+    batch: int,
+    device: torch.device,
+    rank: int = 0,
+    world: int = 1,
+) -> dict[str, float]:
+    """Loss, NME (%, over known landmarks) and heatmap scatter (px of the network input) of a set.
+
+    Sums are float64 and reduced over ranks, so that the result does not depend on how the set is shared out.
+
+    Args:
+        module: Generator; its training mode is restored afterwards.
+        loss: Supervised loss.
+        manifest: Labelled set.
+        markup: Of the set.
+        input_size: Network input side, px.
+        batch: Pictures at a time.
+        device: Where the module is.
+        rank: r.
+        world: W.
+
+    Returns:
+        ``nme``, ``loss``, ``scatter``, ``faces``, ``undefined`` (faces without a normaliser).
+    """
+    was_training = module.training
+    module.eval()
+    sums = np.zeros(6)
+    for loaded in sequential_batches(manifest, batch, rank=rank, world=world):
+        inputs = to_device(loaded, device, input_size)
+        heatmaps = loss.heatmaps(module(inputs.images_B3HW))
+        known = inputs.mask_BK
+        error_BK = torch.where(known, (mean(heatmaps) - inputs.points_BK2).norm(dim=-1), 0.0).double()
+        per_face = error_BK.sum(1) / known.sum(1) / normaliser(inputs.points_BK2, markup).double()
+        defined = per_face.isfinite()
+        landmarks = int(known.sum())
+        mean_loss = float(loss.forward_from_probabilities(heatmaps, inputs.points_BK2, known))
+        sums += [
+            float(per_face[defined].sum()),
+            int(defined.sum()),
+            int((~defined).sum()),
+            mean_loss * landmarks,
+            float(torch.where(known, scatter(heatmaps), 0.0).double().sum()),
+            landmarks,
+        ]
+    module.train(was_training)
+    if world > 1:
+        total = torch.tensor(sums, dtype=torch.float64, device=device)
+        torch.distributed.all_reduce(total)
+        sums = total.cpu().numpy()
+    nme, faces, undefined, loss_sum, scatter_sum, landmarks_seen = sums
+    return {
+        "nme": 100 * nme / max(faces, 1),
+        "loss": loss_sum / max(landmarks_seen, 1),
+        "scatter": scatter_sum / max(landmarks_seen, 1),
+        "faces": faces,
+        "undefined": undefined,
+    }

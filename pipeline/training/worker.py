@@ -1,0 +1,80 @@
+"""The one file of the library that talks to a Ray Train worker."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.training.config import ExperimentConfig
+from pipeline.training.engines import prepare_process
+from pipeline.training.loop import TrainingLoop
+
+
+class RayHost:
+    """A Ray Train worker as the loop's host.
+
+    Args:
+        board: Handle of the driver's board actor, which shows and tracks what rank 0 publishes.
+    """
+
+    def __init__(self, board: Any) -> None:
+        import ray.train
+        import ray.train.torch
+
+        context = ray.train.get_context()
+        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+        self.device = ray.train.torch.get_device()
+        self._board = board
+        self._held: list[Any] = []
+        # Resources of a checkpoint fetched from remote storage live as long as the host.
+        self._resume: Path | None = None
+        latest = ray.train.get_checkpoint()
+        if latest is not None:
+            self._folder = tempfile.TemporaryDirectory(prefix="resume-")
+            self._resume = Path(latest.to_directory(self._folder.name))
+
+    def latest(self) -> Path | None:
+        """Folder of the checkpoint to resume from."""
+        return self._resume
+
+    def publish(self, event: dict[str, Any]) -> None:
+        """Send an event to the driver; does not wait for it."""
+        self._held.append(self._board.push.remote(event))
+        self._held = self._held[-8:]
+
+    def flush(self) -> None:
+        """Wait until the driver's board has everything."""
+        import ray
+
+        ray.get(self._held)
+        self._held = []
+
+    def save(self, step: int, metrics: dict[str, Any], write: Callable[[Path], None]) -> None:
+        """Write and register a checkpoint; every rank calls it."""
+        import ray.train
+
+        with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
+            write(Path(folder))
+            ray.train.report(
+                metrics, checkpoint=ray.train.Checkpoint.from_directory(folder), checkpoint_dir_name=f"step-{step:09d}"
+            )
+
+
+def train_worker(settings: dict[str, Any]) -> None:
+    """What every Ray Train worker runs.
+
+    Args:
+        settings: ``config`` (resolved, plain), ``config_hash``, ``run_folder`` (absolute), ``board`` (actor handle).
+    """
+    config = ExperimentConfig.model_validate(settings["config"])
+    if not config.cluster.gpu:
+        torch.set_num_threads(config.cluster.cpus_per_worker)
+    prepare_process(config.cluster.gpu)
+    host = RayHost(settings["board"])
+    loop = TrainingLoop(config, host, settings["run_folder"], settings["config_hash"])
+    loop.run()
+    host.flush()
