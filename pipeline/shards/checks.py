@@ -1,0 +1,278 @@
+"""Checks of one prepared set: its tars against its manifest, its samples against their markup."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+import fsspec
+import numpy as np
+from pydantic import ValidationError
+
+from pipeline.errors import ConfigError, ShardError
+from pipeline.markup import Markup, load_markup
+from pipeline.shards.duplicates import decode_crop
+from pipeline.shards.findings import Findings
+from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry
+from pipeline.shards.read import RawSample, iterate_shard
+
+_AGAIN = "prepare the set again"
+_MAX_OUTSIDE_SHARE = 0.01  # of landmarks outside their picture; 300-W has a few where faces are cut off
+_MAX_CUT_SHARE = 0.05  # of landmarks outside the stored square
+_MIN_SPREAD = 0.1  # of the square's side that the landmarks must span; normalised coordinates span some 1 px
+_MAX_SWAPPED_SHARE = 0.05  # of faces whose left eye is right of the right one: only extreme poses
+_MAX_ASYMMETRY = 0.2  # of the mean shape's extent, between a landmark and its mirrored partner
+_ENOUGH_FACES = 20  # for a mean shape to be symmetric
+
+
+@dataclass
+class SetContent:
+    """What has been seen of a set.
+
+    Attributes:
+        keys: Keys, in order.
+        images: (source, name) of each picture.
+        hashes: Of the stored JPEGs.
+        shapes: (K, 2) landmarks of each face, in shares of the square's side.
+        outside: Landmarks outside their original picture.
+        cut: Landmarks outside the stored square.
+    """
+
+    keys: list[str] = field(default_factory=list)
+    images: list[tuple[str, str]] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+    shapes: list[np.ndarray] = field(default_factory=list)
+    outside: int = 0
+    cut: int = 0
+
+
+def _sha256(file: BinaryIO) -> tuple[int, str]:
+    digest, size = hashlib.sha256(), 0
+    while block := file.read(1 << 20):
+        digest.update(block)
+        size += len(block)
+    return size, digest.hexdigest()
+
+
+def check_file(url: str, entry: ShardEntry, findings: Findings) -> bool:
+    """Compare a tar's bytes with the manifest. Returns whether it is there at all."""
+    try:
+        with fsspec.open(url, "rb") as file:
+            size, digest = _sha256(file)
+    except FileNotFoundError:
+        findings.add(
+            "error", url, "no such shard, though the manifest lists it", f"copy it again, or {_AGAIN}"
+        )
+        return False
+    except OSError as error:
+        findings.add("error", url, f"cannot read it: {error}", "check the path and its permissions")
+        return False
+    if size != entry.bytes:
+        findings.add(
+            "error", url, f"{size} bytes, the manifest says {entry.bytes}", f"copy it again, or {_AGAIN}"
+        )
+    elif digest != entry.sha256:
+        findings.add(
+            "error", url, "its sha256 differs from the manifest's: altered", f"copy it again, or {_AGAIN}"
+        )
+    return True
+
+
+def _check_points(
+    meta: SampleMeta, manifest: Manifest, where: str, content: SetContent, findings: Findings
+) -> None:
+    count = manifest.num_landmarks
+    if manifest.role == "unlabelled":
+        if meta.points is not None:
+            findings.add("error", where, "landmarks in an unlabelled set", _AGAIN, "landmarks")
+        return
+    if meta.points is None or len(meta.points) != count:
+        found = "no" if meta.points is None else len(meta.points)
+        findings.add(
+            "error", where, f"{found} landmarks, markup '{manifest.markup}' has {count}", _AGAIN, "K"
+        )
+        return
+    if meta.visible is None or len(meta.visible) != count:
+        findings.add("error", where, f"field 'visible' does not have {count} entries", _AGAIN, "visible")
+        return
+    points_K2 = np.asarray(meta.points, dtype=np.float64)
+    if not np.isfinite(points_K2).all():
+        findings.add("error", where, "landmarks that are not finite", "correct the annotation", "finite")
+        return
+    visible_K = np.asarray(meta.visible, dtype=bool)
+    stored_K2 = meta.crop_points() / meta.size
+    if visible_K.sum() > 2:
+        spread = float(np.ptp(stored_K2[visible_K], axis=0).max())
+        if not _MIN_SPREAD < spread < 1 / _MIN_SPREAD:
+            findings.add(
+                "error",
+                where,
+                f"the landmarks span {spread:.3f} of the square's side",
+                "check that the annotation is in pixels of this picture",
+                "spread",
+            )
+            return
+    outside_K = ((points_K2 < -0.5) | (points_K2 > np.array([meta.width, meta.height]) - 0.5)).any(axis=1)
+    content.outside += int((outside_K & visible_K).sum())
+    content.cut += int((~meta.crop.contains(points_K2) & visible_K).sum())
+    content.shapes.append(stored_K2)
+
+
+def check_sample(
+    sample: RawSample, url: str, manifest: Manifest, content: SetContent, findings: Findings
+) -> np.ndarray | None:
+    """Check one sample and remember what the checks of the whole set need.
+
+    Returns:
+        Its (size, size, 3) uint8 picture, or None if that is damaged.
+    """
+    content.keys.append(sample.key)
+    content.hashes.append(hashlib.sha1(sample.jpg).digest())
+    try:
+        meta = SampleMeta.model_validate_json(sample.json)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "(whole)"
+        findings.add("error", url, f"{sample.key}.json, field '{where}': {first['msg']}", _AGAIN, "json")
+        return None
+    content.images.append((meta.source, meta.image))
+    if meta.key != sample.key:
+        findings.add("error", url, f"{sample.key}.json has the key '{meta.key}'", _AGAIN, "key")
+    if meta.side <= 0 or meta.width < 1 or meta.height < 1:
+        findings.add("error", url, f"{sample.key}.json: a square or picture of no size", _AGAIN, "size")
+        return None
+    _check_points(meta, manifest, f"{url}: {sample.key}", content, findings)
+    try:
+        crop = decode_crop(sample, url)
+    except ShardError as error:
+        findings.add("error", url, str(error).removeprefix(f"{url}: "), _AGAIN, "picture")
+        return None
+    expected = (manifest.crop.size, manifest.crop.size, 3)
+    if crop.shape != expected or meta.size != manifest.crop.size:
+        findings.add(
+            "error",
+            url,
+            f"{sample.key}.jpg is {crop.shape[1]}×{crop.shape[0]} px, its JSON says {meta.size}, "
+            f"the manifest {manifest.crop.size}",
+            _AGAIN,
+            "picture size",
+        )
+        return None
+    return crop
+
+
+def check_shard(
+    url: str, entry: ShardEntry, manifest: Manifest, content: SetContent, findings: Findings
+) -> list[tuple[str, np.ndarray]]:
+    """Check a tar and all its samples.
+
+    Returns:
+        (key, picture) of the samples whose picture is sound.
+    """
+    if not check_file(url, entry, findings):
+        return []
+    crops: list[tuple[str, np.ndarray]] = []
+    seen = 0
+    try:
+        for sample in iterate_shard(url):
+            seen += 1
+            crop = check_sample(sample, url, manifest, content, findings)
+            if crop is not None:
+                crops.append((sample.key, crop))
+    except ShardError as error:
+        message, _, remedy = str(error).removeprefix(f"{url}: ").rpartition("; ")
+        findings.add("error", url, message, remedy)
+        return crops
+    if seen != entry.samples:
+        findings.add("error", url, f"{seen} samples, the manifest says {entry.samples}", _AGAIN)
+    return crops
+
+
+def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: Findings) -> None:
+    permutation = markup.flip_permutation
+    if not np.array_equal(permutation[permutation], np.arange(markup.num_landmarks)):
+        findings.add(
+            "error",
+            url,
+            f"markup '{markup.name}': flipping twice changes the landmarks",
+            "correct flip_pairs",
+        )
+        return
+    if markup.pupils is not None:
+        left, right = (shapes_NK2[:, list(indices), 0].mean(axis=1) for indices in markup.pupils)
+        swapped = float((left >= right).mean())
+        if swapped > _MAX_SWAPPED_SHARE:
+            findings.add(
+                "error",
+                url,
+                f"in {swapped:.0%} of the faces the left eye lies right of the right one",
+                "left is the viewer's: check the landmarks' order, and that no picture was mirrored without them",
+            )
+    if len(shapes_NK2) < _ENOUGH_FACES:
+        return
+    mean_K2 = shapes_NK2.mean(axis=0)
+    extent = float(np.ptp(mean_K2, axis=0).max())
+    low, high = mean_K2[:, 0].min(), mean_K2[:, 0].max()
+    mirrored_K2 = np.stack([low + high - mean_K2[:, 0], mean_K2[:, 1]], axis=1)[permutation]
+    distance_K = np.linalg.norm(mirrored_K2 - mean_K2, axis=1) / extent
+    worst = int(distance_K.argmax())
+    if distance_K[worst] > _MAX_ASYMMETRY:
+        findings.add(
+            "error",
+            url,
+            f"mirrored, landmark {worst} becomes {permutation[worst]}, which lies {distance_K[worst]:.0%} of the mean "
+            "face away",
+            f"correct flip_pairs of markup '{markup.name}', or the landmarks' order",
+        )
+
+
+def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findings) -> None:
+    """Checks that need the whole set: unique keys, the markup's left and right, landmarks cut off.
+
+    Args:
+        url: The manifest.
+        manifest: Its content.
+        content: What ``check_shard`` has seen of all tars.
+        findings: Added to.
+    """
+    repeated = (
+        sorted({key for key in content.keys if content.keys.count(key) > 1}) if _repeats(content.keys) else []
+    )
+    for key in repeated:
+        findings.add("error", url, f"the key '{key}' occurs more than once", _AGAIN, "repeated key")
+    copies = len(content.hashes) - len(set(content.hashes))
+    if copies:
+        findings.add("warning", url, f"{copies} stored pictures are exact copies of others", "remove copies")
+    if manifest.role == "unlabelled" or not content.shapes:
+        return
+    try:
+        markup = load_markup(manifest.markup or "")
+    except ConfigError as error:
+        findings.add("error", url, str(error), "install the markup, or prepare the set with another")
+        return
+    if markup.num_landmarks != manifest.num_landmarks:
+        message = f"{manifest.num_landmarks} landmarks, markup '{markup.name}' has {markup.num_landmarks}"
+        findings.add("error", url, message, _AGAIN)
+        return
+    shapes_NK2 = np.stack(content.shapes)
+    _check_symmetry(markup, shapes_NK2, url, findings)
+    total = shapes_NK2.shape[0] * shapes_NK2.shape[1]
+    if content.outside > _MAX_OUTSIDE_SHARE * total:
+        findings.add(
+            "warning",
+            url,
+            f"{content.outside / total:.1%} of the landmarks lie outside their picture",
+            "check that the annotation belongs to these pictures, and that it is in pixels",
+        )
+    if content.cut > _MAX_CUT_SHARE * total:
+        findings.add(
+            "warning",
+            url,
+            f"{content.cut / total:.1%} of the landmarks lie outside the stored square",
+            "raise crop.side_factor",
+        )
+
+
+def _repeats(keys: list[str]) -> bool:
+    return len(set(keys)) != len(keys)
