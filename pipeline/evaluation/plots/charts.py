@@ -104,7 +104,7 @@ def histogram_figure(
     if not len(everything):
         raise ValueError("no face has a finite NME: there is nothing to draw")
     right = max(limit if limit is not None else float(np.percentile(everything, 99)), 1e-6)
-    edges = np.linspace(0, 100 * right, 41)
+    edges = np.linspace(0, 100 * right, 31)
     figure, (axis,) = _canvas(6.4, 4.0, theme)
     for index, (name, values) in enumerate(known.items()):
         if not len(values):

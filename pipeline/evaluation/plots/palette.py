@@ -6,7 +6,8 @@ styles repeat the distinction for print and for more runs than colours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 PREDICTION: tuple[int, int, int] = (255, 176, 0)
 """Predicted landmarks, RGB: amber; amber and blue stay apart under every colour blindness."""
@@ -26,16 +27,23 @@ class Theme:
         ink: Text and axes.
         faint: Grid lines and things to read second.
         runs: One colour per run, cycled.
+        places: Which of the colours the runs of a chart take, in order; empty for the first ones.
     """
 
     background: str
     ink: str
     faint: str
     runs: tuple[str, ...]
+    places: tuple[int, ...] = ()
 
     def run(self, index: int) -> tuple[str, str]:
-        """Colour and line style of the index-th run."""
+        """Colour and line style of the index-th run of a chart."""
+        index = self.places[index] if self.places else index
         return self.runs[index % len(self.runs)], _STYLES[(index // len(self.runs)) % len(_STYLES)]
+
+    def only(self, places: Sequence[int]) -> Theme:
+        """The theme for a chart that shows only some of a report's runs: each keeps its colour."""
+        return replace(self, places=tuple(places))
 
 
 LIGHT = Theme(

@@ -1,0 +1,89 @@
+"""The columns of every comparison of runs, one definition for console and report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.evaluation.metrics.nme import Normalisation
+from pipeline.evaluation.protocol import Evaluation
+
+ABSENT = "–"
+"""Printed where a number is undefined or was not measured."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a headline table.
+
+    Attributes:
+        key: Stable name, for reference rows.
+        label: Column head.
+        unit: ``%``, ``px`` or empty.
+        better: Which way is better; None for a property of the run, which is never set in bold.
+        meaning: One sentence, for the report's legend.
+    """
+
+    key: str
+    label: str
+    unit: str
+    better: Literal["lower", "higher"] | None
+    meaning: str
+
+    def text(self, value: float | None) -> str:
+        """The number as printed."""
+        if value is None:
+            return ABSENT
+        return f"{value:,.0f}" if self.better is None else f"{value:.2f}"
+
+
+_NME = "mean distance of predicted from true visible landmarks over"
+COLUMNS: tuple[Column, ...] = (
+    Column("ocular", "NME ocular", "%", "lower", f"{_NME} the distance of the outer eye corners"),
+    Column("pupil", "NME pupil", "%", "lower", f"{_NME} the distance of the eyes' centres"),
+    Column("box", "NME box", "%", "lower", f"{_NME} √(width · height) of the true landmarks' box"),
+    Column("diagonal", "NME diagonal", "%", "lower", f"{_NME} the diagonal of the true landmarks' box"),
+    Column("fr8", "FR₈", "%", "lower", "share of faces with NME strictly above 8 %"),
+    Column("fr10", "FR₁₀", "%", "lower", "share of faces with NME strictly above 10 %"),
+    Column("auc7", "AUC₇", "%", "higher", "area under the cumulative error curve up to 7 %, over 7 %, exact"),
+    Column("auc8", "AUC₈", "%", "higher", "the same up to 8 %"),
+    Column("auc10", "AUC₁₀", "%", "higher", "the same up to 10 %"),
+    Column(
+        "scatter", "Scatter", "px", "lower", "mean spread of the heatmaps, px of the network's input grid"
+    ),
+)
+RUN_COLUMNS: tuple[Column, ...] = (
+    Column("parameters", "Parameters", "", None, "trainable parameters of the network that predicts"),
+    Column("steps", "Steps", "", None, "optimiser steps of the evaluated checkpoint"),
+    Column("images", "Images", "", None, "training images, labelled and unlabelled"),
+)
+
+_ERROR_COLUMNS: dict[str, Callable[[Evaluation], float | None]] = {
+    "fr8": lambda e: e.headline.failure_rate["8"],
+    "fr10": lambda e: e.headline.failure_rate["10"],
+    "auc7": lambda e: e.headline.auc["7"],
+    "auc8": lambda e: e.headline.auc["8"],
+    "auc10": lambda e: e.headline.auc["10"],
+    "scatter": lambda e: e.scatter.grid_px if e.scatter else None,
+}
+
+
+def _nme(evaluation: Evaluation, normalisation: Normalisation) -> float | None:
+    return evaluation.errors[normalisation].nme
+
+
+def values(evaluation: Evaluation) -> dict[str, float | None]:
+    """Column key → value in the column's unit; FR and AUC are under the protocol's own normalisation."""
+    nmes: dict[str, float | None] = {n: _nme(evaluation, n) for n in ("ocular", "pupil", "box", "diagonal")}
+    return nmes | {key: read(evaluation) for key, read in _ERROR_COLUMNS.items()}
+
+
+def best(rows: Sequence[Mapping[str, float | None]], column: Column) -> set[int]:
+    """Which rows are best in a column: all that print alike, none where there is nothing to compare."""
+    known = {i: v for i, row in enumerate(rows) if (v := row.get(column.key)) is not None}
+    if column.better is None or len(known) < 2:
+        return set()
+    target = column.text(min(known.values()) if column.better == "lower" else max(known.values()))
+    winners = {i for i, value in known.items() if column.text(value) == target}
+    return winners if len(winners) < len(known) else set()

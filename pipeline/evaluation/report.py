@@ -1,0 +1,203 @@
+"""One HTML file that compares runs: no scripts, no requests, everything inlined, to be mailed or archived."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.evaluation import headline
+from pipeline.evaluation.plots.palette import DARK, LIGHT, PREDICTION, TRUTH
+from pipeline.evaluation.protocol import face_nme
+from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
+from pipeline.evaluation.report_pictures import faces, group_charts, jpeg, training_chart
+from pipeline.storage import write_text
+
+__all__ = ["ReferenceRow", "RunReport", "build_report", "render_report"]
+
+_TITLE = "Facial landmarks: evaluation"
+
+
+def build_report(
+    runs: Sequence[RunReport],
+    out: str,
+    *,
+    title: str = _TITLE,
+    notes: Sequence[str] = (),
+    reference_rows: Sequence[ReferenceRow] = (),
+) -> None:
+    """Write the report, atomically.
+
+    Args:
+        runs: At least one. Runs of different protocols get tables and charts of their own.
+        out: The HTML file; local path or URL.
+        title: Its heading.
+        notes: Paragraphs of plain text.
+        reference_rows: Published numbers.
+
+    Raises:
+        DataError: No run, two runs of one name, or a reference row with an unknown column.
+        StorageError: The file cannot be written.
+    """
+    write_text(out, render_report(runs, title=title, notes=notes, reference_rows=reference_rows))
+
+
+def render_report(
+    runs: Sequence[RunReport],
+    *,
+    title: str = _TITLE,
+    notes: Sequence[str] = (),
+    reference_rows: Sequence[ReferenceRow] = (),
+) -> str:
+    """The report as HTML text; see ``build_report``."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    check(runs, reference_rows)
+    places = {run.name: index for index, run in enumerate(runs)}
+    groups: dict[str, list[RunReport]] = {}
+    for run in runs:
+        groups.setdefault(run.evaluation.protocol_name, []).append(run)
+    # Names come from files and people: all is escaped unless the template says otherwise, and it never does.
+    environment = Environment(
+        loader=PackageLoader("pipeline.evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        title=title,
+        notes=list(notes),
+        swatches=[{"light": LIGHT.run(i)[0], "dark": DARK.run(i)[0]} for i in range(len(runs))],
+        places=places,
+        truth="#{:02x}{:02x}{:02x}".format(*TRUTH),
+        prediction="#{:02x}{:02x}{:02x}".format(*PREDICTION),
+        columns=(*headline.COLUMNS, *headline.RUN_COLUMNS),
+        groups=[_group(group, reference_rows, places) for group in groups.values()],
+        panels=[
+            (run.name, [(caption, jpeg(picture)) for caption, picture in run.heatmap_panels])
+            for run in runs
+            if run.heatmap_panels
+        ],
+        training=training_chart(runs),
+        provenance=_provenance(runs),
+        runs=[run.name for run in runs],
+    )
+
+
+def _group(
+    runs: Sequence[RunReport], reference_rows: Sequence[ReferenceRow], places: Mapping[str, int]
+) -> dict[str, Any]:
+    """What the template shows of the runs of one protocol; only these are ever compared."""
+    protocol = runs[0].evaluation.protocol
+    nme = {run.name: face_nme(run.predictions, run.layout, protocol.normalisation) for run in runs}
+    ours = [run.values for run in runs]
+    references = [row for row in reference_rows if row.dataset in {None, protocol.dataset}]
+    shown = [
+        column
+        for column in (*headline.COLUMNS, *headline.RUN_COLUMNS)
+        if any(row.get(column.key) is not None for row in (*ours, *(r.values for r in references)))
+    ]
+    winners = {column.key: headline.best(ours, column) for column in shown}
+    return {
+        "protocol": protocol.name,
+        "normalisation": protocol.normalisation,
+        "columns": shown,
+        "rows": [
+            {
+                "name": run.name,
+                "selected_on_test": run.evaluation.selected_on_test,
+                "cells": [(c.text(row[c.key]), index in winners[c.key]) for c in shown],
+            }
+            for index, (run, row) in enumerate(zip(runs, ours, strict=True))
+        ],
+        "references": [
+            {"name": r.name, "caveat": r.caveat, "cells": [c.text(r.values.get(c.key)) for c in shown]}
+            for r in references
+        ],
+        "warnings": _warnings(runs),
+        "cards": _cards(runs, shown),
+        "charts": group_charts(runs, nme, places),
+        "curves": _curve_table(runs),
+        "faces": faces(runs, nme),
+    }
+
+
+def _warnings(runs: Sequence[RunReport]) -> list[str]:
+    found = []
+    for run in runs:
+        e = run.evaluation
+        if e.selected_on_test:
+            found.append(
+                f"{run.name}: its checkpoint was selected on the very set of these numbers; they are optimistic."
+            )
+        if e.headline.undefined:
+            found.append(
+                f"{run.name}: {e.headline.undefined} of {e.faces} faces have no defined "
+                f"{e.protocol.normalisation} NME (size undefined or no visible landmark) and are left out."
+            )
+    if len({frozenset(run.predictions.keys.tolist()) for run in runs}) > 1:
+        counts = ", ".join(f"{run.name} {len(run.predictions)}" for run in runs)
+        found.append(
+            f"The runs were not evaluated on the same faces ({counts}): numbers do not compare exactly."
+        )
+    return found
+
+
+def _cards(runs: Sequence[RunReport], shown: Sequence[headline.Column]) -> list[dict[str, str]]:
+    cards = []
+    for key in (runs[0].evaluation.protocol.normalisation, "fr10", "auc10", "scatter"):
+        column = next((c for c in shown if c.key == key), None)
+        known = [(value, run.name) for run in runs if (value := run.values[key]) is not None]
+        if column is None or not known:
+            continue
+        pick = min if column.better == "lower" else max
+        value, name = pick(known, key=lambda pair: pair[0])
+        rank = "" if len(runs) == 1 else ("Lowest " if column.better == "lower" else "Highest ")
+        card = {
+            "label": f"{rank}{column.label}",
+            "value": column.text(value),
+            "unit": column.unit,
+            "run": name,
+        }
+        cards.append(card)
+    return cards
+
+
+def _curve_table(runs: Sequence[RunReport]) -> dict[str, Any]:
+    by_run = [run.evaluation.per_landmark.curves for run in runs]
+    rows = []
+    for name in dict.fromkeys(name for curves in by_run for name in curves):
+        cells = []
+        for curves in by_run:
+            curve = curves.get(name)
+            if curve is None or curve.percent is None or curve.px is None:
+                cells.append(headline.ABSENT)
+            else:
+                cells.append(f"{curve.percent:.2f} % · {curve.px:.2f} px")
+        rows.append((name.replace("_", " "), cells))
+    return {"runs": [run.name for run in runs], "rows": rows}
+
+
+def _provenance(runs: Sequence[RunReport]) -> list[dict[str, Any]]:
+    columns = []
+    for run in runs:
+        e = run.evaluation
+        facts = {"protocol": e.protocol_name, "run": e.run, "faces": e.faces, "landmarks": e.landmarks}
+        facts |= {"markup": e.markup, "selected_on_test": e.selected_on_test}
+        columns.append(_flatten({**facts, **e.provenance}))
+    rows = []
+    for name in dict.fromkeys(name for column in columns for name in column):
+        cells = [column.get(name, headline.ABSENT) for column in columns]
+        rows.append({"name": name, "cells": cells, "differs": len(set(cells)) > 1})
+    return rows
+
+
+def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            flat |= _flatten(item, f"{prefix}{key}.")
+            continue
+        text = ", ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
+        flat[f"{prefix}{key}"] = headline.ABSENT if item is None or not text else text
+    return flat

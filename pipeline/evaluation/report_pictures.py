@@ -1,0 +1,163 @@
+"""The charts and faces of a report, as data URIs with the words that stand for them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from pipeline.evaluation.gallery import choose_faces, common_keys
+from pipeline.evaluation.metrics.nme import point_errors
+from pipeline.evaluation.plots import charts
+from pipeline.evaluation.plots.overlays import draw_landmarks
+from pipeline.evaluation.plots.palette import DARK, LIGHT, Theme
+from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.report_input import RunReport
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FACE_WIDTH = 340  # as wide as the page shows it
+
+
+def _data(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def jpeg(image: Image.Image) -> str:
+    """A picture as a data URI."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=84)
+    return _data("image/jpeg", buffer.getvalue())
+
+
+def _themed(draw: Callable[[Theme], Figure]) -> dict[str, str]:
+    # As images, not inline: SVG in an image can't run or fetch anything, and ids of two charts never meet.
+    return {
+        name: _data("image/svg+xml", charts.render(draw(theme), "svg"))
+        for name, theme in (("light", LIGHT), ("dark", DARK))
+    }
+
+
+def group_charts(
+    runs: Sequence[RunReport], nme: Mapping[str, np.ndarray], places: Mapping[str, int]
+) -> list[dict[str, Any]]:
+    """The charts of runs under one protocol.
+
+    Args:
+        runs: Runs of one protocol.
+        nme: Run name → (N,) NME ratios.
+        places: Run name → its index in the whole report, which gives its colour.
+    """
+    layout = runs[0].layout
+    by_landmark = {run.name: run.evaluation.per_landmark.percent for run in runs}
+    by_curve = {
+        run.name: {name: c.percent for name, c in run.evaluation.per_landmark.curves.items()} for run in runs
+    }
+    shape_K2 = mean_shape(runs[0].predictions)
+    names = ", ".join(nme)
+    drawn: list[tuple[str, str, bool, Callable[[Theme], Figure]]] = [
+        (
+            "Cumulative error",
+            f"Cumulative error distribution up to 10 % NME of {names}; the areas are the table's AUC₁₀.",
+            False,
+            lambda theme: charts.ced_figure(nme, theme=_placed(theme, nme, places)),
+        ),
+        (
+            "Error of the faces",
+            f"Histogram of the faces' NME of {names}, medians marked.",
+            False,
+            lambda theme: charts.histogram_figure(nme, theme=_placed(theme, nme, places)),
+        ),
+        (
+            "Error by contour",
+            f"Bars of the mean error on each facial contour of {names}; the numbers are in the table below.",
+            False,
+            lambda theme: charts.curve_figure(by_curve, theme=_placed(theme, nme, places)),
+        ),
+        (
+            "Error on the face",
+            f"Mean error of every landmark of {names}: spots on a mean face, larger, brighter where worse.",
+            len(runs) > 1,
+            lambda theme: charts.landmark_map_figure(shape_K2, by_landmark, layout, theme=theme),
+        ),
+    ]
+    return [{"title": title, "alt": alt, "wide": wide, **_themed(draw)} for title, alt, wide, draw in drawn]
+
+
+def _placed(theme: Theme, shown: Mapping[str, object], places: Mapping[str, int]) -> Theme:
+    # A run keeps its colour when only some of the report's runs are in a chart.
+    return theme.only([places[name] for name in shown])
+
+
+def mean_shape(predictions: Predictions) -> np.ndarray:
+    """(K, 2) mean of the true faces, each centred and scaled by its box; NaN for a landmark never seen."""
+    points = np.where(predictions.mask_NK[..., None], predictions.target_NK2, np.nan)
+    low, high = np.fmin.reduce(points, axis=1), np.fmax.reduce(points, axis=1)
+    size = (high - low).max(axis=-1)
+    scaled = (points - ((low + high) / 2)[:, None]) / np.where(size > 0, size, np.nan)[:, None, None]
+    known = np.isfinite(scaled)
+    counts = known.sum(axis=0)
+    sums = np.where(known, scaled, 0).sum(axis=0)
+    return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+
+
+def training_chart(runs: Sequence[RunReport]) -> dict[str, str] | None:
+    """All runs' training curves in one chart; None where no run has any."""
+    curves = {run.name: run.curves for run in runs if run.curves}
+    if not curves:
+        return None
+    quantities = ", ".join(dict.fromkeys(quantity for series in curves.values() for quantity in series))
+    places = {run.name: index for index, run in enumerate(runs)}
+    return {
+        "alt": f"Training curves of {', '.join(curves)}: {quantities} against the step",
+        **_themed(lambda theme: charts.training_figure(curves, theme=_placed(theme, curves, places))),
+    }
+
+
+def faces(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Each run's worst, median and best faces, drawn for every run that keeps pictures."""
+    pictured = [run for run in runs if run.predictions.images_NSS3 is not None]
+    keys = common_keys([run.predictions.keys for run in pictured]) if pictured else np.array([])
+    if not len(keys):
+        return []
+    rows = {run.name: {str(key): i for i, key in enumerate(run.predictions.keys)} for run in pictured}
+    ranked = {run.name: nme[run.name][[rows[run.name][str(key)] for key in keys]] for run in pictured}
+    shown = []
+    for choice in choose_faces(ranked, keys):
+        pictures = []
+        for run in pictured:
+            index = rows[run.name][choice.key]
+            error = f"{100 * nme[run.name][index]:.2f}"
+            picture = {"run": run.name, "nme": error, "data": _face(run, index)}
+            pictures.append(picture | {"alt": _face_alt(run, index, error)})
+        why = ", ".join(f"{kind} of {run}" for kind, run in choice.reasons)
+        shown.append({"key": choice.key, "why": why, "pictures": pictures})
+    return shown
+
+
+def _face(run: RunReport, index: int) -> str:
+    p = run.predictions
+    assert p.images_NSS3 is not None
+    image = draw_landmarks(
+        p.images_NSS3[index],
+        p.on_thumbnail(index, p.points_NK2[index]),
+        p.on_thumbnail(index, p.target_NK2[index]),
+        run.layout,
+        mask_K=p.mask_NK[index],
+        width=_FACE_WIDTH,
+    )
+    return jpeg(Image.fromarray(image))
+
+
+def _face_alt(run: RunReport, index: int, error: str) -> str:
+    p, one = run.predictions, slice(index, index + 1)
+    worst = np.nanmax(point_errors(p.points_NK2[one], p.target_NK2[one], p.mask_NK[one]))
+    return (
+        f"Face {p.keys[index]} with the landmarks of {run.name} over the true ones: "
+        f"NME {error} %, largest error {worst:.1f} px"
+    )
