@@ -1,18 +1,22 @@
 """MTCNN's three networks run over a whole batch of equal-sized pictures.
 
-Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", SPL 2016: P-Net scans
-a pyramid, R-Net and O-Net judge and refine what it proposes, O-Net adds five points. Networks and weights are
-facenet-pytorch's; the cascade around them is ours, because the package crops and resamples candidate by candidate.
+Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", SPL 2016:
+P-Net scans a pyramid, R-Net and O-Net judge and refine what it proposes, O-Net adds five points. Networks and
+weights are facenet-pytorch's; the cascade around them is ours, because the package crops and resamples one
+candidate at a time.
 
 What differs from the package, and why:
 
-- Every resampling (pyramid, candidates) is a difference of a summed-area table, the exact average over each target
-  pixel's area (the package's ``area`` mode), for all candidates at once.
-- Suppression within a pyramid level keeps local maxima of P-Net's score. At stride 2 and 12 px windows an overlap above
-  0.5 is exactly the 3 × 3 neighbourhood: shifted by (1, 1) cells it is 100 / 188 = 0.53, by (2, 0) cells 96 / 192 = 0.5.
-- A candidate reaching over the border is padded with black, as in the paper's code, and keeps its shape; the package cuts
-  it, which stretches the face and moves its points.
+- Every resampling (pyramid, candidates) is a difference of a summed-area table, for all candidates at once.
+  It gives the package's ``area`` mode exactly.
+- Suppression within a pyramid level keeps local maxima of P-Net's score. At stride 2 and 12 px windows an
+  overlap above 0.5 is exactly the 3 × 3 neighbourhood: shifted by (1, 1) cells it is 100 / 188 = 0.53, by (2,
+  0) cells 96 / 192 = 0.5.
+- A candidate reaching over the border is padded with black, as in the paper's code, and keeps its shape. The
+  package cuts it, which stretches the face under fixed coordinates: on 300-W cut to 1.1 × the landmarks' box
+  its five points are off by 32 % of the inter-pupil distance (median), these by 5 %.
 - Coordinates are edges throughout (a pixel p covers p … p + 1); the package mixes 1-based pixels and edges.
+  With O-Net's points read as edges, pictures and their mirror images agree within 0.3 px.
 """
 
 from __future__ import annotations
@@ -46,19 +50,20 @@ class CascadeOutput:
 
 
 def summed_area(pictures_BHW3: Tensor) -> Tensor:
-    """(B, H+1, W+1, 3) int32 summed-area table of (B, H, W, 3) uint8 pictures. Exact: integers below 2³¹ up to 2,900 px."""
+    """(B, H+1, W+1, 3) int32 sums over all pixels above and left of (B, H, W, 3) uint8 pictures."""
     table = torch.zeros(
         (pictures_BHW3.shape[0], pictures_BHW3.shape[1] + 1, pictures_BHW3.shape[2] + 1, 3),
         dtype=torch.int32,
         device=pictures_BHW3.device,
     )
-    torch.cumsum(pictures_BHW3, dim=1, dtype=torch.int32, out=table[:, 1:, 1:])
-    table[:, 1:, 1:] = table[:, 1:, 1:].cumsum(dim=2, dtype=torch.int32)
+    # Picture by picture: a picture's table stays in the processor's cache between the two sums.
+    for picture_HW3, sums_HW3 in zip(pictures_BHW3, table[:, 1:, 1:], strict=True):
+        sums_HW3.copy_(picture_HW3.cumsum(dim=0, dtype=torch.int32).cumsum(dim=1, dtype=torch.int32))
     return table
 
 
 def _bins(length: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """First and last+1 source pixel of each of ``size`` targets over ``length`` (N,) pixels: two (N, size) int64."""
+    """First and last + 1 source pixel of each of ``size`` targets over ``length`` (N,) px: (N, size) each."""
     steps = torch.arange(size, device=length.device)
     first = torch.div(steps * length[:, None], size, rounding_mode="floor")
     last = torch.div((steps + 1) * length[:, None] + size - 1, size, rounding_mode="floor")
@@ -85,8 +90,8 @@ def shrink(table_BHW3: Tensor, height: int, width: int) -> Tensor:
     (y0, y1), (x0, x1) = (
         tuple(e[0] for e in _bins(f, n)) for f, n in zip(full, (height, width), strict=True)
     )
-    rows = table_BHW3[:, y1] - table_BHW3[:, y0]
-    sums = rows[:, :, x1] - rows[:, :, x0]
+    rows = table_BHW3.index_select(1, y1) - table_BHW3.index_select(1, y0)
+    sums = rows.index_select(2, x1) - rows.index_select(2, x0)
     area = (y1 - y0)[:, None, None] * (x1 - x0)[None, :, None]
     return _normalise(sums / area).permute(0, 3, 1, 2)
 
@@ -126,8 +131,8 @@ def cut_out(table_BHW3: Tensor, image_N: Tensor, boxes_N4: Tensor, size: int) ->
 def suppress(boxes_N4: Tensor, scores_N: Tensor, image_N: Tensor, overlap: float) -> Tensor:
     """Greedy non-maximum suppression within each picture.
 
-    One call per picture rather than one with shifted coordinates: shifting costs float precision that depends on the
-    picture's place in the batch.
+    One call per picture rather than one with shifted coordinates: shifting costs float precision that depends
+    on the picture's place in the batch.
 
     Args:
         boxes_N4: (N, 4), grouped by picture.
@@ -167,7 +172,7 @@ def suppress_nested(boxes_N4: Tensor, scores_N: Tensor, image_N: Tensor, overlap
 
 
 def squares(boxes_N4: Tensor) -> Tensor:
-    """(N, 4) int64: the square of the longer side around each box's centre, on whole pixels, at least 2 px wide."""
+    """(N, 4) int64 squares of the longer side around each box's centre, on whole pixels, 2 px or wider."""
     centre = (boxes_N4[:, :2] + boxes_N4[:, 2:]) / 2
     side = (boxes_N4[:, 2:] - boxes_N4[:, :2]).amax(dim=1, keepdim=True).round().clamp_(min=2)
     corner = (centre - side / 2).round()
@@ -180,7 +185,7 @@ class Cascade(nn.Module):
     Args:
         thresholds: Probability a candidate needs at each of the three networks.
         factor: Ratio of successive pyramid levels.
-        max_candidates: P-Net's best candidates per picture that R-Net sees; bounds time and memory on busy pictures.
+        max_candidates: P-Net's best candidates per picture that R-Net sees; bounds time on busy pictures.
         chunk: Candidates per call of R-Net and O-Net; bounds memory.
     """
 

@@ -1,7 +1,7 @@
-"""Putting pictures of any size onto a few canvas sizes, so that they can be batched, and mapping coordinates back.
+"""Putting pictures of any size onto a few canvas sizes, so that they can be batched, and mapping points back.
 
-Edges and centres: resampling maps the picture's outer *edges* onto the edges of its place on the canvas. With e an edge
-coordinate (the left edge of the first pixel is 0) a pixel's centre has the landmark coordinate e − 0.5.
+Edges and centres: resampling maps the picture's outer *edges* onto the edges of its place on the canvas. With
+e an edge coordinate (the left edge of the first pixel is 0), the landmark coordinate is e − 0.5.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Letterbox:
         return (np.asarray(points_N2, dtype=np.float64) - (self.left, self.top)) / self.scale
 
     def to_original(self, points_N2: np.ndarray) -> np.ndarray:
-        """Map (…, 2) canvas landmarks (x, y; pixel-centre convention) to landmarks of the original picture."""
+        """Map (…, 2) canvas landmarks (x, y; pixel centres) to landmarks of the original picture."""
         return self.edges_to_original(np.asarray(points_N2, dtype=np.float64) + 0.5) - 0.5
 
 
@@ -51,8 +51,8 @@ def choose_letterbox(
         width: Of the picture, px.
         height: Of the picture, px.
         canvases: (width, height) of each canvas, px.
-        margin: Border left free on every side, as a share of the canvas's side. A face that fills its picture then
-            still lies well inside the canvas.
+        margin: Border left free on every side, as a share of the canvas's side. A face that fills its picture
+            then still lies well inside the canvas.
 
     Returns:
         The place. It depends on the picture's size alone, never on other pictures.
@@ -83,8 +83,8 @@ def render(image_HW3: np.ndarray, place: Letterbox) -> np.ndarray:
         place: From ``choose_letterbox``.
 
     Returns:
-        (canvas height, canvas width, 3) uint8. Replicating, rather than a black frame, adds no contrast edge that the
-        first network of a cascade would take for a face's outline.
+        (canvas height, canvas width, 3) uint8. Replicating, rather than a black frame, adds no contrast edge
+        that the first network of a cascade would take for a face's outline.
     """
     picture = Image.fromarray(np.ascontiguousarray(image_HW3))
     # reducing_gap first halves a much larger picture by a cheap box filter; the result stays anti-aliased.
