@@ -1,0 +1,149 @@
+"""A vectorised triangle rasteriser: which triangle each pixel sees.
+
+Shading is deferred: the rasteriser yields one triangle and its barycentric weights per covered pixel, so that everything
+else is evaluated once per visible pixel. Triangles become scan lines and scan lines become fragments by ``numpy.repeat``;
+no Python loop runs over triangles or pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What the camera sees.
+
+    Attributes:
+        pixels_P: Flat indices (row × width + column) of covered pixels, increasing.
+        triangles_P: The nearest triangle at each.
+        weights_P3: Barycentric weights in that triangle.
+        depth_HW: Nearest depth, larger is nearer; −inf where nothing is.
+    """
+
+    pixels_P: np.ndarray
+    triangles_P: np.ndarray
+    weights_P3: np.ndarray
+    depth_HW: np.ndarray
+
+
+def _repeat_ranges(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For counts (n₀, n₁, …): owners 0 × n₀, 1 × n₁, … and positions 0…n₀−1, 0…n₁−1, …"""
+    owner = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    start = np.cumsum(counts) - counts
+    return owner, np.arange(len(owner), dtype=np.int32) - start[owner].astype(np.int32)
+
+
+def _scan(
+    x_T3: np.ndarray, y_T3: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Triangle, column and row of every pixel centre inside a triangle (half-open, so shared edges are drawn once)."""
+    x0, x1, x2 = x_T3.T
+    y0, y1, y2 = y_T3.T
+    # Sorted by y; neighbours then compute a shared edge from the same two vertices in the same order: no cracks.
+    swap = y0 > y1
+    x0, x1, y0, y1 = (
+        np.where(swap, x1, x0),
+        np.where(swap, x0, x1),
+        np.where(swap, y1, y0),
+        np.where(swap, y0, y1),
+    )
+    swap = y1 > y2
+    x1, x2, y1, y2 = (
+        np.where(swap, x2, x1),
+        np.where(swap, x1, x2),
+        np.where(swap, y2, y1),
+        np.where(swap, y1, y2),
+    )
+    swap = y0 > y1
+    x0, x1, y0, y1 = (
+        np.where(swap, x1, x0),
+        np.where(swap, x0, x1),
+        np.where(swap, y1, y0),
+        np.where(swap, y0, y1),
+    )
+    first = np.minimum(np.maximum(np.ceil(y0), 0), height).astype(np.int32)
+    last = np.minimum(np.maximum(np.ceil(y2), 0), height).astype(np.int32)
+    # A horizontal edge crosses no scan line, so that its slope is never used; any finite number will do.
+    long = (x2 - x0) / np.maximum(y2 - y0, 1e-9)
+    high = (x1 - x0) / np.maximum(y1 - y0, 1e-9)
+    low = (x2 - x1) / np.maximum(y2 - y1, 1e-9)
+    triangle, line = _repeat_ranges(last - first)
+    row = first[triangle] + line
+    y = row.astype(x0.dtype)
+    upper = y < y1[triangle]
+    at_long = (x0 - y0 * long)[triangle] + y * long[triangle]
+    at_short = np.where(upper, (x0 - y0 * high)[triangle], (x1 - y1 * low)[triangle])
+    at_short += y * np.where(upper, high[triangle], low[triangle])
+    left = np.minimum(np.maximum(np.ceil(np.minimum(at_long, at_short)), 0), width).astype(np.int32)
+    right = np.minimum(np.maximum(np.ceil(np.maximum(at_long, at_short)), 0), width).astype(np.int32)
+    span, step = _repeat_ranges(right - left)
+    return triangle[span], left[span] + step, row[span]
+
+
+def rasterise(
+    screen_V2: np.ndarray,
+    depth_V: np.ndarray,
+    triangles_T3: np.ndarray,
+    two_sided_T: np.ndarray,
+    height: int,
+    width: int,
+) -> Visible:
+    """Draw triangles with a depth buffer.
+
+    Args:
+        screen_V2: (V, 2) projected vertices, (x, y) px, pixel-centre convention.
+        depth_V: (V,) larger is nearer.
+        triangles_T3: (T, 3) vertex indices, counter-clockwise from outside in a y-up view.
+        two_sided_T: (T,) bool; False culls a triangle seen from behind.
+        height: Rows of the picture.
+        width: Columns of the picture.
+    """
+    x_T3, y_T3 = screen_V2[:, 0][triangles_T3], screen_V2[:, 1][triangles_T3]
+    area = (x_T3[:, 1] - x_T3[:, 0]) * (y_T3[:, 2] - y_T3[:, 0]) - (x_T3[:, 2] - x_T3[:, 0]) * (
+        y_T3[:, 1] - y_T3[:, 0]
+    )
+    # Rows of a picture run downwards, so that outward-facing triangles have negative area.
+    kept = np.flatnonzero((area < -1e-6) | (two_sided_T & (np.abs(area) > 1e-6)))
+    x_T3, y_T3, z_T3 = x_T3[kept], y_T3[kept], depth_V[triangles_T3[kept]]
+    triangle, column, row = _scan(x_T3, y_T3, height, width)
+    inverse = 1 / area[kept]
+    ex, ey, ez = x_T3 - x_T3[:, :1], y_T3 - y_T3[:, :1], z_T3 - z_T3[:, :1]
+    slope_x = (ez[:, 1] * ey[:, 2] - ez[:, 2] * ey[:, 1]) * inverse
+    slope_y = (ex[:, 1] * ez[:, 2] - ex[:, 2] * ez[:, 1]) * inverse
+    base = z_T3[:, 0] - slope_x * x_T3[:, 0] - slope_y * y_T3[:, 0]
+    # A sliver's plane is ill-conditioned: its depth never leaves the range of its vertices.
+    depth = np.clip(
+        base[triangle] + slope_x[triangle] * column + slope_y[triangle] * row,
+        z_T3.min(axis=1)[triangle],
+        z_T3.max(axis=1)[triangle],
+    )
+    low = float(depth_V.min())
+    quantum = 65535 / max(float(depth_V.max()) - low, 1e-6)
+    # 16-bit keys sort in linear time; of equal indices on the left of an assignment the last one stays.
+    order = np.argsort(((depth - low) * quantum).astype(np.uint16), kind="stable")
+    nearest = np.full(height * width, -1, dtype=np.int32)
+    nearest[(row * width + column)[order]] = order
+    pixels = np.flatnonzero(nearest >= 0)
+    winner = nearest[pixels]
+    seen = triangle[winner]
+    px, py = column[winner] - x_T3[seen, 0], row[winner] - y_T3[seen, 0]
+    second = (px * ey[seen, 2] - py * ex[seen, 2]) * inverse[seen]
+    third = (py * ex[seen, 1] - px * ey[seen, 1]) * inverse[seen]
+    weights = np.clip(np.stack([1 - second - third, second, third], -1), 0, 1)
+    depth_HW = np.full(height * width, -np.inf, dtype=np.float32)
+    depth_HW[pixels] = depth[winner]
+    return Visible(pixels, kept[seen], weights.astype(np.float32), depth_HW.reshape(height, width))
+
+
+def interpolate(values_VC: np.ndarray, triangles_T3: np.ndarray, visible: Visible) -> np.ndarray:
+    """(P, C) values of the visible pixels, from values at the vertices."""
+    corners = triangles_T3[visible.triangles_P]
+    w = visible.weights_P3
+    return (
+        values_VC[corners[:, 0]] * w[:, :1]
+        + values_VC[corners[:, 1]] * w[:, 1:2]
+        + values_VC[corners[:, 2]] * w[:, 2:]
+    )
