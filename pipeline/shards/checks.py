@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -207,7 +208,7 @@ def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: 
                 "error",
                 url,
                 f"in {swapped:.0%} of the faces the left eye lies right of the right one",
-                "left is the viewer's: check the landmarks' order, and that no picture was mirrored without them",
+                "left is the viewer's: check the landmarks' order, and that no picture was mirrored alone",
             )
     if len(shapes_NK2) < _ENOUGH_FACES:
         return
@@ -221,8 +222,8 @@ def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: 
         findings.add(
             "error",
             url,
-            f"mirrored, landmark {worst} becomes {permutation[worst]}, which lies {distance_K[worst]:.0%} of the mean "
-            "face away",
+            f"mirrored, landmark {worst} becomes {permutation[worst]}, which lies {distance_K[worst]:.0%} of "
+            "the mean face away",
             f"correct flip_pairs of markup '{markup.name}', or the landmarks' order",
         )
 
@@ -236,10 +237,7 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
         content: What ``check_shard`` has seen of all tars.
         findings: Added to.
     """
-    repeated = (
-        sorted({key for key in content.keys if content.keys.count(key) > 1}) if _repeats(content.keys) else []
-    )
-    for key in repeated:
+    for key in sorted(key for key, count in Counter(content.keys).items() if count > 1):
         findings.add("error", url, f"the key '{key}' occurs more than once", _AGAIN, "repeated key")
     copies = len(content.hashes) - len(set(content.hashes))
     if copies:
@@ -272,7 +270,3 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
             f"{content.cut / total:.1%} of the landmarks lie outside the stored square",
             "raise crop.side_factor",
         )
-
-
-def _repeats(keys: list[str]) -> bool:
-    return len(set(keys)) != len(keys)

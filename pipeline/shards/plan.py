@@ -131,20 +131,26 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
     )
     # How the detector batches and where it runs are not part of a set's identity.
     detector = {k: v for k, v in asdict(config.detector).items() if k not in {"batch", "device"}}
-    parts: list[tuple[str, Literal["train", "validation", "test"], list[FaceRecord]]]
-    parts = [(entry.name, entry.split, records)]
+    references = entry.drop_near_duplicates_of
+    parts: list[tuple[str, Literal["train", "validation", "test"], list[FaceRecord], tuple[str, ...]]]
+    parts = [(entry.name, entry.split, records, references)]
     if entry.validation is not None:
         kept, held = hold_out(records, entry.validation)
-        parts = [(entry.name, entry.split, kept), (entry.validation.name, "validation", held)]
+        # The training part is kept whole; copies go from the part that only has to choose between models.
+        own = (entry.name,) if entry.validation.drop_near_duplicates else ()
+        parts = [
+            (entry.name, entry.split, kept, references),
+            (entry.validation.name, "validation", held, (*references, *own)),
+        ]
     plans = []
-    for name, split, chosen in parts:
+    for name, split, chosen, compared in parts:
         source: dict[str, Any] = {
             **entry.reader,
             "records": len(chosen),
             "records_sha256": _fingerprint(chosen),
         }
         if entry.validation is not None:
-            source["held_out"] = entry.validation.model_dump(mode="json")
+            source["held_out"] = entry.validation.model_dump(mode="json", exclude={"drop_near_duplicates"})
         settings = {
             "revision": _REVISION,
             "name": name,
@@ -166,7 +172,7 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
                 records=tuple(chosen),
                 options=options,
                 samples_per_shard=config.samples_per_shard,
-                references=entry.drop_near_duplicates_of,
+                references=compared,
                 source=source,
                 settings=settings,
             )

@@ -1,4 +1,4 @@
-"""Everything about prepared sets that would fail, or silently falsify numbers, later: found now, without a GPU."""
+"""Everything about prepared sets that would fail, or falsify numbers, later: found now, without a GPU."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pipeline.shards.findings import Finding, Findings
 from pipeline.shards.manifest import Manifest, join, load_manifest, manifest_url, parent
 
 _HELD_OUT_FIRST = {"test": 0, "validation": 1, "train": 2}
+_EXAMPLES = 3
 
 
 @dataclass
@@ -62,8 +63,8 @@ def _check_streams(url: str, manifest: Manifest, streams: int, findings: Finding
         findings.add(
             "warning",
             url,
-            f"{len(manifest.shards)} shards for {streams} streams: samples are dealt one by one, every worker reads "
-            "every shard",
+            f"{len(manifest.shards)} shards for {streams} streams: samples are dealt one by one, every worker "
+            "reads every shard",
             f"harmless for a small set; otherwise prepare it with samples_per_shard {per_shard} or less",
         )
 
@@ -107,21 +108,25 @@ def _check_leakage(url: str, content: SetContent, held: _HeldOut, findings: Find
             )
 
 
-def _check_near_duplicates(
-    url: str, crops: Sequence[tuple[str, np.ndarray]], held: _HeldOut, findings: Findings
-) -> None:
+def _near_duplicates(crops: Sequence[tuple[str, np.ndarray]], held: _HeldOut) -> list[tuple[str, str]]:
+    """(key, key in the held-out set) of the faces that are also there, re-encoded, resized or mirrored."""
     if held.faces is None or not crops:
-        return
+        return []
     matches = held.faces.matches([crop for _, crop in crops])
-    for (key, _), match in zip(crops, matches, strict=True):
-        if match is not None:
-            findings.add(
-                "error" if held.manifest.split == "test" else "warning",
-                url,
-                f"{key} is a near-duplicate of {match} in {held.url}",
-                "leave it out: 'drop_near_duplicates_of' in the preparation, or remove the picture",
-                f"near-duplicate of {held.manifest.name}",
-            )
+    return [(key, match) for (key, _), match in zip(crops, matches, strict=True) if match is not None]
+
+
+def _report_near_duplicates(
+    url: str, pairs: Sequence[tuple[str, str]], held: _HeldOut, findings: Findings
+) -> None:
+    if pairs:
+        examples = ", ".join(f"{key} of {other}" for key, other in pairs[:_EXAMPLES])
+        findings.add(
+            "error" if held.manifest.split == "test" else "warning",
+            url,
+            f"{len(pairs)} faces are near-duplicates of faces in {held.url}, e.g. {examples}",
+            "leave them out: 'drop_near_duplicates_of' in the preparation, or remove the pictures",
+        )
 
 
 def verify(
@@ -154,20 +159,21 @@ def verify(
             _check_streams(url, manifest, streams, findings)
         content = SetContent()
         faces: list[tuple[str, np.ndarray]] = []
+        others: list[tuple[_HeldOut, list[tuple[str, str]]]]
+        others = [(held, []) for held in held_out if held.manifest.split != manifest.split]
         for entry in manifest.shards:
             shard = join(parent(url), entry.path)
             crops = check_shard(shard, entry, manifest, content, findings)
-            for held in held_out:
-                if held.manifest.split != manifest.split:
-                    _check_near_duplicates(shard, crops, held, findings)
+            for held, pairs in others:
+                pairs += _near_duplicates(crops, held)
             if manifest.split != "train":
                 faces += crops
             if on_shard is not None:
                 on_shard(manifest)
         check_set(url, manifest, content, findings)
-        for held in held_out:
-            if held.manifest.split != manifest.split:
-                _check_leakage(url, content, held, findings)
+        for held, pairs in others:
+            _check_leakage(url, content, held, findings)
+            _report_near_duplicates(url, pairs, held, findings)
         if manifest.split != "train":
             held_out.append(_HeldOut(url, manifest, content, SetDuplicates(faces) if faces else None))
     report.findings = sorted(findings.close(), key=lambda finding: finding.severity != "error")
