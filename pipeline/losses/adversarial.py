@@ -39,9 +39,9 @@ def discriminator_loss(
         scalar.
     """
     # log D = −softplus(−z) and log(1 − D) = −softplus(z): no sigmoid to saturate in float32 or bfloat16.
-    return _weighted_mean(F.softplus(-real_logits.float()), real_weight_B) + _weighted_mean(
-        F.softplus(fake_logits.float()), fake_weight_B
-    )
+    real = _weighted_mean(F.softplus(-_widen(real_logits)), real_weight_B)
+    fake = _weighted_mean(F.softplus(_widen(fake_logits)), fake_weight_B)
+    return real + fake
 
 
 def generator_loss(
@@ -63,10 +63,14 @@ def generator_loss(
         ValueError: an unknown form.
     """
     if form == "nonsaturating":
-        return _weighted_mean(F.softplus(-fake_logits.float()), weight_B)
+        return _weighted_mean(F.softplus(-_widen(fake_logits)), weight_B)
     if form == "saturating":
-        return -_weighted_mean(F.softplus(fake_logits.float()), weight_B)
+        return -_weighted_mean(F.softplus(_widen(fake_logits)), weight_B)
     raise ValueError(f"generator_loss: form is {form!r}; it is 'nonsaturating' or 'saturating'")
+
+
+def _widen(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _weighted_mean(values: Tensor, weight_B: Tensor | None) -> Tensor:
