@@ -50,25 +50,34 @@ class HeadGrid:
     triangles_T3: np.ndarray
 
 
-def curve(x: np.ndarray | float, knots: tuple[tuple[float, float], ...]) -> np.ndarray:
+Knots = tuple[tuple[float, float], ...]
+
+
+@lru_cache(maxsize=128)
+def _cubics(knots: Knots, dtype: str) -> tuple[np.ndarray, np.ndarray]:
+    """Positions (N,) and cubic coefficients (4, N − 1) in x − position, highest power first."""
+    at, value = np.asarray(knots, dtype=np.float64).T
+    slope, step = np.gradient(value, at), np.diff(at)
+    chord = np.diff(value) / step
+    third = (slope[:-1] + slope[1:] - 2 * chord) / step**2
+    second = (3 * chord - 2 * slope[:-1] - slope[1:]) / step
+    return at.astype(dtype), np.stack([third, second, slope[:-1], value[:-1]]).astype(dtype)
+
+
+def curve(x: np.ndarray, knots: Knots) -> np.ndarray:
     """Smooth interpolation: cubic Hermite with finite-difference tangents, constant outside the knots.
 
     Args:
-        x: Where to evaluate, any shape.
+        x: Where to evaluate, any shape; float32 stays float32.
         knots: (position, value) pairs, positions increasing.
     """
-    at, value = np.asarray(knots, dtype=np.float64).T
-    slope = np.gradient(value, at)
-    x = np.clip(x, at[0], at[-1])
-    i = np.clip(np.searchsorted(at, x, side="right") - 1, 0, len(at) - 2)
-    step = at[i + 1] - at[i]
-    t = (x - at[i]) / step
-    return np.asarray(
-        (1 + 2 * t) * (1 - t) ** 2 * value[i]
-        + t * (1 - t) ** 2 * step * slope[i]
-        + t**2 * (3 - 2 * t) * value[i + 1]
-        + t**2 * (t - 1) * step * slope[i + 1]
-    )
+    x = np.asarray(x)
+    at, coefficients = _cubics(knots, "f4" if x.dtype == np.float32 else "f8")
+    x = np.minimum(np.maximum(x, at[0]), at[-1])
+    i = np.searchsorted(at[1:-1], x, side="right")
+    third, second, first, value = (c[i] for c in coefficients)
+    t = x - at[i]
+    return np.asarray(((third * t + second) * t + first) * t + value)
 
 
 # Below the crown, by height: half-width beside the ears, midline profile without nose and lips, depth behind the centre,
@@ -254,9 +263,10 @@ def grid_normals(vertices_V3: np.ndarray, rows: int, columns: int, *, closed: bo
     up[0], up[-1] = grid[0] - grid[1], grid[-2] - grid[-1]
     ax, ay, az = along[..., 0], along[..., 1], along[..., 2]
     bx, by, bz = up[..., 0], up[..., 1], up[..., 2]
-    normals = np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], -1)
-    normals /= np.sqrt(np.einsum("rck,rck->rc", normals, normals) + 1e-12)[..., None]
-    return normals.reshape(-1, 3)
+    nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+    scale = 1 / np.sqrt(nx * nx + ny * ny + nz * nz + 1e-12)
+    normals = np.stack([nx * scale, ny * scale, nz * scale], -1)
+    return np.asarray(normals.reshape(-1, 3))
 
 
 def locate(across_N: np.ndarray, down_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,93 +1,161 @@
-"""Painting every visible pixel by its material."""
+"""Colour and gloss of every visible pixel, by its material and surface coordinates."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pipeline.datasets.synthetic import texture
-from pipeline.datasets.synthetic.appearance import blend, paint_hair, paint_head, paint_skin, step
+from pipeline.datasets.synthetic.brush import Colour, blend, clamp, dim, flat, line, step, tinted
+from pipeline.datasets.synthetic.features import paint_brow, paint_eye, paint_mouth
+from pipeline.datasets.synthetic.hair import hat_edge, mask_cover, paint_beard, paint_scalp, strand_colours
 from pipeline.datasets.synthetic.parameters import FaceParameters
 from pipeline.datasets.synthetic.parts import Material
+from pipeline.datasets.synthetic.skin import paint_complexion, paint_skin
+
+_Painted = tuple[np.ndarray, np.ndarray]
 
 
-def _cloth(colour: tuple[float, float, float], u: np.ndarray, v: np.ndarray, stripes: float) -> np.ndarray:
+def _cloth(colour: Colour, u: np.ndarray, v: np.ndarray, stripes: float = 0.0) -> np.ndarray:
     weave = texture.look_up(texture.grain(), u * 10, v * 10)
     folds = texture.look_up(texture.clouds(), u * 5, v * 3)
-    albedo = (
-        np.asarray(colour, dtype=np.float32) * np.clip(1 + 0.05 * weave + 0.10 * folds, 0.4, 1.5)[:, None]
-    )
+    tone = clamp(1 + 0.05 * weave + 0.10 * folds, 0.4, 1.5)
     if stripes:
-        albedo *= np.where(np.mod(v, 2 * stripes) < stripes, 1.0, 0.62)[:, None].astype(np.float32)
-    return albedo
+        tone *= np.where(np.mod(v, 2 * stripes) < stripes, np.float32(1), np.float32(0.62))
+    return tinted(colour, tone)
 
 
-def _body(p: FaceParameters, surface: np.ndarray, pixel: float) -> tuple[np.ndarray, np.ndarray]:
-    x, y, z = surface.T
+def _head(p: FaceParameters, surface_3P: np.ndarray, gap: float, pixel: float) -> _Painted:
+    x, down, azimuth = surface_3P
+    albedo, gloss = paint_skin(p, x, down)
+    face = np.flatnonzero((down < 6.5) & (down > -12) & (azimuth < 75))
+    part, shine = albedo[:, face], gloss[face]
+    xf, df = x[face], down[face]
+    paint_complexion(part, shine, p, xf, df)
+    side = np.abs(xf)
+    for sign in (-1, 1):
+        near = np.flatnonzero((sign * xf > 0.3) & (side < 6) & (np.abs(df) < 1.9))
+        if len(near):
+            paint_eye(part, shine, near, side[near], df[near], sign, p, pixel)
+    albedo[:, face], gloss[face] = part, shine
+    if p.beard.moustache or p.beard.chin or p.beard.cheeks:
+        paint_beard(albedo, gloss, p, surface_3P)
+    mouth = face[(side < 3.0) & (df < -5.6) & (df > -8.4)]
+    if len(mouth) and not p.wear.mask:
+        paint_mouth(albedo, gloss, mouth, x[mouth], down[mouth], p, gap, pixel)
+    for sign, brow in ((-1, p.left_brow), (1, p.right_brow)):
+        near = face[(sign * xf > 0.3) & (side < 6) & (np.abs(df - 2) < 2)]
+        if len(near):
+            paint_brow(albedo, near, np.abs(x[near]), down[near], brow, p, pixel)
+    if p.hair.style != "bald":
+        paint_scalp(albedo, gloss, p, surface_3P, pixel)
+    if p.wear.headwear:
+        _hat(albedo, gloss, p, surface_3P, pixel)
+    if p.wear.mask:
+        _mask(albedo, gloss, p, surface_3P)
+    return albedo, gloss
+
+
+def _hat(
+    albedo: np.ndarray, gloss: np.ndarray, p: FaceParameters, surface_3P: np.ndarray, pixel: float
+) -> None:
+    where = np.flatnonzero((surface_3P[1] > -10) & ((surface_3P[1] > 3) | (surface_3P[2] > 60)))
+    x, down, azimuth = surface_3P[:, where]
+    over = down - hat_edge(p.wear.headwear, azimuth)
+    cloth = _cloth(p.wear.headwear_colour, np.sign(x) * azimuth * 0.15, down)
+    if p.wear.headwear == "beanie":
+        ribs = 0.5 + 0.5 * np.sin(azimuth * 1.1)
+        dim(cloth, (1, 1, 1), 0.22 * ribs + 0.2 * line(over - 2.6, 0.25))
+    elif p.wear.headwear == "cap":
+        dim(cloth, (1, 1, 1), 0.25 * line(np.mod(azimuth, 60) - 30, 1.5) + 0.25 * line(over, 0.3))
+    cover = step(over, 0.1 + pixel)
+    blend(albedo, where, cloth, cover)
+    gloss[where] *= 1 - cover
+
+
+def _mask(albedo: np.ndarray, gloss: np.ndarray, p: FaceParameters, surface_3P: np.ndarray) -> None:
+    where = np.flatnonzero((surface_3P[1] < -1.5) & (surface_3P[2] < 92))
+    x, down, azimuth = surface_3P[:, where]
+    cover = mask_cover(x, down, azimuth)
+    strap = line(down + 2.9 - 0.05 * (azimuth - 60), 0.14) * step(azimuth - 60, 4)
+    strap = np.maximum(strap, line(down + 9.0 + 0.1 * (azimuth - 60), 0.14) * step(azimuth - 60, 4))
+    cloth = _cloth(p.wear.mask_colour, x, down)
+    pleats = line(np.mod(down, 1.7) - 0.85, 0.12) * step(down + 10.2, 0.5) * step(-4.2 - down, 0.5)
+    dim(cloth, (1, 1, 0.9), 0.28 * pleats)
+    blend(albedo, where, cloth, np.maximum(cover, strap))
+    gloss[where] *= 1 - cover
+
+
+def _body(p: FaceParameters, surface_3P: np.ndarray, pixel: float) -> _Painted:
+    x, y, z = surface_3P
     albedo, gloss = paint_skin(p, x, y)
-    albedo *= 0.94
-    collar = p.wear.neckline + 0.05 * np.abs(x) ** 1.3 - 0.12 * np.clip(-8 - z, 0, 4) * 0
-    collar = collar + np.clip(-z - 9, 0, 6) * 0.5
-    covered = step(collar - y, 0.2 + pixel)
-    rim = 1 - 0.3 * np.exp(-(((collar - y - 0.35) / 0.3) ** 2))
-    cloth = _cloth(p.wear.cloth_colour, x, y, p.wear.stripes) * rim[:, None]
+    albedo *= np.float32(0.93)
+    collar = p.wear.neckline + 0.05 * np.abs(x) ** 1.3 + 0.5 * clamp(-z - 9, 0, 6)
+    under = collar - y
+    covered = step(under, 0.2 + pixel)
+    cloth = _cloth(p.wear.cloth_colour, x, y, p.wear.stripes)
+    dim(cloth, (1, 1, 1), 0.3 * line(under - 0.35, 0.3))
     blend(albedo, np.arange(len(x)), cloth, covered)
     return albedo, gloss * (1 - 0.9 * covered)
 
 
-def _ear(p: FaceParameters, surface: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x, y, z = surface.T
+def _ear(p: FaceParameters, surface_3P: np.ndarray) -> _Painted:
+    x, y, z = surface_3P
     albedo, gloss = paint_skin(p, x * 2, y * 3)
     radial = np.hypot(y, z)
-    hollow = np.clip(1 - ((radial - 0.05) / 0.55) ** 2, 0, 1)
-    ridge = np.exp(-(((radial - 0.72) / 0.1) ** 2))
-    albedo *= np.array([1.0, 0.93, 0.92], dtype=np.float32) * (1 - 0.4 * hollow - 0.12 * ridge)[:, None]
+    hollow = clamp(1 - ((radial - 0.05) / 0.55) ** 2, 0, 1)
+    dim(albedo, (0.85, 1, 1), 0.45 * hollow + 0.14 * line(radial - 0.72, 0.1))
+    dim(albedo, (0, 0.08, 0.08), np.ones_like(x))
     return albedo, gloss
 
 
+def _other(p: FaceParameters, material: Material, surface_3P: np.ndarray) -> _Painted:
+    x, y, z = surface_3P
+    if material is Material.HAIR:
+        colour, shine = strand_colours(p.hair.colour, y * 2.2, x * 9, p.texture_seed, curly=False)
+        dim(colour, (1, 1, 1), 0.3 * clamp(z, 0, 1))
+        return colour, shine
+    if material is Material.FRAME:
+        return flat(p.wear.frame_colour, len(x)), np.full(len(x), 0.8, dtype=np.float32)
+    if material is Material.LENS:
+        return tinted((0.2, 0.18, 0.18), 0.5 + clamp(0.5 - 0.3 * y, 0, 1)), np.full(
+            len(x), 1.0, dtype=np.float32
+        )
+    if material is Material.HAND:
+        colour, shine = paint_skin(p, x, y)
+        dim(colour, (0.3, 1, 1), 0.04 * texture.look_up(texture.clouds(), x * 10, y * 10) + 0.03)
+        return colour, shine
+    if material is Material.FABRIC:
+        return _cloth(p.wear.headwear_colour, x, y), np.full(len(x), 0.05, dtype=np.float32)
+    tint = p.occluder.colour if p.occluder else (0.5, 0.5, 0.5)
+    return _cloth(tint, x * 0.3, y * 0.3), np.full(len(x), 0.5, dtype=np.float32)
+
+
 def paint(
-    p: FaceParameters, material_P: np.ndarray, surface_P3: np.ndarray, gap: float, pixel: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colour (sRGB 0…1) and gloss of every visible pixel.
+    p: FaceParameters, material_P: np.ndarray, surface_3P: np.ndarray, gap: float, pixel: float
+) -> _Painted:
+    """Colour (3, P) sRGB 0…1 and gloss (P,) of every visible pixel.
 
     Args:
         p: The face.
         material_P: ``Material`` of each pixel.
-        surface_P3: Its surface coordinates, whose meaning is the material's.
+        surface_3P: Its surface coordinates, whose meaning is the material's.
         gap: Distance between the inner lips, cm.
         pixel: Width of a pixel on the face, cm.
     """
-    albedo = np.zeros((len(material_P), 3), dtype=np.float32)
+    albedo = np.zeros((3, len(material_P)), dtype=np.float32)
     gloss = np.zeros(len(material_P), dtype=np.float32)
-    present = np.flatnonzero(np.bincount(material_P, minlength=len(Material)))
-    for material in map(Material, present):
+    for material in map(Material, np.flatnonzero(np.bincount(material_P, minlength=len(Material)))):
         where = np.flatnonzero(material_P == material)
-        surface = surface_P3[where]
-        x, y, z = surface.T
+        surface = np.ascontiguousarray(surface_3P[:, where])
         if material is Material.HEAD:
-            colour, shine = paint_head(p, surface, gap, pixel)
+            colour, shine = _head(p, surface, gap, pixel)
         elif material is Material.BODY:
             colour, shine = _body(p, surface, pixel)
         elif material is Material.EAR:
             colour, shine = _ear(p, surface)
-        elif material is Material.HAIR:
-            colour, shine = paint_hair(p.hair.colour, y * 2.2, x * 9, p.texture_seed, curly=False)
-            colour = colour * (1 - 0.3 * np.clip(z, 0, 1))[:, None]
-        elif material is Material.FABRIC:
-            colour, shine = _cloth(p.wear.headwear_colour, x, y, 0.0), np.full(len(where), 0.05)
-        elif material is Material.FRAME:
-            colour, shine = (
-                np.broadcast_to(np.float32(p.wear.frame_colour), surface.shape),
-                np.full(len(where), 0.8),
-            )
-        elif material is Material.LENS:
-            ramp = np.clip(0.5 + 0.3 * y, 0, 1)[:, None]
-            colour, shine = np.array([0.10, 0.09, 0.09]) + 0.16 * (1 - ramp), np.full(len(where), 1.0)
-        elif material is Material.HAND:
-            colour, shine = paint_skin(p, x, y)
-            knuckles = texture.look_up(texture.clouds(), x * 10, y * 10)
-            colour = colour * (1 - 0.04 * knuckles[:, None] * np.array([0.3, 1, 1])) * 0.97
         else:
-            tint = p.occluder.colour if p.occluder else (0.5, 0.5, 0.5)
-            colour, shine = _cloth(tint, x * 0.3, y * 0.3, 0.0), np.full(len(where), 0.5)
-        albedo[where], gloss[where] = colour, shine
-    return np.maximum(albedo, 0), gloss
+            colour, shine = _other(p, material, surface)
+        for channel, values in zip(albedo, colour, strict=True):
+            channel[where] = values
+        gloss[where] = shine
+    return albedo, gloss

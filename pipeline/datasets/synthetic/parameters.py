@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pipeline.datasets.synthetic.brush import Colour
 from pipeline.datasets.synthetic.landmarks import Brow, Eye
 from pipeline.datasets.synthetic.modes import IDENTITY_MODES
 from pipeline.datasets.synthetic.occluders import GESTURES, OBJECTS
 
-Colour = tuple[float, float, float]
 
 # Light to dark, sRGB 0…1, spanning the Monk skin-tone scale; a face lies anywhere between two neighbours.
 SKIN_TONES = np.array(
@@ -193,7 +193,7 @@ class _Draw:
         return low + (high - low) * float(self.rng.random())
 
     def normal(self, sigma: float, limit: float = 2.5) -> float:
-        return sigma * float(np.clip(self.rng.standard_normal(), -limit, limit))
+        return sigma * max(-limit, min(limit, float(self.rng.standard_normal())))
 
     def chance(self, share: float) -> bool:
         return float(self.rng.random()) < share

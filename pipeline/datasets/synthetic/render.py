@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.datasets.synthetic.appearance import cavities, hair_edge, hair_lift
+from pipeline.datasets.synthetic.hair import hair_edge, hat_edge, lifted
 from pipeline.datasets.synthetic.head import grid_normals, mean_head
 from pipeline.datasets.synthetic.landmarks import landmark_weights, surface_coordinates
 from pipeline.datasets.synthetic.modes import deform
@@ -24,6 +24,7 @@ from pipeline.datasets.synthetic.parts import Material, Mesh
 from pipeline.datasets.synthetic.rasterise import Visible, interpolate, rasterise
 from pipeline.datasets.synthetic.scene import background, finish
 from pipeline.datasets.synthetic.shading import shade
+from pipeline.datasets.synthetic.skin import cavities
 from pipeline.datasets.synthetic.wardrobe import dress, hold
 
 FACE_MIDDLE = np.array([0.0, -2.8, -3.0], dtype=np.float32)  # what the camera looks at, head axes, cm
@@ -74,10 +75,7 @@ def _head(parameters: FaceParameters, skin_V3: np.ndarray) -> Mesh:
     """The head with its hair, ready to draw, in head axes."""
     grid = mean_head()
     rows, columns = len(grid.rows_R), len(grid.columns_C)
-    vertices = skin_V3
-    lift = hair_lift(parameters.hair)
-    if lift.any():
-        vertices = skin_V3 + lift[:, None] * grid_normals(grid.vertices_V3, rows, columns, closed=True)
+    vertices = lifted(parameters, skin_V3)
     normals = grid_normals(vertices, rows, columns, closed=True)
     surface = np.stack([grid.across_V, grid.down_V, grid.azimuth_V], -1)
     return Mesh(vertices, normals, surface, grid.triangles_T3, Material.HEAD)
@@ -121,10 +119,12 @@ def _visibility(
     # The least covered neighbour decides: a landmark on the outline shares its pixel with what is behind or beside it.
     free = (nearest[window_y, window_x] <= depth_K[:, None, None] + _DEPTH_TOLERANCE).any(axis=(1, 2))
     shown = inside & free & (normals_K3[:, 2] > -0.12)
-    if parameters.hair.style != "bald" and not parameters.wear.headwear:
-        brows = slice(17, 27)
-        azimuth = np.full(10, 30.0)
+    brows = slice(17, 27)
+    azimuth = np.full(10, 30.0)
+    if parameters.hair.style != "bald":
         shown[brows] &= at_K2[brows, 1] < hair_edge(parameters.hair, at_K2[brows, 0], azimuth) + 0.1
+    if parameters.wear.headwear:
+        shown[brows] &= at_K2[brows, 1] < hat_edge(parameters.wear.headwear, azimuth) + 0.1
     if parameters.wear.mask:
         shown[[*range(3, 14), *range(29, 36), *range(48, 68)]] = False
     return shown
@@ -153,21 +153,17 @@ def render_parameters(parameters: FaceParameters, size: int, rng: np.random.Gene
         project(vertices, camera, inner), vertices[:, 2], triangles, two_sided_T, inner, inner
     )
 
-    openness = np.ones(len(vertices), dtype=np.float32)
-    openness[: len(skin)] = cavities()
-    attributes = np.concatenate(
-        [
-            np.concatenate([m.normals_V3 for m in meshes]),
-            np.concatenate([m.surface_V3 for m in meshes]),
-            openness[:, None],
-        ],
-        axis=1,
-    ).astype(np.float32)
+    attributes = np.empty((7, len(vertices)), dtype=np.float32)
+    attributes[:3] = np.concatenate([m.normals_V3 for m in meshes]).T
+    attributes[3:6] = np.concatenate([m.surface_V3 for m in meshes]).T
+    attributes[6] = 1.0
+    attributes[6, : len(skin)] = cavities()
     pixels = interpolate(attributes, triangles, visible)
-    normals = pixels[:, :3]
-    normals /= np.sqrt(np.einsum("pk,pk->p", normals, normals) + 1e-9)[:, None]
     seen = material_T[visible.triangles_P]
-    normals[(normals[:, 2] < 0) & two_sided_T[visible.triangles_P]] *= -1
+    normals = pixels[:3]
+    length = np.sqrt(normals[0] ** 2 + normals[1] ** 2 + normals[2] ** 2 + 1e-9)
+    # The inside of a sheet is lit like its outside.
+    normals /= np.where((normals[2] < 0) & two_sided_T[visible.triangles_P], -length, length)
 
     at = surface_coordinates(
         parameters.left_eye, parameters.right_eye, parameters.left_brow, parameters.right_brow
@@ -180,11 +176,12 @@ def render_parameters(parameters: FaceParameters, size: int, rng: np.random.Gene
     points = project(points_3d, camera, size)
     gap = float(np.linalg.norm(points_3d[62] - points_3d[66]))
 
-    albedo, gloss = paint(parameters, seen, pixels[:, 3:6], gap, camera.span / inner)
+    albedo, gloss = paint(parameters, seen, pixels[3:6], gap, camera.span / inner)
     lit = np.ones(len(seen), dtype=np.float32)
-    colours = shade(albedo, gloss, normals, pixels[:, 6], lit, parameters.light)
+    colours = shade(albedo, gloss, normals, pixels[6], lit, parameters.light)
     image = background(rng, inner)
-    image.reshape(-1, 3)[visible.pixels_P] = colours
+    for channel, values in zip(image.reshape(-1, 3).T, colours, strict=True):
+        channel[visible.pixels_P] = values * np.float32(255) + np.float32(0.5)
 
     drawn = (points + 0.5) * (inner / size) - 0.5
     facing = np.einsum("kc,kcd->kd", weights, meshes[0].normals_V3[indices])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from pipeline.datasets.synthetic.parameters import Finish
 
@@ -18,10 +18,11 @@ def _upsample(small_HW3: np.ndarray, size: int) -> Image.Image:
 
 
 def background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """A (size, size, 3) float32 picture 0…1: backdrop, blurred room, bokeh, foliage, stripes."""
+    """A (size, size, 3) uint8 picture: backdrop, blurred room, bokeh, foliage, stripes."""
     kind = _KINDS[int(rng.choice(len(_KINDS), p=(0.26, 0.22, 0.2, 0.12, 0.12, 0.08)))]
-    base = rng.random(3) * rng.uniform(0.1, 0.5) + rng.uniform(0.05, 0.6)
-    other = np.clip(base + rng.normal(0, 0.2, 3), 0.02, 0.98)
+    base = rng.uniform(0.08, 0.85) + rng.normal(0, 1, 3) * rng.uniform(0.01, 0.14)
+    base = np.clip(base, 0.03, 0.95)
+    other = np.clip(base + rng.normal(0, 0.17) + rng.normal(0, 0.06, 3), 0.02, 0.98)
     ramp = np.linspace(0, 1, 4)
     angle = rng.uniform(0, 2 * np.pi)
     plane = np.cos(angle) * ramp[None] + np.sin(angle) * ramp[:, None]
@@ -32,14 +33,17 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     elif kind == "blobs":
         cells = int(rng.integers(4, 9))
         picture = _upsample(
-            np.clip(base + rng.normal(0, 0.16, (cells, cells, 3)) * [1, 0.8, 0.9], 0, 1), size
+            np.clip(
+                base + rng.normal(0, 0.12, (cells, cells, 1)) + rng.normal(0, 0.05, (cells, cells, 3)), 0, 1
+            ),
+            size,
         )
     elif kind == "foliage":
         cells = int(rng.integers(18, 40))
-        green = np.array([0.28, 0.36, 0.16]) * rng.uniform(0.5, 1.8)
+        green = np.array([0.30, 0.36, 0.20]) * rng.uniform(0.5, 1.5)
         picture = _upsample(
             np.clip(
-                green * (1 + rng.normal(0, 0.45, (cells, cells, 1))) + rng.normal(0, 0.03, (cells, cells, 3)),
+                green * (1 + rng.normal(0, 0.3, (cells, cells, 1))) + rng.normal(0, 0.03, (cells, cells, 3)),
                 0,
                 1,
             ),
@@ -51,7 +55,8 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
         draw = ImageDraw.Draw(picture)
         count = int(rng.integers(4, 11))
         places, colours = rng.uniform(-0.2, 1.1, (count, 4)) * side, rng.random((count, 3))
-        tints = ((0.55 * colours + 0.45 * base) * 255).astype(int)
+        greys = colours.mean(axis=1, keepdims=True)
+        tints = ((0.22 * colours + 0.38 * greys + 0.4 * base) * 255).astype(int)
         for (x, y, w, h), tint in zip(places, tints, strict=True):
             fill = (int(tint[0]), int(tint[1]), int(tint[2]))
             if kind == "bokeh":
@@ -67,9 +72,9 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
                     (x, -2, x + (w - side / 2) * 0.4, side + 2), fill=fill, width=int(2 + abs(h) * 0.12)
                 )
         if rng.random() < 0.75:
-            picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.4, 2.2))))
+            picture = picture.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.7, 2.4))))
         picture = picture.resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(picture, dtype=np.float32) * np.float32(1 / 255)
+    return np.array(picture)
 
 
 def _motion_kernel(length: float, angle: float) -> ImageFilter.Kernel:
@@ -85,7 +90,7 @@ def finish(image_HW3: np.ndarray, settings: Finish, size: int, rng: np.random.Ge
     """Turn a rendering into a photograph.
 
     Args:
-        image_HW3: (S, S, 3) float32 0…1, at any resolution.
+        image_HW3: (S, S, 3) uint8, at any resolution.
         settings: The camera's faults.
         size: Side of the result, px.
         rng: For sensor noise.
@@ -93,17 +98,15 @@ def finish(image_HW3: np.ndarray, settings: Finish, size: int, rng: np.random.Ge
     Returns:
         (size, size, 3) uint8 RGB.
     """
-    pixels = np.minimum(np.maximum(image_HW3, 0), 1)
-    if settings.gamma != 1:
-        np.power(pixels, np.float32(settings.gamma), out=pixels)
-    if settings.grey or settings.saturation != 1:
-        luma = (pixels @ np.array([0.299, 0.587, 0.114], dtype=np.float32))[..., None]
-        pixels = luma + (pixels - luma) * np.float32(0 if settings.grey else settings.saturation)
-        pixels = np.minimum(np.maximum(pixels, 0), 1)
-    picture = Image.fromarray((pixels * 255 + 0.5).astype(np.uint8))
+    picture = Image.fromarray(image_HW3)
     low = max(16, round(size * settings.resolution))
     if picture.width > low:
         picture = picture.resize((low, low), Image.Resampling.BILINEAR)
+    if settings.grey or settings.saturation != 1:
+        picture = ImageEnhance.Color(picture).enhance(0.0 if settings.grey else settings.saturation)
+    if settings.gamma != 1:
+        ramp = np.rint(255 * (np.arange(256) / 255) ** settings.gamma).astype(int).tolist()
+        picture = picture.point(ramp * 3)
     if settings.motion:
         # Repeating a short kernel lengthens the streak: variances add.
         for _ in range(max(1, round((settings.motion * low / 4) ** 2))):
