@@ -48,7 +48,7 @@ def test_the_square_is_centred_on_the_points_and_contains_them(points, factor):
     middle = (points_N2.max(axis=0) + points_N2.min(axis=0)) / 2
     np.testing.assert_allclose(crop.to_crop(middle), [31.5, 31.5], atol=1e-6)
     assert crop.contains(points_N2).all()
-    assert not crop.contains(middle + [crop.side * 0.51, 0])
+    assert not crop.contains(middle + np.array([crop.side * 0.51, 0]))
 
 
 def test_points_without_extent_define_no_square():
