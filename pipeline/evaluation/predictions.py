@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass, fields
 
 import fsspec
@@ -165,7 +166,7 @@ class Predictions:
             raise DataError(
                 f"{url}: no such predictions; run 'landmarks evaluate' first, or correct the path"
             ) from error
-        except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile) as error:
+        except (ValueError, EOFError, OSError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
             raise DataError(f"{url}: not readable as predictions ({error}); evaluate again") from error
         if str(arrays.pop("format", "")) != FORMAT:
             raise DataError(f"{url}: field 'format' is not '{FORMAT}'; evaluate again with this release")

@@ -128,7 +128,7 @@ def _warnings(runs: Sequence[RunReport]) -> list[str]:
         e = run.evaluation
         if e.selected_on_test:
             found.append(
-                f"{run.name}: its checkpoint was selected on the very set of these numbers; they are optimistic."
+                f"{run.name}: its checkpoint was selected on this very set; its numbers are optimistic."
             )
         if e.headline.undefined:
             found.append(

@@ -82,7 +82,7 @@ def group_charts(
         (
             "Error on the face",
             f"Mean error of every landmark of {names}: spots on a mean face, larger, brighter where worse.",
-            len(runs) > 1,
+            len(runs) > 4,
             lambda theme: charts.landmark_map_figure(shape_K2, by_landmark, layout, theme=theme),
         ),
     ]

@@ -166,7 +166,8 @@ def landmark_map_figure(
         markup: Its contours are drawn behind.
         theme: Colours.
     """
-    columns = min(3, max(1, len(percent)))
+    # Two columns fit beside another chart; more runs get a page's width.
+    columns = min(2, len(percent)) if len(percent) <= 4 else 3
     rows = -(-len(percent) // columns)
     values = {
         name: np.array([np.nan if value is None else value for value in row], dtype=float)
@@ -174,7 +175,7 @@ def landmark_map_figure(
     }
     finite = np.concatenate([v[np.isfinite(v)] for v in values.values()])
     top = float(finite.max()) if len(finite) else 1.0
-    figure, axes = _canvas(3.2 * columns + 0.6, 3.4 * rows, theme, columns, rows)
+    figure, axes = _canvas(max(6.4, 3.2 * columns + 0.6), max(4.0, 3.4 * rows), theme, columns, rows)
     points = None
     for axis, (name, errors) in zip(axes, values.items(), strict=False):
         axis.axis("off")

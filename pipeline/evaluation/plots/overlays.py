@@ -35,10 +35,10 @@ def _draw_shape(
 
     segments = [(a, b) for c in markup.curves for a, b in c.segments if shown_K[a] and shown_K[b]]
     # All outlines first, so that none of them cuts through a neighbouring line.
-    for width, fill in ((2.6 * unit, _OUTLINE), (1.3 * unit, colour)):
+    for width, fill in ((2.3 * unit, _OUTLINE), (1.3 * unit, colour)):
         for a, b in segments:
             draw.line((*points_K2[a], *points_K2[b]), fill=fill, width=max(1, round(width)))
-    for radius, fill in ((2.7 * unit, _OUTLINE), (1.9 * unit, colour)):
+    for radius, fill in ((2.2 * unit, _OUTLINE), (1.6 * unit, colour)):
         for index in np.flatnonzero(shown_K):
             spot(int(index), radius, fill)
 

@@ -32,7 +32,13 @@ def tiny_face() -> np.ndarray:
 
 
 def make_predictions(
-    markup: Markup, *, faces: int = 12, noise: float = 2.0, seed: int = 0, pictures: bool = True, size: int = 80
+    markup: Markup,
+    *,
+    faces: int = 12,
+    noise: float = 2.0,
+    seed: int = 0,
+    pictures: bool = True,
+    size: int = 80,
 ) -> Predictions:
     """Faces on a ring per curve, with noisy answers and flat pictures; ``seed`` moves only the noise."""
     shape_rng, noise_rng = np.random.default_rng(7), np.random.default_rng(seed)

@@ -20,13 +20,16 @@ def nme(predicted, target, mask, normalisation, markup):
 
 
 @pytest.mark.parametrize(
-    ("normalisation", "size"), [("ocular", 100.0), ("pupil", 70.0), ("box", 100.0), ("diagonal", 100 * math.sqrt(2))]
+    ("normalisation", "size"),
+    [("ocular", 100.0), ("pupil", 70.0), ("box", 100.0), ("diagonal", 100 * math.sqrt(2))],
 )
 def test_a_3_4_5_offset_is_5_px_over_the_size(normalisation, size, tiny, tiny_face):
     target = tiny_face[None]
     mask = np.ones((1, 6), dtype=bool)
     assert face_size(target, mask, normalisation, tiny) == pytest.approx([size])
-    assert nme(target + [3.0, 4.0], target, mask, normalisation, tiny) == pytest.approx([5.0 / size])
+    assert nme(target + np.array([3.0, 4.0]), target, mask, normalisation, tiny) == pytest.approx(
+        [5.0 / size]
+    )
 
 
 def test_box_is_the_geometric_mean_not_the_longer_side(tiny, tiny_face):

@@ -21,7 +21,9 @@ def test_mean_over_counted_landmarks():
 def test_original_pixels_divide_by_the_crops_scale():
     # A face stored at a quarter of its size: one network px is four original px.
     assert in_original(SCATTER, np.array([0.25, 2.0]))[0] == pytest.approx([4.0, 8.0, 396.0])
-    assert mean_scatter(in_original(SCATTER, np.array([0.25, 2.0])), MASK) == pytest.approx((4 + 8 + 1.5 + 2.5) / 4)
+    assert mean_scatter(in_original(SCATTER, np.array([0.25, 2.0])), MASK) == pytest.approx(
+        (4 + 8 + 1.5 + 2.5) / 4
+    )
 
 
 def test_nothing_counted_is_nan():

@@ -1,0 +1,45 @@
+"""The terminal's table: numbers, bold, and names that look like mark-up."""
+
+from __future__ import annotations
+
+import io
+import re
+
+from rich.console import Console
+
+from pipeline.evaluation.console import headline_tables
+from pipeline.evaluation.protocol import evaluate
+
+
+def printed(tables, **options):
+    console = Console(file=io.StringIO(), width=200, **options)
+    for table in tables:
+        console.print(table)
+    return console.file.getvalue()
+
+
+def test_numbers_and_names(tiny, predict, protocol):
+    good = evaluate(predict(tiny, noise=1.0), tiny, protocol, run="[red]good[/red]")
+    bad = evaluate(predict(tiny, noise=4.0, seed=1), tiny, protocol, run="bad", selected_on_test=True)
+    text = printed(headline_tables([good, bad]))
+    assert protocol.name in text
+    assert "[red]good[/red]" in text
+    assert "bad (selected on test)" in text
+    for evaluation in (good, bad):
+        assert f"{evaluation.headline.nme:.2f}" in text
+        assert f"{evaluation.errors['diagonal'].nme:.2f}" in text
+        assert f"{evaluation.headline.auc['10']:.2f}" in text
+    styled = printed(headline_tables([good, bad]), force_terminal=True, color_system="standard")
+    assert re.search(rf"\x1b\[1;32m *{good.headline.nme:.2f}", styled)
+    assert not re.search(rf"\x1b\[1;32m *{bad.headline.nme:.2f}", styled)
+
+
+def test_protocols_never_share_a_table_and_undefined_faces_are_told(tiny, predict, protocol):
+    predictions = predict(tiny)
+    predictions.mask_NK[:2, 0] = False
+    ocular = evaluate(predictions, tiny, protocol, run="base")
+    by_box = evaluate(predictions, tiny, protocol.model_copy(update={"normalisation": "box"}), run="base")
+    tables = headline_tables([ocular, by_box])
+    assert len(tables) == 2
+    assert "2 of 12 faces have no defined NME" in printed(tables[:1])
+    assert "no defined" not in printed(tables[1:])

@@ -1,0 +1,91 @@
+"""The pictures of a report: same faces for every run, with words that say what they show."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.evaluation.protocol import evaluate, face_nme
+from pipeline.evaluation.report_input import RunReport
+from pipeline.evaluation.report_pictures import faces, jpeg, mean_shape
+
+
+def decoded(uri: str) -> Image.Image:
+    kind, _, content = uri.partition(";base64,")
+    assert kind == "data:image/jpeg"
+    return Image.open(io.BytesIO(base64.b64decode(content)))
+
+
+@pytest.fixture
+def make_run(tiny, predict, protocol):
+    def build(name, **options):
+        predictions = predict(tiny, **options)
+        return RunReport(name, evaluate(predictions, tiny, protocol, run=name), predictions, markup=tiny)
+
+    return build
+
+
+def errors(runs):
+    return {run.name: face_nme(run.predictions, run.layout, "ocular") for run in runs}
+
+
+def test_each_runs_worst_face_is_shown_for_every_run(make_run):
+    runs = [make_run("a", noise=1.0), make_run("b", noise=3.0, seed=5)]
+    nme = errors(runs)
+    shown = {face["key"]: face for face in faces(runs, nme)}
+    for run in runs:
+        worst = int(np.argmax(nme[run.name]))
+        face = shown[str(run.predictions.keys[worst])]
+        assert f"worst of {run.name}" in face["why"]
+        assert [picture["run"] for picture in face["pictures"]] == ["a", "b"]
+        for picture, other in zip(face["pictures"], runs, strict=True):
+            assert picture["nme"] == f"{100 * nme[other.name][worst]:.2f}"
+            assert picture["nme"] in picture["alt"]
+            assert decoded(picture["data"]).size == (340, 340)
+
+
+def test_runs_in_another_order_of_faces_are_matched_by_key(make_run):
+    a, b = make_run("a"), make_run("b")
+    order = np.arange(12)[::-1]
+    p = b.predictions
+    reversed_ = type(p)(
+        **{
+            name: getattr(p, name)[order]
+            for name in ("keys", "points_NK2", "target_NK2", "mask_NK", "scale_N", "images_NSS3", "crops_N3")
+        }
+    )
+    b = RunReport("b", b.evaluation, reversed_, markup=b.markup)
+    for face in faces([a, b], errors([a, b])):
+        first, second = face["pictures"]
+        assert first["nme"] == second["nme"]
+        assert first["data"] == second["data"]
+
+
+def test_without_pictures_there_are_no_faces(make_run):
+    run = make_run("a", pictures=False)
+    assert faces([run], errors([run])) == []
+    mixed = [run, make_run("b")]
+    assert all(len(face["pictures"]) == 1 for face in faces(mixed, errors(mixed)))
+
+
+def test_mean_shape_is_free_of_place_and_size(make_run, tiny_face):
+    predictions = make_run("a").predictions
+    target = np.stack(
+        [tiny_face * scale + shift for scale, shift in zip(range(1, 13), range(0, 1200, 100), strict=True)]
+    )
+    mask = np.ones((12, 6), dtype=bool)
+    mask[:, 4] = False  # a landmark never seen, inside the box
+    moved = type(predictions)(predictions.keys, target, target, mask, predictions.scale_N)
+    shape = mean_shape(moved)
+    assert np.isnan(shape[4]).all()
+    assert np.delete(shape, 4, axis=0) == pytest.approx(np.delete(tiny_face / 100 - 0.5, 4, axis=0))
+
+
+def test_jpeg_keeps_the_picture():
+    assert decoded(jpeg(Image.new("RGBA", (30, 20), (200, 10, 10, 255)))).getpixel((5, 5)) == pytest.approx(
+        (200, 10, 10), abs=6
+    )
