@@ -21,6 +21,11 @@ def _enlarge(image_HW3: np.ndarray, width: int) -> tuple[Image.Image, float]:
     return Image.fromarray(np.ascontiguousarray(image_HW3)).resize(size, Image.Resampling.BICUBIC), factor
 
 
+def _on_canvas(points_K2: np.ndarray, factor: float, width: int) -> np.ndarray:
+    # Pillow's coordinates overflow far outside, and would paint a diverged model's lines over the whole face.
+    return np.clip((np.asarray(points_K2, dtype=np.float64) + 0.5) * factor - 0.5, -9 * width, 10 * width)
+
+
 def _draw_shape(
     draw: ImageDraw.ImageDraw,
     points_K2: np.ndarray,
@@ -70,9 +75,9 @@ def draw_landmarks(
     unit = width * _SUPERSAMPLE / 320
     if target_K2 is not None:
         known = np.isfinite(target_K2).all(axis=-1) & (True if mask_K is None else mask_K)
-        _draw_shape(draw, (target_K2 + 0.5) * factor - 0.5, known, markup, TRUTH, unit)
+        _draw_shape(draw, _on_canvas(target_K2, factor, canvas.width), known, markup, TRUTH, unit)
     known = np.isfinite(predicted_K2).all(axis=-1)
-    _draw_shape(draw, (np.asarray(predicted_K2) + 0.5) * factor - 0.5, known, markup, PREDICTION, unit)
+    _draw_shape(draw, _on_canvas(predicted_K2, factor, canvas.width), known, markup, PREDICTION, unit)
     size = (width, max(1, round(image_HW3.shape[0] * width / image_HW3.shape[1])))
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 

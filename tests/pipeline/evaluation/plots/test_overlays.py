@@ -58,6 +58,14 @@ def test_curves_are_joined_and_unknown_landmarks_left_out(tiny):
     assert draw_landmarks(GREY, points, points, tiny).shape == (320, 320, 3)
 
 
+@pytest.mark.parametrize("far", [1e6, 1e9, 1e300, -1e12])
+def test_landmarks_far_outside_leave_the_face_visible(tiny, far):
+    points = np.full((6, 2), 40.0)
+    points[:4] = far * np.arange(1, 5)[:, None]
+    image = draw_landmarks(GREY, points, None, tiny)
+    assert (image == 127).all(axis=-1).mean() > 0.9
+
+
 def test_pictures_that_are_not_square_keep_their_proportions():
     image = draw_landmarks(GREY[:40], np.array([[5.0, 5.0]]), None, POINTS, width=200)
     assert image.shape == (100, 200, 3)
