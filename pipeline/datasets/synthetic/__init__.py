@@ -3,5 +3,4 @@
 from pipeline.datasets.synthetic.reader import SyntheticFaces, SyntheticRecord
 from pipeline.datasets.synthetic.render import RenderedFace, render_face
 
-
 __all__ = ["RenderedFace", "SyntheticFaces", "SyntheticRecord", "render_face"]

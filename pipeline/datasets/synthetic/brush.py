@@ -55,3 +55,9 @@ def dim(albedo_3N: np.ndarray, strengths: Colour, amount_N: np.ndarray) -> None:
     """Darken each channel by its strength times an amount per pixel, in place."""
     for channel, strength in zip(albedo_3N, strengths, strict=True):
         channel *= 1 - np.float32(strength) * amount_N
+
+
+def darken(albedo_3P: np.ndarray, where_N: np.ndarray, strengths: Colour, amount_N: np.ndarray) -> None:
+    """``dim`` at the given pixels."""
+    for channel, strength in zip(albedo_3P, strengths, strict=True):
+        channel[where_N] *= 1 - np.float32(strength) * amount_N

@@ -34,12 +34,12 @@ def _eyeball(
     mix(ball, (0.72, 0.42, 0.40), 0.75 * line(s - _INNER - 0.12, 0.2))
     dx, dy = s - EYE_CENTRE[0] - side * p.gaze[0], down - (EYE_CENTRE[1] + 0.06 + p.gaze[1])
     radius = np.sqrt(dx * dx + dy * dy)
-    iris = tinted(p.iris, 1.0 - 0.6 * clamp((radius - 0.44) * 5, 0, 1) + 0.3 * step(-dy, 0.4))
-    mix(ball, iris, step(0.62 - radius, pixel * 1.2))
-    mix(ball, (0.03, 0.025, 0.025), 0.95 * step(0.25 - radius, pixel))
+    iris = tinted(p.iris, 1.0 - 0.6 * clamp((radius - 0.48) * 5, 0, 1) + 0.3 * step(-dy, 0.4))
+    mix(ball, iris, step(0.66 - radius, pixel * 1.2))
+    mix(ball, (0.03, 0.025, 0.025), 0.95 * step(0.27 - radius, pixel))
     light = p.light.direction
     glint = np.hypot(dx - side * 0.24 * light[0], dy - 0.10 - 0.16 * light[1])
-    mix(ball, (0.97, 0.97, 0.97), step(0.13 - glint, pixel * 1.2))
+    mix(ball, (0.97, 0.97, 0.97), step(0.14 - glint, pixel * 1.2))
     return ball
 
 

@@ -13,7 +13,7 @@ from pipeline.datasets.synthetic.landmarks import outer_lips
 from pipeline.datasets.synthetic.parameters import FaceParameters, Hair
 
 _AROUND_EAR = (
-    (70.0, 0.6), (75.0, -1.8), (80.0, -2.4), (85.0, -2.0), (88.0, 0.5), (96.0, 1.6), (108.0, 1.0), (116.0, -4.0), (126.0, -9.0), (180.0, -10.8)
+    (70.0, 0.6), (75.0, -1.8), (80.0, -2.4), (85.0, -2.0), (88.0, 0.5), (96.0, 1.6), (108.0, 1.0), (116.0, -1.5), (128.0, -4.5), (180.0, -6.5)
 )  # fmt: skip
 _FRINGE = 3.2
 _DEGREES = np.arange(0, 181, 2, dtype=np.float32)
@@ -103,7 +103,7 @@ def beard_cover(p: FaceParameters, across: np.ndarray, down: np.ndarray, azimuth
     cheeks = beard.cheeks + (max(beard.chin, beard.cheeks) - beard.cheeks) * step(3.4 - side, 0.9)
     cover = step(top - down, 1.0) * step(83 - azimuth, 8) * cheeks
     upper, _ = outer_lips(across)
-    lip = step(down - upper, 0.25) * step(-5.15 - down - 0.11 * side, 0.35) * step(3.05 - side, 0.5)
+    lip = step(down - upper, 0.25) * step(-5.2 - down - 0.05 * side**2, 0.45) * step(3.05 - side, 0.5)
     sides = step(-6.2 - down, 0.8) * step(down + 8.8, 0.8) * step(0.5 - np.abs(side - 3.0), 0.3)
     return np.maximum(np.maximum(cover, beard.moustache * lip), sides * min(beard.chin, beard.moustache))
 

@@ -149,7 +149,7 @@ def _relief(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _smooth_surface(y: np.ndarray, azimuth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """x and z of the featureless head at height y and signed azimuth (degrees)."""
+    """X and z of the featureless head at height y and signed azimuth (degrees)."""
     closing = np.clip((y - CROWN) / (11.6 - CROWN), 0, 1)
     taper = (1 - closing**2.2) ** (1 / 2.2)
     below = np.minimum(y, CROWN)

@@ -41,8 +41,8 @@ class Eye:
         closure: 0 open … 1 shut.
     """
 
-    upper: float = 0.60
-    lower: float = 0.42
+    upper: float = 0.66
+    lower: float = 0.45
     closure: float = 0.0
 
     def lids(self, across_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

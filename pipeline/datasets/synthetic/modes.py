@@ -48,7 +48,8 @@ def _lower_lip_share(x: np.ndarray, down: np.ndarray) -> tuple[np.ndarray, np.nd
 def _displacements(
     x: np.ndarray, y: np.ndarray, z: np.ndarray, down: np.ndarray
 ) -> dict[str, tuple[np.ndarray | float, ...]]:
-    s, sign = np.abs(x), np.sign(x)
+    # Smooth through the midline: a jump there would tear the chin.
+    s, sign = np.abs(x), np.tanh(x / 0.8)
     front = np.clip((z + 9) / 4, 0, 1)
     to_chin = np.clip(-(y + 3) / 8.5, 0, 1.3)
     jaw = _sigmoid((-5.5 - y) * 1.0) * np.clip(s / 5, 0, 1.2)

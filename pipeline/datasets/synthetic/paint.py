@@ -10,7 +10,13 @@ from pipeline.datasets.synthetic.features import paint_brow, paint_eye, paint_mo
 from pipeline.datasets.synthetic.hair import hat_edge, mask_cover, paint_beard, paint_scalp, strand_colours
 from pipeline.datasets.synthetic.parameters import FaceParameters
 from pipeline.datasets.synthetic.parts import Material
-from pipeline.datasets.synthetic.skin import paint_complexion, paint_skin
+from pipeline.datasets.synthetic.skin import (
+    paint_complexion,
+    paint_freckles,
+    paint_nostrils,
+    paint_skin,
+    paint_wrinkles,
+)
 
 _Painted = tuple[np.ndarray, np.ndarray]
 
@@ -24,19 +30,24 @@ def _cloth(colour: Colour, u: np.ndarray, v: np.ndarray, stripes: float = 0.0) -
     return tinted(colour, tone)
 
 
-def _head(p: FaceParameters, surface_3P: np.ndarray, gap: float, pixel: float) -> _Painted:
-    x, down, azimuth = surface_3P
+def _head(p: FaceParameters, coordinates_5P: np.ndarray, gap: float, pixel: float) -> _Painted:
+    surface_3P = coordinates_5P[:3]
+    x, down, azimuth, flush, shiny = coordinates_5P
     albedo, gloss = paint_skin(p, x, down)
     face = np.flatnonzero((down < 6.5) & (down > -12) & (azimuth < 75))
-    part, shine = albedo[:, face], gloss[face]
     xf, df = x[face], down[face]
-    paint_complexion(part, shine, p, xf, df)
     side = np.abs(xf)
+    paint_complexion(albedo, gloss, p, flush, shiny)
+    near = face[(side < 2.4) & (df < -3.2) & (df > -5.4)]
+    paint_nostrils(albedo, near, x[near], down[near])
+    if p.skin.age > 0.5:
+        paint_wrinkles(albedo, face, xf, df, p.skin.age - 0.5)
+    if p.skin.freckles:
+        paint_freckles(albedo, face, xf, df, p.skin.freckles)
     for sign in (-1, 1):
-        near = np.flatnonzero((sign * xf > 0.3) & (side < 6) & (np.abs(df) < 1.9))
+        near = face[(sign * xf > 0.3) & (side < 6) & (np.abs(df) < 1.9)]
         if len(near):
-            paint_eye(part, shine, near, side[near], df[near], sign, p, pixel)
-    albedo[:, face], gloss[face] = part, shine
+            paint_eye(albedo, gloss, near, np.abs(x[near]), down[near], sign, p, pixel)
     if p.beard.moustache or p.beard.chin or p.beard.cheeks:
         paint_beard(albedo, gloss, p, surface_3P)
     mouth = face[(side < 3.0) & (df < -5.6) & (df > -8.4)]
@@ -103,7 +114,7 @@ def _ear(p: FaceParameters, surface_3P: np.ndarray) -> _Painted:
     albedo, gloss = paint_skin(p, x * 2, y * 3)
     radial = np.hypot(y, z)
     hollow = clamp(1 - ((radial - 0.05) / 0.55) ** 2, 0, 1)
-    dim(albedo, (0.85, 1, 1), 0.45 * hollow + 0.14 * line(radial - 0.72, 0.1))
+    dim(albedo, (0.85, 1, 1), 0.30 * hollow + 0.12 * line(radial - 0.72, 0.1))
     dim(albedo, (0, 0.08, 0.08), np.ones_like(x))
     return albedo, gloss
 
@@ -131,14 +142,14 @@ def _other(p: FaceParameters, material: Material, surface_3P: np.ndarray) -> _Pa
 
 
 def paint(
-    p: FaceParameters, material_P: np.ndarray, surface_3P: np.ndarray, gap: float, pixel: float
+    p: FaceParameters, material_P: np.ndarray, coordinates_5P: np.ndarray, gap: float, pixel: float
 ) -> _Painted:
     """Colour (3, P) sRGB 0…1 and gloss (P,) of every visible pixel.
 
     Args:
         p: The face.
         material_P: ``Material`` of each pixel.
-        surface_3P: Its surface coordinates, whose meaning is the material's.
+        coordinates_5P: Its three surface coordinates, whose meaning is the material's, and on the head ``complexion_maps``.
         gap: Distance between the inner lips, cm.
         pixel: Width of a pixel on the face, cm.
     """
@@ -146,15 +157,15 @@ def paint(
     gloss = np.zeros(len(material_P), dtype=np.float32)
     for material in map(Material, np.flatnonzero(np.bincount(material_P, minlength=len(Material)))):
         where = np.flatnonzero(material_P == material)
-        surface = np.ascontiguousarray(surface_3P[:, where])
+        surface = np.ascontiguousarray(coordinates_5P[:, where])
         if material is Material.HEAD:
             colour, shine = _head(p, surface, gap, pixel)
         elif material is Material.BODY:
-            colour, shine = _body(p, surface, pixel)
+            colour, shine = _body(p, surface[:3], pixel)
         elif material is Material.EAR:
-            colour, shine = _ear(p, surface)
+            colour, shine = _ear(p, surface[:3])
         else:
-            colour, shine = _other(p, material, surface)
+            colour, shine = _other(p, material, surface[:3])
         for channel, values in zip(albedo, colour, strict=True):
             channel[where] = values
         gloss[where] = shine

@@ -12,7 +12,6 @@ from pipeline.datasets.synthetic.landmarks import Brow, Eye
 from pipeline.datasets.synthetic.modes import IDENTITY_MODES
 from pipeline.datasets.synthetic.occluders import GESTURES, OBJECTS
 
-
 # Light to dark, sRGB 0…1, spanning the Monk skin-tone scale; a face lies anywhere between two neighbours.
 SKIN_TONES = np.array(
     [(244, 214, 196), (238, 196, 168), (224, 172, 136), (202, 146, 108), (168, 112, 76), (124, 80, 54), (88, 56, 40), (62, 40, 32)]
@@ -113,7 +112,7 @@ class Wear:
     mask: bool = False
     mask_colour: Colour = (0.6, 0.75, 0.85)
     cloth_colour: Colour = (0.3, 0.35, 0.5)
-    neckline: float = -15.0
+    neckline: float = -13.8
     stripes: float = 0.0
 
 
@@ -258,7 +257,7 @@ def _hair(draw: _Draw, feminine: bool, age: float, dark: bool) -> Hair:
     weights = (1, 1, 8, 8, 12, 18, 8, 16, 28) if feminine else (10, 16, 32, 16, 10, 2, 8, 2, 4)
     style = draw.choice(HAIR_STYLES, weights)
     shade = draw.uniform(0, 1)
-    if draw.chance(0.75 * max(0.0, age - 0.45) * 2):
+    if draw.chance(1.1 * max(0.0, age - 0.5)):
         colour = HAIR_COLOURS[8] + (HAIR_COLOURS[9] - HAIR_COLOURS[8]) * shade
     elif dark and not draw.chance(0.08):
         colour = HAIR_COLOURS[0] + (HAIR_COLOURS[2] - HAIR_COLOURS[0]) * shade
@@ -315,19 +314,20 @@ def _wear(draw: _Draw, feminine: bool) -> Wear:
         mask=mask,
         mask_colour=mask_colour,
         cloth_colour=draw.vivid(),
-        neckline=draw.uniform(-18.5, -11.5),
+        neckline=draw.uniform(-17.0, -10.5),
         stripes=draw.uniform(0.5, 2.5) if draw.chance(0.25) else 0.0,
     )
 
 
-def _light(draw: _Draw) -> Light:
+def _light(draw: _Draw, tone: Colour) -> Light:
     azimuth, elevation = np.radians(draw.normal(42, 2.0)), np.radians(draw.uniform(-5, 62))
     direction = (
         float(np.sin(azimuth) * np.cos(elevation)), float(np.sin(elevation)), float(np.cos(azimuth) * np.cos(elevation))
     )  # fmt: skip
     warmth, tint = draw.normal(0.09), draw.normal(0.03)
     hard = draw.uniform(0.15, 1.0)
-    total = draw.uniform(0.95, 1.35)
+    # Photographers expose dark skin longer.
+    total = draw.uniform(0.95, 1.35) * (1 + 0.55 * (1 - sum(tone) / 2.4))
     key = total * (0.35 + 0.55 * hard) * np.array([1 + warmth, 1 + tint, 1 - warmth])
     cool = draw.normal(0.08)
     fill = total * (0.75 - 0.45 * hard) * np.array([1 - cool, 1.0, 1 + cool])
@@ -357,7 +357,7 @@ def _finish(draw: _Draw) -> Finish:
         motion_angle=draw.uniform(0, 180),
         resolution=resolution,
         noise=draw.uniform(0.012, 0.05) if draw.chance(0.3) else draw.uniform(0.0, 0.01),
-        jpeg=int(draw.uniform(22, 80)) if draw.chance(0.35) else 0,
+        jpeg=int(draw.uniform(22, 80)) if draw.chance(0.3) else 0,
         gamma=draw.uniform(0.82, 1.22),
         saturation=draw.uniform(0.7, 1.2),
         grey=draw.chance(0.05),
@@ -393,7 +393,7 @@ def sample_parameters(rng: np.random.Generator, *, near_frontal: bool = False) -
         draw.uniform(0.1, 0.7), _rgb(lip), lipstick, draw.uniform(0.2, 0.9) if feminine and draw.chance(0.4) else 0.0,
         draw.uniform(0.5, 1.0) if feminine else draw.uniform(0.1, 0.5),
     )  # fmt: skip
-    upper, lower = 0.60 + draw.normal(0.09, 2), 0.41 + draw.normal(0.06, 2)
+    upper, lower = 0.66 + draw.normal(0.09, 2), 0.44 + draw.normal(0.06, 2)
     upper += 0.12 * expression.get("brow_raise", 0)
     squint = expression.get("squint", 0.0) * 0.35 + max(0.0, expression.get("brow_furrow", 0.0)) * 0.2
     closure = float(np.clip(abs(draw.normal(0.1)) + squint, 0, 0.6))
@@ -413,7 +413,7 @@ def sample_parameters(rng: np.random.Generator, *, near_frontal: bool = False) -
         distance=draw.uniform(55, 220),
     )
     hair, beard, wear = _hair(draw, feminine, age, bool(dark)), _beard(draw, feminine), _wear(draw, feminine)
-    light, occluder, finish = _light(draw), _occluder(draw, _rgb(tone)), _finish(draw)
+    light, occluder, finish = _light(draw, _rgb(tone)), _occluder(draw, _rgb(tone)), _finish(draw)
     return FaceParameters(
         {**shape, **expression}, pose, camera, left, right, both, both, gaze, _rgb(iris), skin, hair, beard, wear,
         light, occluder, finish, int(draw.uniform(0, 2**31)),

@@ -117,32 +117,23 @@ def tube(
     return grid_mesh(np.stack([x, np.broadcast_to(height_R[:, None], x.shape), z], -1), material, closed=True)
 
 
+_BODY_WIDTH = (
+    (-31.0, 23.0), (-24.0, 22.5), (-20.0, 20.5), (-17.5, 17.0), (-16.0, 12.5), (-14.8, 8.8), (-13.8, 6.7), (-12.8, 5.7), (-11.0, 5.2), (-4.0, 5.1)
+)  # fmt: skip
+
+
 @lru_cache(maxsize=1)
 def body() -> Mesh:
     """Neck, shoulders and chest, upright; ``surface`` is the position."""
-    y = np.array([-4, -7, -10, -12.5, -14.3, -15.5, -16.5, -17.6, -19, -21, -25, -31])
-    half = curve(
-        y,
-        (
-            (-31, 23),
-            (-25, 22.5),
-            (-21, 21),
-            (-19, 18.5),
-            (-17.6, 14),
-            (-16.5, 10),
-            (-15.5, 7.6),
-            (-14.3, 6.2),
-            (-12, 5.5),
-            (-4, 5.4),
-        ),
-    )
-    depth = curve(y, ((-31, 11), (-21, 9), (-17, 6.8), (-14.3, 5.6), (-4, 5.3)))
-    centre = curve(y, ((-31, -10), (-18, -10.5), (-14, -9.6), (-4, -8.8)))
+    y = np.array([-4, -7, -9.5, -11.5, -12.8, -13.8, -14.8, -16, -17.5, -20, -24, -31])
+    half = curve(y, _BODY_WIDTH)
+    depth = curve(y, ((-31.0, 11.0), (-20.0, 9.0), (-16.0, 6.8), (-13.0, 5.4), (-4.0, 5.0)))
+    centre = curve(y, ((-31.0, -10.0), (-17.0, -10.5), (-12.0, -9.3), (-4.0, -8.8)))
     azimuth = np.radians(np.linspace(-180, 180, 32, endpoint=False))
     x = half[:, None] * np.sin(azimuth)
     z = centre[:, None] + depth[:, None] * np.cos(azimuth)
     # The two neck muscles, running from behind the ears to the pit of the throat.
-    towards = np.clip((-y - 6) / 9, 0, 1)[:, None]
+    towards = np.clip((-y - 5) / 8, 0, 1)[:, None]
     muscle = np.exp(-(((np.abs(azimuth) - (1.15 - 0.95 * towards)) / 0.22) ** 2)) * (towards < 0.99)
     scale = 1 + 0.05 * muscle
     return grid_mesh(
@@ -160,10 +151,10 @@ def ears() -> Mesh:
     )
     unit = np.stack([np.sin(polar) * np.sin(azimuth), np.cos(polar), np.sin(polar) * np.cos(azimuth)], -1)
     x, y, z = unit[..., 0], unit[..., 1], unit[..., 2]
-    wide = 0.8 + 0.28 * y  # narrower at the lobe
+    wide = 0.86 + 0.2 * y  # narrower at the lobe
     radial = np.sqrt(y**2 + z**2)
     bowl = np.clip(1 - (radial / 0.62) ** 2, 0, 1)
-    shape = np.stack([0.62 * x * (1 - 0.85 * bowl * (x > 0)), 3.05 * y, 1.75 * z * wide], -1)
+    shape = np.stack([0.62 * x * (1 - 0.85 * bowl * (x > 0)), 2.8 * y, 1.65 * z * wide], -1)
     angle = np.radians(24)
     flare = np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
     tilt = np.radians(-10)
@@ -177,7 +168,15 @@ def ears() -> Mesh:
     return join(pair, Material.EAR)
 
 
-def curtain(length: float, width: float, opening: float, wave: float, top: float, material: Material) -> Mesh:
+def curtain(
+    length: float,
+    width: float,
+    opening: float,
+    wave: float,
+    top: float,
+    material: Material,
+    ragged: float = 1.0,
+) -> Mesh:
     """Hair or a scarf falling beside and behind the head.
 
     Args:
@@ -187,10 +186,14 @@ def curtain(length: float, width: float, opening: float, wave: float, top: float
         wave: Amplitude of waves, cm.
         top: Height of the upper end, cm.
         material: HAIR or FABRIC.
+        ragged: How far locks differ in length, cm.
     """
     y = np.linspace(top, length, 14)
     fall = (top - y) / (top + 12)
-    azimuth = np.radians(np.linspace(opening, 360 - opening, 30))
+    azimuth = np.radians(np.linspace(opening, 360 - opening, 44))
+    # Locks end at different heights.
+    locks = 0.8 * np.sin(5 * azimuth) + 0.7 * np.sin(17 * azimuth + 1) + 0.4 * np.sin(31 * azimuth)
+    height = y[:, None] + locks * ((top - y) / (top - length))[:, None] ** 3 * ragged
     half = curve(
         y, ((-30, 8.6), (-14, 8.2), (-6, 7.8), (0, 7.7), (4, 7.75), (7, 6.9), (9, 5.6), (11, 2.6))
     ) + width * np.clip(0.35 + fall, 0, 1.1)
@@ -203,7 +206,7 @@ def curtain(length: float, width: float, opening: float, wave: float, top: float
     z = HEAD_CENTRE_Z + (depth[:, None] + strand) * np.cos(azimuth)[None] * np.where(
         np.cos(azimuth) > 0, 0.75, 1.0
     )
-    grid = np.stack([-x, np.broadcast_to(y[:, None], x.shape), z], -1)
+    grid = np.stack([-x, height, z], -1)
     surface = np.stack(
         [
             np.broadcast_to(azimuth[None] * 8, x.shape),
@@ -215,21 +218,31 @@ def curtain(length: float, width: float, opening: float, wave: float, top: float
     return grid_mesh(grid, material, closed=False, two_sided=True, surface_RC3=surface)
 
 
-def brim(length: float, height: float, side: float) -> Mesh:
+def brim(length: float, height: float) -> Mesh:
     """The peak of a cap, pointing forwards."""
     across, out = np.meshgrid(np.linspace(-1, 1, 15), np.linspace(0, 1, 5))
     angle = across * np.radians(66)
-    x = np.sin(angle) * (7.6 + 0.2 * out)
-    z = HEAD_CENTRE_Z + 9.6 * np.cos(angle) ** 0.8 + out * length * np.cos(angle * 0.9)
+    x = np.sin(angle) * (7.5 + 0.5 * out)
+    z = HEAD_CENTRE_Z + 9.0 * np.cos(angle) ** 0.8 + out * length * (1 - np.abs(across) ** 2.5)
     y = height - 1.1 * across**2 * (0.4 + out) - 0.9 * out**1.5
-    rotated = np.stack([x * np.cos(side) + 0 * z, y, z], -1)
-    return grid_mesh(rotated, Material.FABRIC, closed=False, two_sided=True)
+    return grid_mesh(np.stack([x, y, z], -1), Material.FABRIC, closed=False, two_sided=True)
 
 
-def glasses(
-    half_width: float, half_height: float, square: float, rim: float, drop: float, *, dark: bool
-) -> Mesh:
-    """A pair of spectacles resting on the nose.
+def _lens_outline(half_width: float, half_height: float, square: float, points: int) -> np.ndarray:
+    angle = np.linspace(0, 2 * np.pi, points, endpoint=False)
+    ca, sa = np.cos(angle), np.sin(angle)
+    x = np.sign(ca) * np.abs(ca) ** (2 / square) * half_width
+    return np.stack([x, np.sign(sa) * np.abs(sa) ** (2 / square) * half_height], -1)
+
+
+def _on_nose(flat: np.ndarray, drop: float) -> np.ndarray:
+    """(…, 3) places of (…, 2) points of a pair of glasses: bent around the face, slid down by ``drop`` cm."""
+    z = 1.25 - 0.028 * np.abs(flat[..., 0]) ** 2.2 + 0.25 * drop
+    return np.stack([flat[..., 0], flat[..., 1] - 0.15 - drop, z], -1)
+
+
+def glasses(half_width: float, half_height: float, square: float, rim: float, drop: float) -> Mesh:
+    """The frame of a pair of glasses resting on the nose.
 
     Args:
         half_width: Half the width of a lens, cm.
@@ -237,79 +250,33 @@ def glasses(
         square: Exponent of its outline; 2 is round.
         rim: Thickness of the rim, cm.
         drop: How far it slid down the nose, cm.
-        dark: Whether the lenses hide the eyes.
     """
-    angle = np.linspace(0, 2 * np.pi, 28, endpoint=False)
-    ca, sa = np.cos(angle), np.sin(angle)
-    outline = np.stack(
-        [
-            np.sign(ca) * np.abs(ca) ** (2 / square) * half_width,
-            np.sign(sa) * np.abs(sa) ** (2 / square) * half_height,
-        ],
-        -1,
-    )
-    centre = half_width + 1.0
-
-    def place(flat: np.ndarray) -> np.ndarray:
-        x = flat[..., 0]
-        z = 1.25 - 0.028 * np.abs(x) ** 2.2 + 0.25 * drop
-        return np.stack([x, flat[..., 1] - 0.15 - drop, z], -1)
-
+    outline, centre = _lens_outline(half_width, half_height, square, 28), half_width + 1.0
+    outer = outline + rim * outline / np.linalg.norm(outline, axis=1, keepdims=True)
     parts: list[Mesh] = []
-    for sign in (-1, 1):
-        turned = outline if sign > 0 else outline[::-1] * np.array([1, 1])
-        ring = np.stack(
-            [turned * (1 - 0.02), turned + rim * turned / np.linalg.norm(turned, axis=1, keepdims=True)]
-        )
-        parts.append(
-            grid_mesh(
-                place(ring + np.array([sign * centre, 0.0])), Material.FRAME, closed=True, two_sided=True
-            )
-        )
-        hinge = place(np.array([sign * (centre + half_width), 0.35 * half_height]))
+    for sign in (-1.0, 1.0):
+        ring = np.stack([outline * 0.98, outer]) + np.array([sign * centre, 0.0])
+        parts.append(grid_mesh(_on_nose(ring, drop), Material.FRAME, closed=True, two_sided=True))
+        hinge = _on_nose(np.array([sign * (centre + half_width), 0.35 * half_height]), drop)
         along = np.linspace(0, 1, 6)[:, None, None]
         tip = np.array([sign * 7.75, 0.2, -8.6])
         arm = hinge + (tip - hinge) * along + np.array([[0, 0.28, 0], [0, -0.28, 0]]) * (0.5 + rim)
-        arm[..., 0] += sign * 0.9 * np.sin(np.pi * along[..., 0]) + sign * 0.1
+        arm[..., 0] += sign * (0.9 * np.sin(np.pi * along[..., 0]) + 0.1)  # clear of the temples
         parts.append(grid_mesh(arm.transpose(1, 0, 2), Material.FRAME, closed=False, two_sided=True))
     bridge = np.linspace(-1, 1, 7)
     arch = np.stack([bridge * 1.15, 0.25 + 0.25 * (1 - bridge**2)], -1)
-    parts.append(
-        grid_mesh(
-            place(np.stack([arch + np.array([0, rim * 0.6]), arch - np.array([0, rim * 0.6])])),
-            Material.FRAME,
-            closed=False,
-            two_sided=True,
-        )
-    )
-    frame = join(parts, Material.FRAME)
-    return frame if not dark else frame
+    thickness = np.array([0, rim * 0.6])
+    strip = np.stack([arch + thickness, arch - thickness])
+    parts.append(grid_mesh(_on_nose(strip, drop), Material.FRAME, closed=False, two_sided=True))
+    return join(parts, Material.FRAME)
 
 
 def lenses(half_width: float, half_height: float, square: float, drop: float) -> Mesh:
-    """The dark lenses of ``glasses`` with the same measures."""
-    angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
-    ca, sa = np.cos(angle), np.sin(angle)
-    outline = np.stack(
-        [
-            np.sign(ca) * np.abs(ca) ** (2 / square) * half_width,
-            np.sign(sa) * np.abs(sa) ** (2 / square) * half_height,
-        ],
-        -1,
-    )
+    """The dark lenses of ``glasses`` with the same measures; ``surface`` is the place within the lens, cm."""
+    disc = _lens_outline(half_width, half_height, square, 24) * np.array([0.02, 0.6, 1.0])[:, None, None]
     parts = []
-    for sign in (-1, 1):
-        disc = outline[None] * np.array([0.02, 0.6, 1.0])[:, None, None]
-        flat = disc + np.array([sign * (half_width + 1.0), 0.0])
-        z = 1.22 - 0.028 * np.abs(flat[..., 0]) ** 2.2 + 0.25 * drop
-        grid = np.stack([flat[..., 0], flat[..., 1] - 0.15 - drop, z], -1)
-        parts.append(
-            grid_mesh(
-                grid,
-                Material.LENS,
-                closed=True,
-                two_sided=True,
-                surface_RC3=np.concatenate([disc, z[..., None]], -1),
-            )
-        )
+    for sign in (-1.0, 1.0):
+        grid = _on_nose(disc + np.array([sign * (half_width + 1.0), 0.0]), drop)
+        surface = np.concatenate([disc, grid[..., 2:]], -1)
+        parts.append(grid_mesh(grid, Material.LENS, closed=True, two_sided=True, surface_RC3=surface))
     return join(parts, Material.LENS)

@@ -37,11 +37,11 @@ def _repeat_ranges(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _scan(
-    x_T3: np.ndarray, y_T3: np.ndarray, height: int, width: int
+    x_3T: list[np.ndarray], y_3T: list[np.ndarray], height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Triangle, column and row of every pixel centre inside a triangle (half-open, so shared edges are drawn once)."""
-    x0, x1, x2 = x_T3.T
-    y0, y1, y2 = y_T3.T
+    x0, x1, x2 = x_3T
+    y0, y1, y2 = y_3T
     # Sorted by y; neighbours then compute a shared edge from the same two vertices in the same order: no cracks.
     swap = y0 > y1
     x0, x1, y0, y1 = (
@@ -101,19 +101,19 @@ def rasterise(
         height: Rows of the picture.
         width: Columns of the picture.
     """
-    x_T3, y_T3 = screen_V2[:, 0][triangles_T3], screen_V2[:, 1][triangles_T3]
-    area = (x_T3[:, 1] - x_T3[:, 0]) * (y_T3[:, 2] - y_T3[:, 0]) - (x_T3[:, 2] - x_T3[:, 0]) * (
-        y_T3[:, 1] - y_T3[:, 0]
-    )
-    # Rows of a picture run downwards, so that outward-facing triangles have negative area.
-    # What is thinner than this covers no pixel centre worth the ill-conditioned plane through it.
+    xs, ys = np.ascontiguousarray(screen_V2[:, 0]), np.ascontiguousarray(screen_V2[:, 1])
+    a, b, c = triangles_T3.T.astype(np.intp)
+    xa, ya = xs[a], ys[a]
+    area = (xs[b] - xa) * (ys[c] - ya) - (xs[c] - xa) * (ys[b] - ya)
+    # Rows of a picture run downwards, so that outward-facing triangles have negative area. What is thinner than 0.01
+    # covers no pixel centre worth the ill-conditioned plane through it.
     kept = np.flatnonzero((area < -0.01) | (two_sided_T & (area > 0.01)))
-    corners = triangles_T3[kept]
-    x_T3, y_T3, z_T3 = x_T3[kept], y_T3[kept], depth_V[corners]
-    triangle, column, row = _scan(x_T3, y_T3, height, width)
+    corners = a[kept], b[kept], c[kept]
+    x_3T, y_3T, z_3T = ([values[corner] for corner in corners] for values in (xs, ys, depth_V))
+    triangle, column, row = _scan(x_3T, y_3T, height, width)
     inverse = 1 / area[kept]
-    x0, y0, z0 = x_T3[:, 0], y_T3[:, 0], z_T3[:, 0]
-    x1, x2, y1, y2, z1, z2 = (v[:, k] - v[:, 0] for v in (x_T3, y_T3, z_T3) for k in (1, 2))
+    x0, y0, z0 = x_3T[0], y_3T[0], z_3T[0]
+    x1, x2, y1, y2, z1, z2 = (v[k] - v[0] for v in (x_3T, y_3T, z_3T) for k in (1, 2))
     slope_x = (z1 * y2 - z2 * y1) * inverse
     slope_y = (x1 * z2 - x2 * z1) * inverse
     base = z0 - slope_x * x0 - slope_y * y0

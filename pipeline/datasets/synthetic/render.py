@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.datasets.synthetic.brush import clamp
 from pipeline.datasets.synthetic.hair import hair_edge, hat_edge, lifted
 from pipeline.datasets.synthetic.head import grid_normals, mean_head
 from pipeline.datasets.synthetic.landmarks import landmark_weights, surface_coordinates
@@ -24,12 +25,12 @@ from pipeline.datasets.synthetic.parts import Material, Mesh
 from pipeline.datasets.synthetic.rasterise import Visible, interpolate, rasterise
 from pipeline.datasets.synthetic.scene import background, finish
 from pipeline.datasets.synthetic.shading import shade
-from pipeline.datasets.synthetic.skin import cavities
+from pipeline.datasets.synthetic.skin import cavities, complexion_maps
 from pipeline.datasets.synthetic.wardrobe import dress, hold
 
 FACE_MIDDLE = np.array([0.0, -2.8, -3.0], dtype=np.float32)  # what the camera looks at, head axes, cm
 _NECK = np.array([0.0, -6.0, -9.0], dtype=np.float32)  # where the head turns on the body
-OVERSAMPLING = 1.5
+OVERSAMPLING = 1.25  # enough to soften outlines; the time goes with its square
 _DEPTH_TOLERANCE = 0.45  # cm; hair and beards lift the surface a little without hiding what is under it
 
 
@@ -148,16 +149,22 @@ def render_parameters(parameters: FaceParameters, size: int, rng: np.random.Gene
     triangles = np.concatenate([m.triangles_T3 + o for m, o in zip(meshes, offsets, strict=False)])
     counts = [len(m.triangles_T3) for m in meshes]
     material_T = np.repeat([int(m.material) for m in meshes], counts)
+    material_V = np.repeat([int(m.material) for m in meshes], np.diff(offsets))
     two_sided_T = np.repeat([m.two_sided for m in meshes], counts)
     visible = rasterise(
         project(vertices, camera, inner), vertices[:, 2], triangles, two_sided_T, inner, inner
     )
 
-    attributes = np.empty((7, len(vertices)), dtype=np.float32)
+    attributes = np.empty((9, len(vertices)), dtype=np.float32)
     attributes[:3] = np.concatenate([m.normals_V3 for m in meshes]).T
     attributes[3:6] = np.concatenate([m.surface_V3 for m in meshes]).T
     attributes[6] = 1.0
+    attributes[7:] = 0.0
+    attributes[7:, : len(skin)] = complexion_maps()
     attributes[6, : len(skin)] = cavities()
+    # The head keeps the sky's light off the neck.
+    neck = material_V == int(Material.BODY)
+    attributes[6, neck] = 0.45 + 0.55 * clamp((-10.2 - attributes[4, neck]) / 3.5, 0, 1)
     pixels = interpolate(attributes, triangles, visible)
     seen = material_T[visible.triangles_P]
     normals = pixels[:3]
@@ -176,7 +183,7 @@ def render_parameters(parameters: FaceParameters, size: int, rng: np.random.Gene
     points = project(points_3d, camera, size)
     gap = float(np.linalg.norm(points_3d[62] - points_3d[66]))
 
-    albedo, gloss = paint(parameters, seen, pixels[3:6], gap, camera.span / inner)
+    albedo, gloss = paint(parameters, seen, pixels[[3, 4, 5, 7, 8]], gap, camera.span / inner)
     lit = np.ones(len(seen), dtype=np.float32)
     colours = shade(albedo, gloss, normals, pixels[6], lit, parameters.light)
     image = background(rng, inner)

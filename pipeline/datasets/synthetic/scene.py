@@ -20,7 +20,7 @@ def _upsample(small_HW3: np.ndarray, size: int) -> Image.Image:
 def background(rng: np.random.Generator, size: int) -> np.ndarray:
     """A (size, size, 3) uint8 picture: backdrop, blurred room, bokeh, foliage, stripes."""
     kind = _KINDS[int(rng.choice(len(_KINDS), p=(0.26, 0.22, 0.2, 0.12, 0.12, 0.08)))]
-    base = rng.uniform(0.08, 0.85) + rng.normal(0, 1, 3) * rng.uniform(0.01, 0.14)
+    base = rng.uniform(0.08, 0.85) + rng.normal(0, 1, 3) * rng.uniform(0.01, 0.09)
     base = np.clip(base, 0.03, 0.95)
     other = np.clip(base + rng.normal(0, 0.17) + rng.normal(0, 0.06, 3), 0.02, 0.98)
     ramp = np.linspace(0, 1, 4)
@@ -39,7 +39,7 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
             size,
         )
     elif kind == "foliage":
-        cells = int(rng.integers(18, 40))
+        cells = int(rng.integers(10, 22))
         green = np.array([0.30, 0.36, 0.20]) * rng.uniform(0.5, 1.5)
         picture = _upsample(
             np.clip(

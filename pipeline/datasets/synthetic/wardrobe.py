@@ -13,7 +13,7 @@ from pipeline.datasets.synthetic.parts import Material, Mesh, body, brim, curtai
 
 @lru_cache(maxsize=4)
 def _peak(height: float) -> Mesh:
-    return brim(5.6, height, 0.0)
+    return brim(5.6, height)
 
 
 def dress(parameters: FaceParameters) -> tuple[list[Mesh], list[Mesh]]:
@@ -23,19 +23,18 @@ def dress(parameters: FaceParameters) -> tuple[list[Mesh], list[Mesh]]:
     if wear.headwear != "scarf":
         on_head.append(ears())
     if wear.headwear == "scarf":
-        on_head.append(curtain(-17.0, 0.9, 58.0, 0.1, 10.6, Material.FABRIC))
+        on_head.append(curtain(-17.0, 0.9, 58.0, 0.1, 10.6, Material.FABRIC, ragged=0.0))
     elif hair.style in {"long", "bob"}:
         on_head.append(
             curtain(hair.length, 0.35 + 0.6 * hair.thickness, hair.opening, hair.wave, 9.0, Material.HAIR)
         )
     if wear.headwear == "cap":
-        on_head.append(_peak(4.6))
+        on_head.append(_peak(5.2))
     if wear.glasses:
-        dark = wear.glasses == "sunglasses"
-        half_width, ratio_height, square, rim, drop = wear.lens
-        on_head.append(glasses(half_width, ratio_height, square, rim, drop, dark=dark))
-        if dark:
-            on_head.append(lenses(half_width, ratio_height, square, drop))
+        half_width, half_height, square, rim, drop = wear.lens
+        on_head.append(glasses(half_width, half_height, square, rim, drop))
+        if wear.glasses == "sunglasses":
+            on_head.append(lenses(half_width, half_height, square, drop))
     return on_head, [body()]
 
 
