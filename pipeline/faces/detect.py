@@ -3,8 +3,11 @@
 MTCNN's networks (see ``cascade``) on letterboxed pictures. A picture's result depends on that picture alone:
 its canvas follows from its size, and nothing is shared between the pictures of a batch.
 
-Measured on 300 pictures each of 300-W, LFW and FairFace against the package's own loop over single pictures,
-one thread: see SPEED
+Measured on 300 pictures each of 300-W, LFW and FairFace, one thread of a Xeon with AVX-512, CPU time, against
+the package's loop over single pictures with its defaults and, in brackets, with the same smallest face: 215,
+246, 243 pictures a second against 21, 35, 50 (51, 56, 66). Of the faces the package finds, a face overlapping
+its largest one is found in 100, 99.7 and 98.6 %; pictures with a face are 100, 100, 98.3 % against 100, 100,
+97.0 %.
 """
 
 from __future__ import annotations
@@ -63,8 +66,9 @@ class DetectorConfig:
     """Probability needed at P-, R- and O-Net. The package has 0.6 first; 0.7 spares R-Net a fifth of its
     candidates and loses one face of 900."""
 
-    factor: float = 0.709
-    """Ratio of successive pyramid levels; 1/√2, the paper's."""
+    factor: float = 0.65
+    """Ratio of successive pyramid levels. The paper's 1/√2 costs a fifth more time and finds the same faces;
+    0.6 loses 1 % of them."""
 
     max_candidates: int = 64
     """P-Net's best candidates per picture that R-Net sees."""

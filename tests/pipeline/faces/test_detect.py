@@ -60,15 +60,19 @@ def test_a_pictures_faces_do_not_depend_on_its_batch(detector, rendered):
 
 
 def test_points_follow_the_picture_when_it_is_shifted_or_enlarged(detector, rendered):
-    image = next(image for image, _ in rendered if detector.detect([image])[0])
-    (reference,) = detector.detect([image])[0][:1]
-    eyes = np.linalg.norm(reference.five_52[1] - reference.five_52[0])
-    shifted = np.pad(image, ((30, 10), (25, 15), (0, 0)), mode="edge")
-    double = np.asarray(Image.fromarray(image).resize((384, 384), Image.Resampling.BICUBIC))
-    by_shift, by_size = (faces[0] for faces in detector.detect([shifted, double]))
-    # Other pyramid levels see other pixels; a lost offset would be larger.
-    assert np.linalg.norm(by_shift.five_52 - [25, 30] - reference.five_52, axis=1).mean() < 0.06 * eyes
-    assert np.linalg.norm((by_size.five_52 + 0.5) / 2 - 0.5 - reference.five_52, axis=1).mean() < 0.03 * eyes
+    images = [image for image, _ in rendered]
+    shifted = [np.pad(image, ((30, 10), (25, 15), (0, 0)), mode="edge") for image in images]
+    double = [np.asarray(Image.fromarray(i).resize((384, 384), Image.Resampling.BICUBIC)) for i in images]
+    slips_by_shift, slips_by_size = [], []
+    for a, b, c in zip(*map(detector.detect, (images, shifted, double)), strict=True):
+        if a and b and c:
+            slips_by_shift.append((b[0].five_52 - [25, 30] - a[0].five_52).mean(axis=0))
+            slips_by_size.append(((c[0].five_52 + 0.5) / 2 - 0.5 - a[0].five_52).mean(axis=0))
+    assert len(slips_by_shift) >= 25
+    # The networks see other pixels at the other size, so single faces move a little; all together must not.
+    assert np.abs(np.median(slips_by_shift, axis=0)).max() < 0.6
+    # Half a pixel forgotten would be 0.25 here.
+    assert np.abs(np.median(slips_by_size, axis=0)).max() < 0.12
 
 
 def test_no_face_and_tiny_pictures_give_empty_lists_beside_pictures_with_faces(detector, rendered):
@@ -102,8 +106,8 @@ def test_a_small_face_is_found_at_the_second_look(rendered, detector):
     image = next(image for image, _ in rendered if detector.detect([image])[0])
     scene = np.full((900, 900, 3), 128, dtype=np.uint8)
     scene[500:692, 300:492] = image
-    assert not FaceDetector(DetectorConfig(min_face=(0.3,))).detect([scene])[0]
-    (face, *_) = detector.detect([scene])[0]
+    assert not FaceDetector(DetectorConfig(min_face=(0.6,))).detect([scene])[0]
+    (face, *_) = FaceDetector(DetectorConfig(min_face=(0.6, 0.1))).detect([scene])[0]
     eyes = np.linalg.norm(face.five_52[1] - face.five_52[0])
     expected = detector.detect([image])[0][0].five_52 + np.array([300, 500])
     assert np.linalg.norm(face.five_52 - expected, axis=1).mean() < 0.15 * eyes
