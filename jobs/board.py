@@ -15,7 +15,6 @@ POLL_SECONDS = 0.5
 PLAIN_LINE_SECONDS = 15.0
 
 
-@ray.remote(num_cpus=0, max_concurrency=2)
 class Board:
     """Holds events until the driver takes them."""
 
@@ -77,7 +76,11 @@ class Monitor:
                 except Exception as error:  # the run itself goes on; its end reports the problem
                     self.problem = error
                 now = progress.get_time()
-                if not self._console.is_terminal and self._latest and (now - last_line > PLAIN_LINE_SECONDS or finished):
+                if (
+                    not self._console.is_terminal
+                    and self._latest
+                    and (now - last_line > PLAIN_LINE_SECONDS or finished)
+                ):
                     last_line = now
                     self._print_line(progress, task)
                 if finished:
@@ -97,7 +100,9 @@ class Monitor:
         rate = self._latest.get("train/steps_per_second")
         if rate and state.total:
             remaining = f" · {(state.total - state.completed) / rate:.0f} s left"
-        self._console.print(f"{self._name}: step {state.completed:.0f}/{state.total or 0:.0f} · {self.figures()}{remaining}")
+        self._console.print(
+            f"{self._name}: step {state.completed:.0f}/{state.total or 0:.0f} · {self.figures()}{remaining}"
+        )
 
     def figures(self) -> str:
         """The latest figures in one line."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -33,15 +34,29 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
     if address:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
     else:
+        # Ray's own helpers look their cluster up by address; with several on one machine they would find none.
+        port = _free_port()
+        os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+        os.environ["RAY_ADDRESS"] = f"{ray.util.get_node_ip_address()}:{port}"
         ray.init(
             address="local",
             num_cpus=cpus or len(os.sched_getaffinity(0)),
             include_dashboard=False,
             object_store_memory=_OBJECT_STORE_BYTES,
             logging_level=logging.WARNING,
-            log_to_driver=True,
+            # Ray's helpers repeat themselves here; a worker's error reaches the driver as an exception either way.
+            log_to_driver=bool(os.environ.get("LANDMARKS_WORKER_LOGS")),
         )
     try:
         yield
     finally:
         ray.shutdown()
+        if not address:
+            os.environ.pop("RAY_ADDRESS", None)
+            os.environ.pop("RAY_GCS_SERVER_PORT", None)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])

@@ -18,8 +18,9 @@ from pipeline.training.config import ExperimentConfig
 from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan
 from pipeline.training.tracking import Tracker, check_store, flatten
 
-# Sections that say where a run computes and reports, not what: changing them keeps it the same run.
-WHERE = frozenset({"cluster", "tracking"})
+# Sections that do not change what a run computes: where it runs and reports, how its sets were made (their manifests say
+# so themselves) and how it is measured afterwards. Changing them keeps it the same run.
+WHERE = frozenset({"cluster", "tracking", "prepare", "evaluation"})
 _MAX_CHECKPOINT_BYTES_PER_PARAMETER = 20
 
 
@@ -49,7 +50,7 @@ class TrainingResult:
 def with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
     """Workers change directory, so every path is made absolute in the driver."""
     raw = config.model_dump(mode="json")
-    for key in ("train", "validation", "unlabelled"):
+    for key in ("train", "validation", "unlabelled", "test"):
         if raw["data"][key]:
             raw["data"][key] = absolute(raw["data"][key])
     raw["cluster"]["storage"] = absolute(raw["cluster"]["storage"])
@@ -98,7 +99,9 @@ def train(config: ExperimentConfig, console: Console | None = None) -> TrainingR
     plan = make_plan(config)
     run_folder = run_folder_of(config)
     parameters = count_parameters(build_generator(config, plan.train.num_landmarks))
-    require_free_space(run_folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run")
+    require_free_space(
+        run_folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
+    )
     check_store(config.tracking)
     _claim(config, run_folder)
     digest = config_hash(config, WHERE)
@@ -125,14 +128,18 @@ def train(config: ExperimentConfig, console: Console | None = None) -> TrainingR
     state = _read(join(run_folder, "finished.json"))
     if state is None:
         tracker.end("FAILED")
-        raise TrainingError(f"{run_folder}: the workers ended without finishing the run; run the same command again to resume")
+        raise TrainingError(
+            f"{run_folder}: the workers ended without finishing the run; run the same command again to resume"
+        )
     tracker.text(to_yaml(config), "config.yaml")
     tracker.file(join(run_folder, "models"), "models")
     tracker.end("FINISHED")
     return _result(config, run_folder, json.loads(state), tracker.run_id)
 
 
-def _result(config: ExperimentConfig, run_folder: str, state: dict[str, Any], mlflow_run: str) -> TrainingResult:
+def _result(
+    config: ExperimentConfig, run_folder: str, state: dict[str, Any], mlflow_run: str
+) -> TrainingResult:
     return TrainingResult(
         run_folder=run_folder,
         model=join(run_folder, f"models/{config.training.select}"),
@@ -147,8 +154,16 @@ def _result(config: ExperimentConfig, run_folder: str, state: dict[str, Any], ml
 def worker_environment(config: ExperimentConfig) -> dict[str, str]:
     """Environment of a training worker."""
     threads = str(config.cluster.cpus_per_worker)
+    # A step allocates the same large tensors again and again; by default glibc maps and unmaps each one, and a narrow network
+    # on the CPU spends 5 to 25 % of its time on the page faults.
+    keep = str(2**32)
     # The accelerator is named, not probed: DeepSpeed would warn, and probe wrongly on a CPU node of a GPU cluster.
-    return {"DS_ACCELERATOR": "cuda" if config.cluster.gpu else "cpu", "OMP_NUM_THREADS": threads}
+    return {
+        "DS_ACCELERATOR": "cuda" if config.cluster.gpu else "cpu",
+        "OMP_NUM_THREADS": threads,
+        "MALLOC_MMAP_THRESHOLD_": keep,
+        "MALLOC_TRIM_THRESHOLD_": keep,
+    }
 
 
 def _fit(
@@ -161,12 +176,13 @@ def _fit(
     from jobs.cluster import ray_session
 
     with ray_session(cpus=_cpus(config)):
+        import ray
         from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
         from pipeline.training.worker import train_worker
 
-        board = Board.remote()
+        board = ray.remote(num_cpus=0)(Board).remote()
         resources: dict[str, float] = {"CPU": config.cluster.cpus_per_worker}
         if config.cluster.gpu:
             resources["GPU"] = 1
@@ -211,5 +227,9 @@ def _cause(error: Exception) -> Exception:
         if isinstance(current, LandmarkError):
             return current
         seen.extend(getattr(current, "worker_failures", {}).values())
-        seen.extend(e for e in (getattr(current, "cause", None), current.__cause__) if isinstance(e, BaseException))
-    return TrainingError(f"the workers failed: {error}. Run the same command again to resume from the last checkpoint")
+        seen.extend(
+            e for e in (getattr(current, "cause", None), current.__cause__) if isinstance(e, BaseException)
+        )
+    return TrainingError(
+        f"the workers failed: {error}. Run the same command again to resume from the last checkpoint"
+    )

@@ -81,7 +81,9 @@ class Markup:
         if len(set(flipped)) != len(flipped):
             raise ConfigError(f"markup '{self.name}', field 'flip_pairs': a landmark appears in two pairs")
         if self.five_points is not None and len(self.five_points) != 5:
-            raise ConfigError(f"markup '{self.name}', field 'five_points': {len(self.five_points)} entries, expected 5")
+            raise ConfigError(
+                f"markup '{self.name}', field 'five_points': {len(self.five_points)} entries, expected 5"
+            )
 
     @cached_property
     def flip_permutation(self) -> np.ndarray:
@@ -104,18 +106,32 @@ class Markup:
             ConfigError: The markup does not say where they are.
         """
         if self.five_points is None:
-            raise ConfigError(f"markup '{self.name}' has no 'five_points': add them to its YAML, or detect the faces")
+            raise ConfigError(
+                f"markup '{self.name}' has no 'five_points': add them to its YAML, or detect the faces"
+            )
         return np.stack([points_K2[list(indices)].mean(axis=0) for indices in self.five_points])
 
 
 def _build(raw: dict[str, Any], path: Path) -> Markup:
-    known = {"name", "num_landmarks", "curves", "flip_pairs", "ocular", "pupils", "five_points", "description"}
+    known = {
+        "name",
+        "num_landmarks",
+        "curves",
+        "flip_pairs",
+        "ocular",
+        "pupils",
+        "five_points",
+        "description",
+    }
     unknown = sorted(set(raw) - known)
     if unknown:
-        raise ConfigError(f"{path}: unknown field {unknown[0]!r}; known fields are {', '.join(sorted(known))}")
+        raise ConfigError(
+            f"{path}: unknown field {unknown[0]!r}; known fields are {', '.join(sorted(known))}"
+        )
     try:
         curves = tuple(
-            Curve(name, tuple(c["indices"]), bool(c.get("closed", False))) for name, c in (raw.get("curves") or {}).items()
+            Curve(name, tuple(c["indices"]), bool(c.get("closed", False)))
+            for name, c in (raw.get("curves") or {}).items()
         )
         pupils = raw.get("pupils")
         return Markup(
@@ -143,5 +159,7 @@ def load_markup(name_or_path: str) -> Markup:
         path = _PACKAGED / f"{name_or_path}.yaml"
     if not path.is_file():
         names = ", ".join(sorted(p.stem for p in _PACKAGED.glob("*.yaml")))
-        raise ConfigError(f"no markup '{name_or_path}': packaged ones are {names}; or give the path of a YAML")
+        raise ConfigError(
+            f"no markup '{name_or_path}': packaged ones are {names}; or give the path of a YAML"
+        )
     return _build(yaml.safe_load(path.read_text(encoding="utf-8")), path)

@@ -41,11 +41,11 @@ class Part(BaseModel):
 def names(kind: str) -> list[str]:
     """The packaged parts of a kind, sorted."""
     package, attribute = KINDS[kind]
-    found = []
-    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
-        if not module.ispkg and hasattr(importlib.import_module(f"{package}.{module.name}"), attribute):
-            found.append(module.name)
-    return sorted(found)
+    return sorted(
+        module.name
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
+        if not module.ispkg and hasattr(importlib.import_module(f"{package}.{module.name}"), attribute)
+    )
 
 
 def find(kind: str, name: str) -> Any:
@@ -89,7 +89,9 @@ def check(kind: str, part: Part, given: frozenset[str] = frozenset()) -> dict[st
         if name not in known:
             near = difflib.get_close_matches(name, list(known), n=1)
             hint = f"; did you mean '{near[0]}'?" if near else ""
-            raise ConfigError(f"{kind} '{part.name}' has no parameter '{name}'{hint} (it has: {', '.join(known) or 'none'})")
+            raise ConfigError(
+                f"{kind} '{part.name}' has no parameter '{name}'{hint} (it has: {', '.join(known) or 'none'})"
+            )
     checked: dict[str, Any] = {}
     for name, parameter in known.items():
         if name not in part.parameters:

@@ -32,7 +32,9 @@ def absolute(url: str) -> str:
 
 def _explain(error: OSError, url: str) -> StorageError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
-        return StorageError(f"{url}: the disk is full ({error.strerror}); free space and run the same command again: it resumes")
+        return StorageError(
+            f"{url}: the disk is full ({error.strerror}); free space and run the same command again: it resumes"
+        )
     return StorageError(f"{url}: cannot write: {error.strerror or error}")
 
 
@@ -100,5 +102,6 @@ def require_free_space(url: str, needed_bytes: int, what: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed_bytes:
         raise StorageError(
-            f"{folder}: {free / 2**20:.0f} MiB free, but {what} needs about {needed_bytes / 2**20:.0f} MiB; free space or choose another disk"
+            f"{folder}: {free / 2**20:.0f} MiB free, but {what} needs about {needed_bytes / 2**20:.0f} MiB; "
+            "free space or choose another disk"
         )

@@ -35,7 +35,9 @@ def load_yaml(path: str | Path) -> DictConfig:
 def _load(path: Path, chain: tuple[Path, ...]) -> DictConfig:
     resolved = path.resolve()
     if resolved in chain:
-        raise ConfigError(f"{path}: 'extends' goes in a circle: {' → '.join(p.name for p in (*chain, resolved))}")
+        raise ConfigError(
+            f"{path}: 'extends' goes in a circle: {' → '.join(p.name for p in (*chain, resolved))}"
+        )
     try:
         own = OmegaConf.load(path)
     except FileNotFoundError as error:
@@ -85,7 +87,9 @@ def validate(raw: Any, schema: type[ConfigT], origin: str) -> ConfigT:
 def _explain(error: ValidationError, schema: type[BaseModel]) -> str:
     lines = []
     for problem in error.errors():
-        location = [part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+        location = [
+            part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("function-"))
+        ]
         dotted = ".".join(str(part) for part in location)
         if problem["type"] == "extra_forbidden":
             fields = _fields_at(schema, [str(p) for p in location[:-1]])
@@ -140,7 +144,15 @@ def differences(a: BaseModel, b: BaseModel, prefix: str = "") -> list[str]:
     def flat(value: Any, path: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             return {path: value}
-        return {k: v for name, item in value.items() for k, v in flat(item, f"{path}.{name}" if path else name).items()}
+        return {
+            k: v
+            for name, item in value.items()
+            for k, v in flat(item, f"{path}.{name}" if path else name).items()
+        }
 
     old, new = flat(a.model_dump(mode="json"), prefix), flat(b.model_dump(mode="json"), prefix)
-    return [f"{k}: {old.get(k)!r} → {new.get(k)!r}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
+    return [
+        f"{k}: {old.get(k)!r} → {new.get(k)!r}"
+        for k in sorted(old.keys() | new.keys())
+        if old.get(k) != new.get(k)
+    ]

@@ -25,8 +25,8 @@ class HeatmapMoments(NamedTuple):
         scale_BK2: per axis, mean absolute deviation (px) for order 1, variance (px²) for order 2.
     """
 
-    mean_BK2: Tensor  # noqa: N815
-    scale_BK2: Tensor  # noqa: N815
+    mean_BK2: Tensor
+    scale_BK2: Tensor
 
 
 def spatial_softmax(logits_BKHW: Tensor, beta: float = 1.0) -> Tensor:

@@ -84,7 +84,9 @@ def load_description(folder: str) -> ModelDescription:
         with fsspec.open(url, "rt", encoding="utf-8") as file:
             return ModelDescription.model_validate(json.load(file))
     except FileNotFoundError as error:
-        raise DataError(f"{folder}: no {DESCRIPTION}: give a run's folder, or its models/best or models/last") from error
+        raise DataError(
+            f"{folder}: no {DESCRIPTION}: give a run's folder, or its models/best or models/last"
+        ) from error
     except (json.JSONDecodeError, ValidationError) as error:
         raise DataError(f"{url}: not a model description of this release: {error}") from error
 

@@ -20,7 +20,12 @@ BATCH = 32
 
 @torch.no_grad()
 def predict_shard(
-    model: LandmarkModel, manifest: Manifest, folder: str, shard: int, device: torch.device | str = "cpu", thumbnail: int | None = 80
+    model: LandmarkModel,
+    manifest: Manifest,
+    folder: str,
+    shard: int,
+    device: torch.device | str = "cpu",
+    thumbnail: int | None = 80,
 ) -> Predictions:
     """Predict one shard of a labelled set.
 
@@ -40,32 +45,48 @@ def predict_shard(
         TrainingError: A sample cannot be decoded.
     """
     raws = list(iterate_shard(join(folder, manifest.shards[shard].path)))
-    parts = [_predict(model, manifest, raws[i : i + BATCH], torch.device(device), thumbnail) for i in range(0, len(raws), BATCH)]
+    parts = [
+        _predict(model, manifest, raws[i : i + BATCH], torch.device(device), thumbnail)
+        for i in range(0, len(raws), BATCH)
+    ]
     return concatenate(parts)
 
 
 def _predict(
-    model: LandmarkModel, manifest: Manifest, raws: list[RawSample], device: torch.device, thumbnail: int | None
+    model: LandmarkModel,
+    manifest: Manifest,
+    raws: list[RawSample],
+    device: torch.device,
+    thumbnail: int | None,
 ) -> Predictions:
     quarantine = Quarantine(max_share=0.0)
-    batch = collate([StreamSample(i, i, raw) for i, raw in enumerate(raws)], manifest.crop.size, manifest.num_landmarks, quarantine)
+    batch = collate(
+        [StreamSample(i, i, raw) for i, raw in enumerate(raws)],
+        manifest.crop.size,
+        manifest.num_landmarks,
+        quarantine,
+    )
     inputs = to_device(batch, device, model.description.input_size)
     heatmaps = model(inputs.images_B3HW)
     points = mean(heatmaps).double().cpu().numpy()
     metas = [SampleMeta.model_validate_json(raw.json) for raw in raws]
     ratio = manifest.crop.size / model.description.input_size
     stored = (points + 0.5) * ratio - 0.5
-    target = np.array([[(np.nan, np.nan) if p is None else p for p in m.points or []] for m in metas], dtype=np.float64)
+    target = np.array(
+        [[(np.nan, np.nan) if p is None else p for p in m.points or []] for m in metas], dtype=np.float64
+    )
     known = np.isfinite(target).all(axis=-1)
     images = None
     if thumbnail is not None:
-        small = F.interpolate(batch.images_B3SS.float(), (thumbnail, thumbnail), mode="bilinear", antialias=True)
+        small = F.interpolate(
+            batch.images_B3SS.float(), (thumbnail, thumbnail), mode="bilinear", antialias=True
+        )
         images = small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
     return Predictions(
         keys=np.array([m.key for m in metas]),
         points_NK2=np.stack([m.crop.to_original(p) for m, p in zip(metas, stored, strict=True)]),
         target_NK2=np.nan_to_num(target),
-        mask_NK=known,
+        mask_NK=np.asarray(known),
         scale_N=np.array([model.description.input_size / m.side for m in metas]),
         scatter_NK=scatter(heatmaps).double().cpu().numpy(),
         images_NSS3=images,

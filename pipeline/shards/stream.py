@@ -118,9 +118,9 @@ class SampleStream:
             raise ConfigError(f"{url}: the order was made for other shards than this manifest lists")
         if order.by_sample and self.manifest.bytes > IN_MEMORY_LIMIT_BYTES:
             raise ConfigError(
-                f"{url}: {len(order.shard_samples)} shards are fewer than data.streams = {order.streams}, so the set would be held "
-                f"in memory, but it is {self.manifest.bytes / 2**30:.1f} GiB; prepare it with a smaller samples_per_shard, or "
-                f"lower data.streams"
+                f"{url}: {len(order.shard_samples)} shards are fewer than data.streams = {order.streams}, so the set "
+                f"would be held in memory, but it is {self.manifest.bytes / 2**30:.1f} GiB; prepare it with a smaller "
+                "samples_per_shard, or lower data.streams"
             )
 
     def __iter__(self) -> Iterator[StreamSample]:
@@ -128,7 +128,8 @@ class SampleStream:
 
     def _dealt_by_sample(self) -> Iterator[StreamSample]:
         held = self._load_all()
-        epoch_now, sequences = -1, {}
+        epoch_now: int = -1
+        sequences: dict[int, np.ndarray] = {}
         for index, epoch, stream in self.order.positions(self.start, self.rank, self.world):
             if epoch != epoch_now:
                 epoch_now, sequences = epoch, {}

@@ -32,7 +32,9 @@ class DeviceBatch:
     keys: list[str]
 
 
-def to_device(batch: Batch, device: torch.device, input_size: int, mask_occluded: bool = False) -> DeviceBatch:
+def to_device(
+    batch: Batch, device: torch.device, input_size: int, mask_occluded: bool = False
+) -> DeviceBatch:
     """Move, normalise and, where the stored size differs, resample (anti-aliased bilinear) a batch.
 
     Args:
@@ -46,7 +48,9 @@ def to_device(batch: Batch, device: torch.device, input_size: int, mask_occluded
     scale = batch.scale_B.to(device, non_blocking=True)
     stored = images.shape[-1]
     if stored != input_size:
-        images = F.interpolate(images, (input_size, input_size), mode="bilinear", antialias=True, align_corners=False)
+        images = F.interpolate(
+            images, (input_size, input_size), mode="bilinear", antialias=True, align_corners=False
+        )
         points = (points + 0.5) * (input_size / stored) - 0.5
         scale = scale * (input_size / stored)
     valid = batch.valid_B.to(device, non_blocking=True)

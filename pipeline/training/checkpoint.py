@@ -46,7 +46,14 @@ class RunState(BaseModel):
     seconds: float = 0.0
 
 
-def save(folder: Path, rank: int, state: RunState, generator: Any, critic: Any | None, average: WeightAverage | None) -> None:
+def save(
+    folder: Path,
+    rank: int,
+    state: RunState,
+    generator: Any,
+    critic: Any | None,
+    average: WeightAverage | None,
+) -> None:
     """Write this rank's part; rank 0 also writes the shared part."""
     save_engine(generator, folder / "generator")
     if critic is not None:
@@ -67,7 +74,9 @@ def load(folder: Path, generator: Any, critic: Any | None, average: WeightAverag
     try:
         state = RunState.model_validate(json.loads((folder / _STATE).read_text(encoding="utf-8")))
     except (OSError, json.JSONDecodeError, ValidationError) as error:
-        raise TrainingError(f"{folder}: not a whole checkpoint ({error}); remove it to resume from an older one") from error
+        raise TrainingError(
+            f"{folder}: not a whole checkpoint ({error}); remove it to resume from an older one"
+        ) from error
     load_engine(generator, folder / "generator")
     if critic is not None:
         load_engine(critic, folder / "critic")

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.registry import Part, check, find
+from pipeline.shards.prepare_config import PrepareConfig
 
 # Constructor arguments the trainer supplies itself.
 MODEL_GIVEN = frozenset({"num_landmarks"})
@@ -21,26 +22,42 @@ class DataConfig(_Strict):
     """Which prepared sets, and in which order their samples come."""
 
     train: str = Field(description="folder of the labelled training set (holds manifest.json); path or URL")
-    validation: str | None = Field(None, description="held out of the training set; the only set that selects a model")
+    validation: str | None = Field(
+        None, description="held out of the training set; the only set that selects a model"
+    )
     unlabelled: str | None = Field(None, description="faces without landmarks")
-    labelled_count: int | None = Field(None, ge=1, description="use this many labelled faces; smaller counts nest in larger")
-    unlabelled_count: int | None = Field(None, ge=1, description="use this many unlabelled faces; likewise nested")
+    test: str | None = Field(None, description="measured by 'landmarks evaluate'; training never opens it")
+    labelled_count: int | None = Field(
+        None, ge=1, description="use this many labelled faces; smaller counts nest in larger"
+    )
+    unlabelled_count: int | None = Field(
+        None, ge=1, description="use this many unlabelled faces; likewise nested"
+    )
     subset_seed: int = Field(0, ge=0, description="which nested subsets; apart from the training seed")
     occluded: Literal["include", "mask"] = Field(
-        "include", description="train on landmarks marked invisible whose position is known (300-W has them), or mask them"
+        "include",
+        description="train on landmarks marked invisible whose position is known (300-W has them), or mask them",
     )
-    streams: int = Field(64, ge=1, description="C, canonical streams; any number of workers that divides it sees the same batches")
+    streams: int = Field(
+        64,
+        ge=1,
+        description="C, canonical streams; any number of workers that divides it sees the same batches",
+    )
     shuffle_buffer: int = Field(256, ge=1, description="samples held by each stream's shuffle buffer")
     decode_threads: int = Field(1, ge=1, description="JPEG decoding threads per worker and set")
     prefetch_batches: int = Field(4, ge=1, description="decoded batches held ready per worker and set")
-    max_bad_share: float = Field(0.01, ge=0, le=1, description="share of undecodable samples over which the run stops")
+    max_bad_share: float = Field(
+        0.01, ge=0, le=1, description="share of undecodable samples over which the run stops"
+    )
 
 
 class OptimizerConfig(_Strict):
     """Adam, as in all five papers but UGLLI."""
 
     lr: float = Field(1e-3, gt=0, description="Robinson et al., section 3.4")
-    weight_decay: float = Field(1e-5, ge=0, description="L2 on the gradient (Adam), decoupled (AdamW); section 3.4")
+    weight_decay: float = Field(
+        1e-5, ge=0, description="L2 on the gradient (Adam), decoupled (AdamW); section 3.4"
+    )
     betas: tuple[float, float] = (0.9, 0.999)
     decoupled: bool = Field(False, description="AdamW instead of Adam")
 
@@ -48,9 +65,13 @@ class OptimizerConfig(_Strict):
 class ScheduleConfig(_Strict):
     """Learning rate over the run; applies to generator and discriminator alike."""
 
-    name: Literal["constant", "cosine", "steps"] = Field("constant", description="the paper drops no learning rate")
+    name: Literal["constant", "cosine", "steps"] = Field(
+        "constant", description="the paper drops no learning rate"
+    )
     warmup_steps: int = Field(0, ge=0, description="linear from 0")
-    milestones: tuple[float, ...] = Field((), description="for 'steps': shares of the run at which the rate drops")
+    milestones: tuple[float, ...] = Field(
+        (), description="for 'steps': shares of the run at which the rate drops"
+    )
     factor: float = Field(0.1, gt=0, lt=1, description="for 'steps'")
     final: float = Field(0.0, ge=0, le=1, description="for 'cosine': last rate / first rate")
 
@@ -62,23 +83,33 @@ class UnlabelledConfig(_Strict):
     weight: float = Field(0.001, ge=0, description="λ of eqs. 6–7")
     ratio: float = Field(1.0, gt=0, description="unlabelled : labelled faces in each step")
     start_step: int = Field(0, ge=0, description="labelled faces alone before this step")
-    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="of the objective's own network, e.g. the discriminator")
+    optimizer: OptimizerConfig = Field(
+        OptimizerConfig(), description="of the objective's own network, e.g. the discriminator"
+    )
 
 
 class TrainingConfig(_Strict):
     """Length, precision and housekeeping of a run."""
 
     epochs: float | None = Field(200, gt=0, description="passes over the labelled set; section 4")
-    steps: int | None = Field(None, ge=1, description="instead of epochs: optimizer steps, whatever the size of the set")
-    batch: int = Field(16, ge=1, description="labelled faces a step, over all workers; the paper does not say")
+    steps: int | None = Field(
+        None, ge=1, description="instead of epochs: optimizer steps, whatever the size of the set"
+    )
+    batch: int = Field(
+        16, ge=1, description="labelled faces a step, over all workers; the paper does not say"
+    )
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast with fp32 master weights")
     gradient_clipping: float = Field(0.0, ge=0, description="global norm; 0 is off, as in the paper")
-    ema_decay: float = Field(0.0, ge=0, lt=1, description="average of the generator's weights; 0 is off, as in the paper")
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="average of the generator's weights; 0 is off, as in the paper"
+    )
     validate_every: float = Field(1.0, gt=0, description="epochs of the labelled set between validations")
     checkpoint_every: float = Field(1.0, gt=0, description="epochs of the labelled set between checkpoints")
     log_every: int = Field(20, ge=1, description="steps between logged metrics")
     picture_every: float = Field(5.0, gt=0, description="epochs between logged overlays and heatmaps")
-    select: Literal["best", "last"] = Field("best", description="which model the run hands on: best on validation, or last")
+    select: Literal["best", "last"] = Field(
+        "best", description="which model the run hands on: best on validation, or last"
+    )
     trace: bool = Field(False, description="write every step's sample keys and exact losses beside the run")
 
 
@@ -87,28 +118,70 @@ class ClusterConfig(_Strict):
 
     workers: int = Field(1, ge=1, description="Ray Train workers, one per GPU on a GPU cluster")
     gpu: bool = Field(False, description="one GPU per worker")
-    cpus_per_worker: int = Field(1, ge=1, description="CPU cores per worker; also its torch threads without a GPU")
-    zero_stage: Literal[0, 1, 2] = Field(0, description="DeepSpeed ZeRO; 3 would shard weights that fit in any cache here")
-    max_failures: int = Field(0, ge=0, description="worker failures survived within one command; rerunning it resumes in any case")
-    storage: str = Field("outputs/runs", description="runs live in storage/name; shared between nodes on a cluster")
-    collective_timeout_s: int = Field(1800, ge=1, description="a worker that never reports fails the run instead of hanging it")
+    cpus_per_worker: int = Field(
+        1, ge=1, description="CPU cores per worker; also its torch threads without a GPU"
+    )
+    zero_stage: Literal[0, 1, 2] = Field(
+        0, description="DeepSpeed ZeRO; 3 would shard weights that fit in any cache here"
+    )
+    max_failures: int = Field(
+        0, ge=0, description="worker failures survived within one command; rerunning it resumes in any case"
+    )
+    storage: str = Field(
+        "outputs/runs", description="runs live in storage/name; shared between nodes on a cluster"
+    )
+    collective_timeout_s: int = Field(
+        1800, ge=1, description="a worker that never reports fails the run instead of hanging it"
+    )
     keep_checkpoints: int = Field(2, ge=1, description="latest checkpoints kept for resuming")
 
 
 class TrackingConfig(_Strict):
     """MLflow."""
 
-    uri: str = Field("sqlite:///outputs/mlflow.db", description="SQLite file, or http(s) address of an MLflow server")
+    uri: str = Field(
+        "sqlite:///outputs/mlflow.db", description="SQLite file, or http(s) address of an MLflow server"
+    )
     experiment: str = "landmarks"
-    artifacts: str = Field("outputs/mlartifacts", description="artifact folder of a SQLite store; a server has its own")
+    artifacts: str = Field(
+        "outputs/mlartifacts", description="artifact folder of a SQLite store; a server has its own"
+    )
+
+
+class ReferenceConfig(_Strict):
+    """A published result to stand beside ours in reports."""
+
+    name: str = Field(description="method and source")
+    values: dict[str, float] = Field(
+        description="column key → value: ocular, pupil, box, fr10, auc10, scatter, …"
+    )
+    caveat: str = Field(description="what differs from our protocol")
+
+
+class EvaluationConfig(_Strict):
+    """How runs are measured and what stands beside them."""
+
+    normalisation: Literal["ocular", "pupil", "box", "diagonal"] = Field(
+        "ocular", description="of the headline; all are computed"
+    )
+    dataset: str | None = Field(
+        None, description="name in protocols, e.g. 300w; default is the manifest's name"
+    )
+    subset: str | None = Field(None, description="e.g. common")
+    notes: tuple[str, ...] = Field((), description="paragraphs for the report")
+    references: tuple[ReferenceConfig, ...] = ()
 
 
 class ExperimentConfig(_Strict):
     """One experiment: one YAML."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,46}$", description="run name: same name = same run = resume")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,46}$", description="run name: same name = same run = resume"
+    )
     seed: int = Field(0, ge=0, description="of initialisation, sample order, dropout and noise")
-    input_size: int = Field(80, ge=16, description="network input side, px; stored crops of another size are resampled")
+    input_size: int = Field(
+        80, ge=16, description="network input side, px; stored crops of another size are resampled"
+    )
     data: DataConfig
     model: Part = Part(name="rcn")
     loss: Part = Part(name="laplace_kl")
@@ -118,6 +191,10 @@ class ExperimentConfig(_Strict):
     training: TrainingConfig = TrainingConfig()
     cluster: ClusterConfig = ClusterConfig()
     tracking: TrackingConfig = TrackingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    prepare: PrepareConfig | None = Field(
+        None, description="how the sets of 'data' are made, by 'landmarks prepare'"
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> ExperimentConfig:
@@ -128,13 +205,19 @@ class ExperimentConfig(_Strict):
             raise ValueError("set exactly one of training.epochs and training.steps (the other null)")
         multiple = getattr(find("model", self.model.name), "input_multiple", 1)
         if self.input_size % multiple:
-            raise ValueError(f"input_size = {self.input_size}: model '{self.model.name}' needs a multiple of {multiple}")
+            raise ValueError(
+                f"input_size = {self.input_size}: model '{self.model.name}' needs a multiple of {multiple}"
+            )
         if self.unlabelled.objective is not None:
             check("objective", self.unlabelled.objective, OBJECTIVE_GIVEN)
             if self.data.unlabelled is None:
-                raise ValueError("unlabelled.objective is set, but data.unlabelled names no set of unlabelled faces")
+                raise ValueError(
+                    "unlabelled.objective is set, but data.unlabelled names no set of unlabelled faces"
+                )
             if round(self.training.batch * self.unlabelled.ratio) < self.cluster.workers:
-                raise ValueError("training.batch × unlabelled.ratio leaves some workers without unlabelled faces")
+                raise ValueError(
+                    "training.batch × unlabelled.ratio leaves some workers without unlabelled faces"
+                )
         if self.training.select == "best" and self.data.validation is None:
             raise ValueError("training.select = 'best' needs data.validation; or set training.select=last")
         return self

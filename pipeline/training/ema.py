@@ -31,7 +31,10 @@ class WeightAverage:
     def state(self, module: nn.Module) -> dict[str, torch.Tensor]:
         """A state dict of the averaged network: averaged parameters, the module's own buffers."""
         averaged = dict(zip(self._names, self._averages, strict=True))
-        return {name: averaged.get(name, value).detach().cpu().contiguous() for name, value in module.state_dict().items()}
+        return {
+            name: averaged.get(name, value).detach().cpu().contiguous()
+            for name, value in module.state_dict().items()
+        }
 
     def load(self, state: dict[str, torch.Tensor], updates: int) -> None:
         """Go on from a saved average."""

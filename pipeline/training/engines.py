@@ -41,7 +41,12 @@ def _optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> t
 
 
 def engine_config(
-    *, micro_batch: int, world: int, zero_stage: int, precision: Literal["fp32", "bf16"], gradient_clipping: float
+    *,
+    micro_batch: int,
+    world: int,
+    zero_stage: int,
+    precision: Literal["fp32", "bf16"],
+    gradient_clipping: float,
 ) -> dict[str, Any]:
     """DeepSpeed's configuration of one engine."""
     return {
@@ -122,4 +127,6 @@ def load_engine(engine: Any, folder: Path) -> None:
             f"that saved it; convert it with 'python -m deepspeed.checkpoint.ds_to_universal', or use cluster.zero_stage=0"
         ) from error
     if path is None:
-        raise TrainingError(f"{folder}: holds no checkpoint of an engine; remove it to resume from an older one")
+        raise TrainingError(
+            f"{folder}: holds no checkpoint of an engine; remove it to resume from an older one"
+        )

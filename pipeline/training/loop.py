@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -70,25 +71,33 @@ class TrainingLoop:
         critic = None
         if config.unlabelled.objective is not None:
             self.objective = build(
-                "objective", config.unlabelled.objective, num_landmarks=self.plan.train.num_landmarks, image_size=config.input_size
+                "objective",
+                config.unlabelled.objective,
+                num_landmarks=self.plan.train.num_landmarks,
+                image_size=config.input_size,
             )
             critic = self.objective.critic
         training = config.training
-        common = {
-            "world": host.world,
-            "zero_stage": config.cluster.zero_stage,
-            "precision": training.precision,
-            "gradient_clipping": training.gradient_clipping,
-        }
-        micro = self.labelled_share + self.unlabelled_share
-        self.generator = build_engine(generator.to(host.device), config.optimizer, micro_batch=micro, **common)
+        engine = partial(
+            build_engine,
+            micro_batch=self.labelled_share + self.unlabelled_share,
+            world=host.world,
+            zero_stage=config.cluster.zero_stage,
+            precision=training.precision,
+            gradient_clipping=training.gradient_clipping,
+        )
+        self.generator = engine(generator.to(host.device), config.optimizer)
         self.critic = None
         if critic is not None:
-            self.critic = build_engine(critic.to(host.device), config.unlabelled.optimizer, micro_batch=micro, **common)
-        self.average = WeightAverage(self.generator.module, training.ema_decay) if training.ema_decay else None
+            self.critic = engine(critic.to(host.device), config.unlabelled.optimizer)
+        self.average = (
+            WeightAverage(self.generator.module, training.ema_decay) if training.ema_decay else None
+        )
         self.evaluated = build_generator(config, self.plan.train.num_landmarks).to(host.device)
         autocast = (host.device.type, torch.bfloat16) if training.precision == "bf16" else None
-        self.step = Stepper(self.generator, self.loss, self.critic, self.objective, config.unlabelled.weight, autocast)
+        self.step = Stepper(
+            self.generator, self.loss, self.critic, self.objective, config.unlabelled.weight, autocast
+        )
         self.state = RunState(config_hash=config_hash)
         folder = host.latest()
         if folder is not None:
@@ -101,11 +110,16 @@ class TrainingLoop:
             TrainingError: Non-finite loss, or too many samples that cannot be used.
         """
         labelled_order, unlabelled_order = orders(self.plan)
-        labelled = self._loader(self.config.data.train, labelled_order, self.labelled_share, self.state.labelled_position)
+        labelled = self._loader(
+            self.config.data.train, labelled_order, self.labelled_share, self.state.labelled_position
+        )
         unlabelled = None
         if unlabelled_order is not None and self.config.data.unlabelled:
             unlabelled = self._loader(
-                self.config.data.unlabelled, unlabelled_order, self.unlabelled_share, self.state.unlabelled_position
+                self.config.data.unlabelled,
+                unlabelled_order,
+                self.unlabelled_share,
+                self.state.unlabelled_position,
             )
         trace = self._open_trace()
         try:
@@ -124,7 +138,11 @@ class TrainingLoop:
         stream = SampleStream(manifest, order, rank=self.host.rank, world=self.host.world, start=position)
         data = self.config.data
         return BatchLoader(
-            stream, share, threads=data.decode_threads, prefetch=data.prefetch_batches, max_bad_share=data.max_bad_share
+            stream,
+            share,
+            threads=data.decode_threads,
+            prefetch=data.prefetch_batches,
+            max_bad_share=data.max_bad_share,
         )
 
     def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: TextIO | None) -> None:
@@ -163,7 +181,9 @@ class TrainingLoop:
                 in_step = config.unlabelled_batch if unlabelled_batch is not None else 0
                 metrics = meter.flush(training.batch, in_step, wait_now - waited)
                 waited = wait_now
-                self._publish_progress({f"train/{k}": v for k, v in metrics.items()} | {"train/lr": config.optimizer.lr * rate})
+                self._publish_progress(
+                    {f"train/{k}": v for k, v in metrics.items()} | {"train/lr": config.optimizer.lr * rate}
+                )
             if config.data.validation and plan.due(state.step, plan.validate_steps):
                 self._validate()
             if plan.due(state.step, plan.picture_steps):
@@ -173,7 +193,9 @@ class TrainingLoop:
                 self._save()
 
     def _on_device(self, loader: BatchLoader) -> DeviceBatch:
-        return to_device(loader.next(), self.host.device, self.config.input_size, self.config.data.occluded == "mask")
+        return to_device(
+            loader.next(), self.host.device, self.config.input_size, self.config.data.occluded == "mask"
+        )
 
     def _validate(self) -> None:
         self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
@@ -213,9 +235,17 @@ class TrainingLoop:
             config_hash=self.hash,
             seed=config.seed,
             validation=validation,
-            extra={"selected": which, "labelled_seen": self.state.labelled_position, "unlabelled_seen": self.state.unlabelled_position},
+            extra={
+                "selected": which,
+                "labelled_seen": self.state.labelled_position,
+                "unlabelled_seen": self.state.unlabelled_position,
+            },
         )
-        save_model(join(self.run_folder, f"models/{which}"), description, checkpoint.weights(self.generator.module, self.average))
+        save_model(
+            join(self.run_folder, f"models/{which}"),
+            description,
+            checkpoint.weights(self.generator.module, self.average),
+        )
 
     def _save(self) -> None:
         def write(folder: Path) -> None:
@@ -235,15 +265,25 @@ class TrainingLoop:
 
         self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
         pictures = validation_pictures(
-            self.evaluated, self.loss, self.config.data.validation, self.plan.markup, self.config.input_size, self.host.device
+            self.evaluated,
+            self.loss,
+            self.config.data.validation,
+            self.plan.markup,
+            self.config.input_size,
+            self.host.device,
         )
-        self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": {}, "pictures": pictures})
+        self.host.publish(
+            {"step": self.state.step, "steps": self.plan.steps, "metrics": {}, "pictures": pictures}
+        )
 
     def _finish(self, labelled: BatchLoader, unlabelled: BatchLoader | None) -> None:
         self._export("last", {})
         bad = dict(labelled.quarantine.entries) | (dict(unlabelled.quarantine.entries) if unlabelled else {})
         if bad:
-            lines = [json.dumps({"key": key, "reason": reason}, ensure_ascii=False) for key, reason in sorted(bad.items())]
+            lines = [
+                json.dumps({"key": key, "reason": reason}, ensure_ascii=False)
+                for key, reason in sorted(bad.items())
+            ]
             write_text(join(self.run_folder, "quarantine.jsonl"), "\n".join(lines) + "\n")
         write_text(join(self.run_folder, "finished.json"), self.state.model_dump_json(indent=2) + "\n")
 

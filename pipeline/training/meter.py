@@ -43,7 +43,10 @@ class Meter:
         """
         seconds = max(time.perf_counter() - self._began, 1e-9)
         names = sorted(self._sums)
-        values = torch.stack([self._sums[n].double() / self._steps for n in names] + [torch.tensor(wait_seconds / seconds).double().to(self.device)])
+        values = torch.stack(
+            [self._sums[n].double() / self._steps for n in names]
+            + [torch.tensor(wait_seconds / seconds).double().to(self.device)]
+        )
         if self.world > 1:
             torch.distributed.all_reduce(values)
             values = values / self.world

@@ -67,7 +67,9 @@ def make_plan(config: ExperimentConfig) -> Plan:
         unlabelled = _load(data.unlabelled, "data.unlabelled", "unlabelled")
     for name, manifest in (("data.train", train), ("data.validation", validation)):
         if manifest is not None and manifest.split == "test":
-            raise ConfigError(f"{name} is the test set '{manifest.name}': never train or select on a test split")
+            raise ConfigError(
+                f"{name} is the test set '{manifest.name}': never train or select on a test split"
+            )
     for name, manifest in (("data.validation", validation), ("data.unlabelled", unlabelled)):
         if manifest is None:
             continue
@@ -82,10 +84,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
     check_world(workers, data.streams, training.batch)
     labelled = _count(data.labelled_count, train, "data.labelled_count")
     per_epoch = labelled / training.batch
-    if training.steps is not None:
-        steps = training.steps
-    else:
-        steps = max(round((training.epochs or 0) * per_epoch), 1)
+    steps = training.steps or max(round((training.epochs or 0) * per_epoch), 1)
 
     def every(epochs: float) -> int:
         return max(round(epochs * per_epoch), 1)
@@ -97,7 +96,9 @@ def make_plan(config: ExperimentConfig) -> Plan:
         unlabelled=unlabelled,
         markup=load_markup(str(train.markup)),
         labelled=labelled,
-        unlabelled_faces=_count(data.unlabelled_count, unlabelled, "data.unlabelled_count") if unlabelled else 0,
+        unlabelled_faces=_count(data.unlabelled_count, unlabelled, "data.unlabelled_count")
+        if unlabelled
+        else 0,
         steps=steps,
         validate_steps=every(training.validate_every),
         checkpoint_steps=every(training.checkpoint_every),

@@ -1,4 +1,6 @@
-"""One optimizer step: the supervised loss, and the alternating update of an unlabelled objective (algorithm 1 of Robinson et al.).
+"""One optimizer step: the supervised loss, and the alternating update of an unlabelled objective.
+
+Source: Robinson et al., "Laplace Landmark Localization", ICCV 2019, algorithm 1.
 
 The order of calls is the one that is right at every ZeRO stage: critic trainable → its loss on real and detached fake pairs,
 summed, ONE backward → step → freeze → the generator's loss through the critic's bare ``module`` → backward → step. Two
@@ -86,7 +88,9 @@ class Stepper:
 
     def _supervised(self, labelled: DeviceBatch) -> dict[str, Tensor]:
         logits = self.generator(labelled.images_B3HW)
-        loss = self.loss.forward_from_probabilities(self.loss.heatmaps(logits), labelled.points_BK2, labelled.mask_BK)
+        loss = self.loss.forward_from_probabilities(
+            self.loss.heatmaps(logits), labelled.points_BK2, labelled.mask_BK
+        )
         self.generator.backward(loss)
         self.generator.step()
         return {"loss": loss.detach(), "supervised": loss.detach()}

@@ -51,7 +51,9 @@ def check_store(config: TrackingConfig) -> None:
                     "--allowed-hosts naming it, port included"
                 ) from error
             if error.code != 404:  # an older server has no /health, but it is there
-                raise TrackingError(f"tracking.uri = {config.uri}: the MLflow server answers {error.code}") from error
+                raise TrackingError(
+                    f"tracking.uri = {config.uri}: the MLflow server answers {error.code}"
+                ) from error
         except (urllib.error.URLError, OSError) as error:
             reason = getattr(error, "reason", error)
             raise TrackingError(
@@ -76,7 +78,12 @@ class Tracker:
     """
 
     def __init__(
-        self, config: TrackingConfig, name: str, run_folder: str, parameters: dict[str, Any], tags: dict[str, str]
+        self,
+        config: TrackingConfig,
+        name: str,
+        run_folder: str,
+        parameters: dict[str, Any],
+        tags: dict[str, str],
     ) -> None:
         os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
@@ -133,7 +140,8 @@ class Tracker:
 
         now = int(time.time() * 1000)
         self.client.log_batch(
-            self.run_id, metrics=[self._mlflow.entities.Metric(k, float(v), now, step) for k, v in values.items()]
+            self.run_id,
+            metrics=[self._mlflow.entities.Metric(k, float(v), now, step) for k, v in values.items()],
         )
 
     def picture(self, name: str, png: bytes) -> None:

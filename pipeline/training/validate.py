@@ -18,7 +18,9 @@ from pipeline.shards.stream import StreamSample
 from pipeline.training.batches import to_device
 
 
-def sequential_batches(manifest: str, batch: int, *, rank: int = 0, world: int = 1, max_bad_share: float = 0.01) -> Iterator[Batch]:
+def sequential_batches(
+    manifest: str, batch: int, *, rank: int = 0, world: int = 1, max_bad_share: float = 0.01
+) -> Iterator[Batch]:
     """A rank's share of a set, once, in manifest order: samples i with i mod W = r. The last batch may be smaller."""
     url = manifest_url(manifest)
     loaded = load_manifest(url)

@@ -60,7 +60,9 @@ class RayHost:
         with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
             write(Path(folder))
             ray.train.report(
-                metrics, checkpoint=ray.train.Checkpoint.from_directory(folder), checkpoint_dir_name=f"step-{step:09d}"
+                metrics,
+                checkpoint=ray.train.Checkpoint.from_directory(folder),
+                checkpoint_dir_name=f"step-{step:09d}",
             )
 
 

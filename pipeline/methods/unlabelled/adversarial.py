@@ -62,8 +62,12 @@ class Adversarial(UnlabelledObjective):
         height, width = view.heatmaps_BKHW.shape[-2:]
         truth = view.loss.draw_true(torch.nan_to_num(view.target_BK2), (height, width), view.mask_BK)
         real = critic(self._pair(view.labelled_B3HW, truth))
-        fake = critic(self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps_BKHW.detach(), view.mask_BK)))
-        loss = discriminator_loss(real, fake, view.mask_BK.any(dim=1).to(real.dtype), view.valid_B.to(real.dtype))
+        fake = critic(
+            self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps_BKHW.detach(), view.mask_BK))
+        )
+        loss = discriminator_loss(
+            real, fake, view.mask_BK.any(dim=1).to(real.dtype), view.valid_B.to(real.dtype)
+        )
         return loss, detached(
             discriminator=loss, real_share=(real > 0).float().mean(), fake_share=(fake < 0).float().mean()
         )

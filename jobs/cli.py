@@ -1,0 +1,159 @@
+"""The command line: one verb per stage. Starts fast; a verb imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="landmarks",
+    help="Semi-supervised training of facial landmark localization: prepare → verify → train → evaluate.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="experiment YAML")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="dotted overrides, e.g. training.epochs=40")
+]
+
+
+@app.command()
+def prepare(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    workers: Annotated[
+        int | None, typer.Option(help="detector processes; default is one per core", min=0)
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="replace sets made from another config")] = False,
+) -> None:
+    """Cut faces out of pictures and write them as shards. Goes on where a killed run stopped."""
+    from jobs.prepare import prepare as run
+    from jobs.settings import prepare_config
+
+    run(prepare_config(config, overrides or []), workers=workers, overwrite=overwrite)
+
+
+@app.command()
+def verify(
+    manifests: Annotated[
+        list[str], typer.Argument(metavar="SET…", help="folders of prepared sets, or a config YAML")
+    ],
+    streams: Annotated[
+        int | None, typer.Option(help="canonical streams of the training that will read them")
+    ] = None,
+) -> None:
+    """Find now what would fail later: hashes, counts, pictures, landmarks, leakage between train and test."""
+    from jobs.settings import sets_of
+    from jobs.verify import verify as run
+
+    found, of_config = sets_of(manifests)
+    raise typer.Exit(run(found, streams=streams if streams is not None else of_config))
+
+
+@app.command()
+def train(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print what would be done and stop")] = False,
+) -> None:
+    """Train a generator. The same command again resumes the run."""
+    from jobs.settings import experiment
+
+    chosen = experiment(config, overrides or [])
+    if dry_run:
+        from jobs.dry_run import describe
+
+        describe(chosen)
+        return
+    from rich.console import Console
+
+    from jobs.train import train as run
+
+    console = Console()
+    result = run(chosen, console)
+    best = (
+        f"best validation NME {result.best:.3f} % at step {result.best_step}"
+        if result.best is not None
+        else "not validated"
+    )
+    console.print(f"{chosen.name}: {result.steps} steps in {result.seconds:.0f} s · {best}", highlight=False)
+    console.print(f"model: {result.model}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN…", help="run folders, model folders or config YAMLs")
+    ],
+    data: Annotated[str | None, typer.Option(help="labelled set; default is the config's data.test")] = None,
+    out: Annotated[
+        str, typer.Option(help="folder for numbers, predictions and report.html")
+    ] = "outputs/evaluation",
+    title: Annotated[str | None, typer.Option(help="of the report")] = None,
+    override: Annotated[list[str] | None, typer.Option("--set", help="dotted override for configs")] = None,
+) -> None:
+    """Measure trained models and write one report that compares them."""
+    from jobs.evaluate import evaluate as run
+
+    run(runs, data=data, out=out, overrides=override or [], title=title)
+
+
+@app.command()
+def demo(
+    config: Annotated[str, typer.Argument(metavar="CONFIG")] = "configs/demo.yaml",
+    overrides: Overrides = None,
+) -> None:
+    """The whole line on faces the project draws itself: prepare, train with and without unlabelled faces, evaluate."""
+    from jobs.demo import demo as run
+
+    run(config, overrides or [])
+
+
+bench = typer.Typer(help="Measure speed and memory, ratios side by side in one run.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+@bench.command("train")
+def bench_train(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option(help="timed steps", min=1)] = 60,
+    rounds: Annotated[int, typer.Option(help="times each side is measured, in turn", min=1)] = 3,
+    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
+) -> None:
+    """One Ray Train worker with DeepSpeed against a plain PyTorch loop, same recipe, same threads."""
+    from jobs.bench.train import bench as run
+    from jobs.settings import experiment
+
+    run(experiment(config, overrides or []), steps=steps, rounds=rounds, out=out)
+
+
+@bench.command("prepare")
+def bench_prepare(
+    pictures: Annotated[list[str], typer.Argument(metavar="FOLDER…", help="folders of pictures")],
+    count: Annotated[int, typer.Option(help="pictures, chosen evenly", min=1)] = 400,
+    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
+) -> None:
+    """Preparation on all cores against a plain one-picture-at-a-time MTCNN loop."""
+    from jobs.bench.prepare import bench as run
+
+    run(pictures, count=count, out=out)
+
+
+def main() -> None:
+    """Entry point: errors a user can act on are printed without a trace."""
+    from pipeline.errors import LandmarkError
+
+    try:
+        app()
+    except LandmarkError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""From what a user typed to a validated config."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.config.compose import compose, load_yaml, validate
+from pipeline.errors import ConfigError
+from pipeline.shards.prepare_config import PrepareConfig
+from pipeline.training.config import ExperimentConfig
+
+
+def experiment(path: str, overrides: Sequence[str]) -> ExperimentConfig:
+    """The experiment a YAML and its overrides describe."""
+    return compose(path, overrides, ExperimentConfig)
+
+
+def prepare_config(path: str, overrides: Sequence[str]) -> PrepareConfig:
+    """The ``prepare`` section of an experiment, or of a YAML that holds nothing else."""
+    from omegaconf import OmegaConf
+
+    raw = load_yaml(path)
+    if set(raw) == {"prepare"}:
+        merged = OmegaConf.merge(raw, OmegaConf.from_dotlist(list(overrides)))
+        plain = OmegaConf.to_container(merged, resolve=True)
+        assert isinstance(plain, dict)  # a mapping was loaded
+        extra = sorted(set(plain) - {"prepare"})
+        if extra:
+            raise ConfigError(f"{path}: unknown key '{extra[0]}': this config has only the section 'prepare'")
+        return validate(plain["prepare"], PrepareConfig, f"{path}: prepare")
+    section = experiment(path, overrides).prepare
+    if section is None:
+        raise ConfigError(f"{path}: has no section 'prepare'; it trains on sets that another config makes")
+    return section
+
+
+def sets_of(arguments: Sequence[str]) -> tuple[list[str], int | None]:
+    """Prepared sets named directly or through a config's ``data`` section, and the config's number of streams."""
+    found: list[str] = []
+    streams: int | None = None
+    for argument in arguments:
+        if not argument.endswith((".yaml", ".yml")):
+            found.append(argument)
+            continue
+        data = experiment(argument, []).data
+        streams = data.streams
+        found += [
+            s
+            for s in (data.train, data.validation, data.unlabelled, data.test)
+            if s is not None and s not in found
+        ]
+    return found, streams
