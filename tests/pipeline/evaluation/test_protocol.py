@@ -76,6 +76,14 @@ def test_numbers_by_hand(shifted, tiny, protocol):
     assert face_nme(shifted, tiny, "ocular") == pytest.approx([0.05, 0.025])
 
 
+def test_headline_and_landmarks_follow_the_protocols_normalisation(shifted, tiny, protocol):
+    by_pupil = protocol.model_copy(update={"normalisation": "pupil"})
+    result = evaluate(shifted, tiny, by_pupil, run="base")
+    assert result.headline == result.errors["pupil"]
+    assert result.per_landmark.percent == pytest.approx([100 * (5 / 70 + 5 / 140) / 2] * 6)
+    assert face_nme(shifted, tiny, "pupil") == pytest.approx([5 / 70, 5 / 140])
+
+
 def test_undefined_faces_are_counted(shifted, tiny, protocol):
     shifted.mask_NK[0, 0] = False
     result = evaluate(shifted, tiny, protocol, run="base")

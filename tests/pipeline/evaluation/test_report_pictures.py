@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.evaluation.plots import LIGHT
 from pipeline.evaluation.protocol import evaluate, face_nme
 from pipeline.evaluation.report_input import RunReport
-from pipeline.evaluation.report_pictures import faces, jpeg, mean_shape
+from pipeline.evaluation.report_pictures import faces, group_charts, jpeg, mean_shape, training_chart
 
 
 def decoded(uri: str) -> Image.Image:
@@ -70,6 +72,24 @@ def test_without_pictures_there_are_no_faces(make_run):
     assert faces([run], errors([run])) == []
     mixed = [run, make_run("b")]
     assert all(len(face["pictures"]) == 1 for face in faces(mixed, errors(mixed)))
+
+
+def drawn_colours(chart) -> set[str]:
+    svg = base64.b64decode(chart["light"].partition(";base64,")[2]).decode()
+    return {colour for colour in LIGHT.runs if colour in svg}
+
+
+def test_a_run_has_one_colour_in_every_chart(make_run):
+    # The second of two runs, alone under its protocol and alone in having training curves.
+    first, second = make_run("a"), make_run("b", seed=1)
+    charts = group_charts([second], errors([second]), {"a": 0, "b": 1})
+    coloured = [chart for chart in charts if chart["title"] != "Error on the face"]
+    assert [drawn_colours(chart) for chart in coloured] == [{LIGHT.runs[1]}] * 3
+    curves = {"loss": ([0.0, 1.0], [2.0, 1.0])}
+    chart = training_chart([first, dataclasses.replace(second, curves=curves)])
+    assert chart is not None
+    assert drawn_colours(chart) == {LIGHT.runs[1]}
+    assert training_chart([first, second]) is None
 
 
 def test_mean_shape_is_free_of_place_and_size(make_run, tiny_face):
