@@ -13,7 +13,8 @@ from pipeline.datasets.synthetic.landmarks import outer_lips
 from pipeline.datasets.synthetic.parameters import FaceParameters, Hair
 
 _AROUND_EAR = (
-    (70.0, 0.6), (75.0, -1.8), (80.0, -2.4), (85.0, -2.0), (88.0, 0.5), (96.0, 1.6), (108.0, 1.0), (116.0, -1.5), (128.0, -4.5), (180.0, -6.5)
+    (70.0, 0.6), (75.0, -1.8), (80.0, -2.4), (85.0, -2.0), (88.0, 0.5), (96.0, 1.6), (108.0, 1.0),
+    (116.0, -1.5), (128.0, -4.5), (180.0, -6.5),
 )  # fmt: skip
 _FRINGE = 3.2
 _DEGREES = np.arange(0, 181, 2, dtype=np.float32)
@@ -62,7 +63,7 @@ def lifted(p: FaceParameters, skin_V3: np.ndarray) -> np.ndarray:
     """
     head, hair = mean_head(), p.hair
     across, down, azimuth = head.across_V, head.down_V, head.azimuth_V
-    lift = np.zeros(len(down), dtype=np.float32)
+    lift: np.ndarray = np.zeros(len(down), dtype=np.float32)
     high = clamp((head.vertices_V3[:, 1] - 2) * 0.125, 0, 1)
     if hair.style != "bald":
         thickness = min(hair.thickness, 0.5) if p.wear.headwear else hair.thickness
@@ -113,10 +114,8 @@ def strand_colours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hair whose strands run with ``along``: (3, P) colour and (P,) gloss."""
     u, v = around + (seed & 255), along + (seed >> 8 & 255)
-    if curly:
-        streak = texture.look_up(texture.clouds(), u * 2, v * 2)
-    else:
-        streak = texture.look_up(texture.strands(), u, v)
+    table, fine = (texture.clouds(), 2) if curly else (texture.strands(), 1)
+    streak = texture.look_up(table, u * fine, v * fine)
     tone = clamp(1 + (0.34 if curly else 0.26) * streak, 0.35, 1.9)
     return tinted(colour, tone), clamp(0.35 + 0.2 * streak, 0.05, 0.8)
 

@@ -164,19 +164,19 @@ def _smooth_surface(y: np.ndarray, azimuth: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _rows() -> np.ndarray:
-    crown = CROWN + (11.6 - CROWN) * np.sin(np.radians(np.linspace(89.5, 6, 10)))
+    crown = CROWN + (11.6 - CROWN) * np.sin(np.radians(np.linspace(89.5, 7, 9)))
     upper, lower = MOUTH_BAND
     pieces = [
         crown,
         np.linspace(4.0, 2.6, 4)[:-1],
-        np.linspace(2.6, -1.2, 14)[:-1],
-        np.linspace(-1.2, -3.3, 6)[:-1],
-        np.linspace(-3.3, -5.3, 11)[:-1],
+        np.linspace(2.6, -1.2, 12)[:-1],
+        np.linspace(-1.2, -3.3, 5)[:-1],
+        np.linspace(-3.3, -5.3, 9)[:-1],
         np.linspace(-5.3, -5.9, 3)[:-1],
         np.linspace(-5.9, upper, 6)[:-1],
-        np.linspace(upper, lower, 4),
-        np.linspace(lower, -8.4, 8)[1:],
-        np.linspace(-8.4, CHIN, 9)[1:],
+        np.linspace(upper, lower, 3),
+        np.linspace(lower, -8.4, 7)[1:],
+        np.linspace(-8.4, CHIN, 8)[1:],
         CHIN - np.array([0.25, 0.6, 1.4, 2.4, 3.4]),
     ]
     return np.concatenate(pieces)

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from pipeline.datasets.synthetic.head import CHIN, MOUTH_BAND, curve, locate, mean_head
-from pipeline.datasets.synthetic.modes import EYE_CENTRE, MOUTH_HALF_WIDTH
+from pipeline.datasets.synthetic.modes import MOUTH_HALF_WIDTH
 
 INNER_CORNER, OUTER_CORNER = (1.62, -0.16), (4.68, 0.10)
 _UPPER_LID = ((0, 0), (0.08, 0.42), (0.25, 0.83), (0.45, 1.0), (0.65, 0.92), (0.85, 0.55), (1, 0))
@@ -104,10 +104,10 @@ def _fixed() -> tuple[np.ndarray, np.ndarray]:
     at[27:31] = [(0, 0.35), (0, -1.05), (0, -2.4), (0, -3.75)]
     at[31:36] = [(-1.42, -4.55), (-0.72, -4.88), (0, -4.95), (0.72, -4.88), (1.42, -4.55)]
     half, (upper, lower) = MOUTH_HALF_WIDTH, MOUTH_BAND
-    x = np.array([-1, -0.62, -0.24, 0, 0.24, 0.62, 1]) * half
-    at[48:55] = np.stack([x, outer_lips(x)[0]], -1)
-    x = np.array([0.62, 0.27, 0, -0.27, -0.62]) * half
-    at[55:60] = np.stack([x, outer_lips(x)[1]], -1)
+    above = np.array([-1, -0.62, -0.24, 0, 0.24, 0.62, 1]) * half
+    at[48:55] = np.stack([above, outer_lips(above)[0]], -1)
+    below = np.array([0.62, 0.27, 0, -0.27, -0.62]) * half
+    at[55:60] = np.stack([below, outer_lips(below)[1]], -1)
     at[60:65] = [
         (-0.88 * half, upper),
         (-0.33 * half, upper),
@@ -144,6 +144,3 @@ def surface_coordinates(left_eye: Eye, right_eye: Eye, left_brow: Brow, right_br
 def landmark_weights(at_K2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(K, 3) vertex indices and (K, 3) barycentric weights of landmarks given by surface coordinates."""
     return locate(at_K2[:, 0], at_K2[:, 1])
-
-
-EYES_ACROSS = EYE_CENTRE[0]

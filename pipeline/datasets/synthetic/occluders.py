@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.datasets.synthetic.parts import Material, Mesh, ellipsoid, join, tube
+from pipeline.datasets.synthetic.parts import Material, Mesh, ellipsoid, grid_mesh, join, tube
 
 GESTURES = ("open", "relaxed", "fist", "point")
 OBJECTS = ("mug", "phone", "microphone", "ball", "book", "bottle")
@@ -76,8 +76,6 @@ def _box(half: tuple[float, float, float]) -> Mesh:
     x = np.clip(np.sin(angle) * 1.45, -1, 1) * half[0]
     z = np.clip(np.cos(angle) * 1.45, -1, 1) * half[2]
     scale = np.array([0.01, 1, 1, 0.01])[:, None]
-    from pipeline.datasets.synthetic.parts import grid_mesh
-
     grid = np.stack([x * scale, np.broadcast_to(rows[:, None], (4, 20)), z * scale], -1)
     return grid_mesh(grid, Material.OBJECT, closed=True)
 

@@ -155,7 +155,8 @@ def paint(
     """
     albedo = np.zeros((3, len(material_P)), dtype=np.float32)
     gloss = np.zeros(len(material_P), dtype=np.float32)
-    for material in map(Material, np.flatnonzero(np.bincount(material_P, minlength=len(Material)))):
+    for present in np.flatnonzero(np.bincount(material_P)):
+        material = Material(int(present))
         where = np.flatnonzero(material_P == material)
         surface = np.ascontiguousarray(coordinates_5P[:, where])
         if material is Material.HEAD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -13,12 +14,38 @@ from pipeline.datasets.synthetic.modes import IDENTITY_MODES
 from pipeline.datasets.synthetic.occluders import GESTURES, OBJECTS
 
 # Light to dark, sRGB 0…1, spanning the Monk skin-tone scale; a face lies anywhere between two neighbours.
-SKIN_TONES = np.array(
-    [(244, 214, 196), (238, 196, 168), (224, 172, 136), (202, 146, 108), (168, 112, 76), (124, 80, 54), (88, 56, 40), (62, 40, 32)]
-) / 255  # fmt: skip
-HAIR_COLOURS = np.array(
-    [(22, 18, 16), (38, 26, 20), (62, 40, 26), (92, 60, 36), (140, 96, 54), (190, 148, 92), (216, 186, 132), (132, 58, 30), (150, 148, 146), (214, 212, 208)]
-) / 255  # fmt: skip
+SKIN_TONES = (
+    np.array(
+        [
+            (244, 214, 196),
+            (238, 196, 168),
+            (224, 172, 136),
+            (202, 146, 108),
+            (168, 112, 76),
+            (124, 80, 54),
+            (88, 56, 40),
+            (62, 40, 32),
+        ]
+    )
+    / 255
+)
+HAIR_COLOURS = (
+    np.array(
+        [
+            (22, 18, 16),
+            (38, 26, 20),
+            (62, 40, 26),
+            (92, 60, 36),
+            (140, 96, 54),
+            (190, 148, 92),
+            (216, 186, 132),
+            (132, 58, 30),
+            (150, 148, 146),
+            (214, 212, 208),
+        ]
+    )
+    / 255
+)
 IRIS_COLOURS = (
     np.array(
         [
@@ -161,10 +188,10 @@ class FaceParameters:
     shape: Mapping[str, float] = field(default_factory=dict)
     pose: Pose = Pose()
     camera: Camera = Camera()
-    left_eye: Eye = Eye()
-    right_eye: Eye = Eye()
-    left_brow: Brow = Brow()
-    right_brow: Brow = Brow()
+    left_eye: Eye = field(default_factory=Eye)
+    right_eye: Eye = field(default_factory=Eye)
+    left_brow: Brow = field(default_factory=Brow)
+    right_brow: Brow = field(default_factory=Brow)
     gaze: tuple[float, float] = (0.0, 0.0)
     iris: Colour = (0.27, 0.17, 0.1)
     skin: Skin = Skin()
@@ -320,20 +347,21 @@ def _wear(draw: _Draw, feminine: bool) -> Wear:
 
 
 def _light(draw: _Draw, tone: Colour) -> Light:
-    azimuth, elevation = np.radians(draw.normal(42, 2.0)), np.radians(draw.uniform(-5, 62))
-    direction = (
-        float(np.sin(azimuth) * np.cos(elevation)), float(np.sin(elevation)), float(np.cos(azimuth) * np.cos(elevation))
-    )  # fmt: skip
-    warmth, tint = draw.normal(0.09), draw.normal(0.03)
-    hard = draw.uniform(0.15, 1.0)
+    azimuth, elevation = math.radians(draw.normal(42, 2.0)), math.radians(draw.uniform(-5, 62))
+    level = math.cos(elevation)
+    warmth, tint, cool = draw.normal(0.09), draw.normal(0.03), draw.normal(0.08)
+    hard, bounce = draw.uniform(0.15, 1.0), draw.uniform(0.3, 0.8)
     # Photographers expose dark skin longer.
     total = draw.uniform(0.95, 1.35) * (1 + 0.55 * (1 - sum(tone) / 2.4))
-    key = total * (0.35 + 0.55 * hard) * np.array([1 + warmth, 1 + tint, 1 - warmth])
-    cool = draw.normal(0.08)
-    fill = total * (0.75 - 0.45 * hard) * np.array([1 - cool, 1.0, 1 + cool])
-    ground = fill * draw.uniform(0.3, 0.8) * np.array([1.05, 1.0, 0.94])
-    return Light(direction, tuple(map(float, key)), tuple(map(float, fill)), tuple(map(float, ground)),
-                 draw.uniform(0.2, 0.9) if draw.chance(0.25) else 0.0)  # type: ignore[arg-type]  # fmt: skip
+    key, fill = total * (0.35 + 0.55 * hard), total * (0.75 - 0.45 * hard)
+    ground = fill * bounce
+    return Light(
+        direction=(math.sin(azimuth) * level, math.sin(elevation), math.cos(azimuth) * level),
+        key=(key * (1 + warmth), key * (1 + tint), key * (1 - warmth)),
+        sky=(fill * (1 - cool), fill, fill * (1 + cool)),
+        ground=(ground * 1.05 * (1 - cool), ground, ground * 0.94 * (1 + cool)),
+        rim=draw.uniform(0.2, 0.9) if draw.chance(0.25) else 0.0,
+    )
 
 
 def _occluder(draw: _Draw, skin: Colour) -> Occluder | None:

@@ -1,4 +1,4 @@
-"""What surrounds the face: neck and clothes, ears, long hair, headwear, glasses; all as small meshes in the head's centimetres."""
+"""What surrounds the face: neck, clothes, ears, long hair, headwear, glasses; small meshes in the head's centimetres."""
 
 from __future__ import annotations
 
@@ -118,7 +118,8 @@ def tube(
 
 
 _BODY_WIDTH = (
-    (-31.0, 23.0), (-24.0, 22.5), (-20.0, 20.5), (-17.5, 17.0), (-16.0, 12.5), (-14.8, 8.8), (-13.8, 6.7), (-12.8, 5.7), (-11.0, 5.2), (-4.0, 5.1)
+    (-31.0, 23.0), (-24.0, 22.5), (-20.0, 20.5), (-17.5, 17.0), (-16.0, 12.5), (-14.8, 8.8), (-13.8, 6.7),
+    (-12.8, 5.7), (-11.0, 5.2), (-4.0, 5.1),
 )  # fmt: skip
 
 

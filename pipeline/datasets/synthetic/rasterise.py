@@ -30,7 +30,7 @@ class Visible:
 
 
 def _repeat_ranges(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For counts (n₀, n₁, …): owners 0 × n₀, 1 × n₁, … and positions 0…n₀−1, 0…n₁−1, …"""
+    """Owners 0 (n₀ times), 1 (n₁ times), … and positions 0…n₀−1, 0…n₁−1, … for counts (n₀, n₁, …)."""
     owner = np.repeat(np.arange(len(counts), dtype=np.intp), counts)
     start = np.cumsum(counts) - counts
     return owner, np.arange(len(owner), dtype=np.intp) - start[owner]

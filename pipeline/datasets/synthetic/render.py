@@ -31,7 +31,9 @@ from pipeline.datasets.synthetic.wardrobe import dress, hold
 FACE_MIDDLE = np.array([0.0, -2.8, -3.0], dtype=np.float32)  # what the camera looks at, head axes, cm
 _NECK = np.array([0.0, -6.0, -9.0], dtype=np.float32)  # where the head turns on the body
 OVERSAMPLING = 1.25  # enough to soften outlines; the time goes with its square
-_DEPTH_TOLERANCE = 0.45  # cm; hair and beards lift the surface a little without hiding what is under it
+_DEPTH_TOLERANCE = (
+    0.45  # cm; less than a nose or a hand stands off, more than a pixel's width of a steep surface
+)
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,8 @@ def _visibility(
 ) -> np.ndarray:
     """(68,) bool; all arguments at the drawing's resolution."""
     height, width = visible.depth_HW.shape
-    nearest = visible.depth_HW.copy().reshape(-1)
-    nearest[visible.pixels_P[frame_T[visible.triangles_P]]] = -np.inf
-    nearest = nearest.reshape(height, width)
+    nearest = visible.depth_HW.copy()
+    nearest.ravel()[visible.pixels_P[frame_T[visible.triangles_P]]] = -np.inf
     x = np.rint(points_K2[:, 0]).astype(int)
     y = np.rint(points_K2[:, 1]).astype(int)
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
@@ -193,7 +194,9 @@ def render_parameters(parameters: FaceParameters, size: int, rng: np.random.Gene
     drawn = (points + 0.5) * (inner / size) - 0.5
     facing = np.einsum("kc,kcd->kd", weights, meshes[0].normals_V3[indices])
     frames = material_T == int(Material.FRAME)
-    shown = _visibility(parameters, drawn, points_3d[:, 2], facing, at, visible, frames)
+    # Beards and hair lift the surface; what counts is whether the place can be seen.
+    outer = np.einsum("kc,kcd->kd", weights, meshes[0].vertices_V3[indices])
+    shown = _visibility(parameters, drawn, outer[:, 2], facing, at, visible, frames)
     return RenderedFace(finish(image, parameters.finish, size, rng), points, shown, points_3d, parameters)
 
 
