@@ -50,7 +50,9 @@ def _number(value: Any, where: str, field: str) -> float:
 def _unknown(name: str, known: tuple[str, ...], where: str) -> DataError:
     nearest = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(known[:12])}"
-    return DataError(f"{where}: unknown column '{name}'; {hint} Free columns are called 'attribute.NAME'")
+    return DataError(
+        f"{where}: unknown column '{name}'; {hint}; columns of your own are called 'attribute.NAME'"
+    )
 
 
 class FaceTable:

@@ -49,8 +49,8 @@ class ValidationConfig(_Strict):
     seed: int = Field(default=0, description="of the draw")
     drop_near_duplicates: bool = Field(
         default=True,
-        description="leave held-out pictures out that the training part has too, re-encoded or re-cropped: published "
-        "sets repeat themselves (17 of LFPW's training pictures have a copy in a tenth of 300-W held out)",
+        description="leave held-out pictures out that the training part has too, re-encoded or re-cropped: "
+        "published sets repeat themselves (17 training pictures of 300-W had a copy in the tenth held out)",
     )
 
 

@@ -160,6 +160,10 @@ def existing(plan: SetPlan, digest: str, *, overwrite: bool) -> Manifest | None:
     return None
 
 
+def _list(reasons: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+
+
 def check_rejects(plan: SetPlan, rejected: Counter[str], limit: float) -> None:
     """Stop if too much is left out.
 
@@ -168,9 +172,8 @@ def check_rejects(plan: SetPlan, rejected: Counter[str], limit: float) -> None:
     """
     total = rejected.total()
     if total > limit * len(plan.records):
-        reasons = ", ".join(f"{count} {reason}" for reason, count in rejected.most_common())
         raise DataError(
-            f"set '{plan.name}': {total} of {len(plan.records)} pictures left out ({reasons}), more than the "
+            f"set '{plan.name}': {total} of {len(plan.records)} pictures left out ({_list(rejected)}), more than the "
             f"{limit:.0%} of 'max_reject_share'; look at the pictures, 'crop' and 'detector', or raise it"
         )
 
@@ -212,7 +215,7 @@ def assemble(plan: SetPlan, digest: str, staging: Staging, max_reject_share: flo
     check_rejects(plan, reasons, max_reject_share)
     if not counts["samples"]:
         raise DataError(
-            f"set '{plan.name}': every picture was left out ({dict(reasons)}); look at the pictures"
+            f"set '{plan.name}': every picture was left out ({_list(reasons)}); look at the pictures"
         )
     for name in _names(plan.folder):
         if name.startswith(".") and name.endswith(".tmp"):  # of a killed run; nobody else writes here now

@@ -63,8 +63,8 @@ def _check_streams(url: str, manifest: Manifest, streams: int, findings: Finding
         findings.add(
             "warning",
             url,
-            f"{len(manifest.shards)} shards for {streams} streams: samples are dealt one by one, every worker "
-            "reads every shard",
+            f"{len(manifest.shards)} shards for {streams} streams: samples are dealt one by one, and every "
+            "worker reads every shard",
             f"harmless for a small set; otherwise prepare it with samples_per_shard {per_shard} or less",
         )
 

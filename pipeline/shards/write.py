@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from pipeline.errors import ShardError
+from pipeline.errors import DataError, ShardError
 from pipeline.shards.manifest import SampleMeta, ShardEntry
 from pipeline.shards.read import RawSample
 from pipeline.storage import atomic_writer
@@ -36,10 +36,18 @@ def sample_key(source: str, name: str) -> str:
 
 
 def encode_meta(meta: SampleMeta) -> bytes:
-    """``KEY.json`` as canonical JSON: sorted keys, no blanks, no NaN."""
-    return json.dumps(
-        meta.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False
-    ).encode()
+    """``KEY.json`` as canonical JSON: sorted keys, no blanks, no NaN.
+
+    Raises:
+        DataError: A value is not finite.
+    """
+    content = meta.model_dump()  # not mode="json": that would turn NaN into null in silence
+    try:
+        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+    except ValueError as error:
+        raise DataError(
+            f"{meta.source}: {meta.image}: a number is not finite (box, attributes); correct the annotation"
+        ) from error
 
 
 class _Hashing:

@@ -1,0 +1,134 @@
+"""Folders and tars of unlabelled pictures."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.datasets.folder import PictureFolder
+from pipeline.errors import DataError
+
+
+def png(value):
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 4), (value, value, value)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "faces"
+    for index, name in enumerate(["b/2.PNG", "a/1.png", "3.png", "a/deep/er/4.png"]):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(png(index))
+    (root / "readme.txt").write_text("not a picture")
+    (root / "a" / "._1.png").write_bytes(b"macOS")
+    return root
+
+
+def write_tar(path, members):
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_searches_all_subfolders_in_a_fixed_order(folder):
+    reader = PictureFolder(str(folder))
+    names = [record.name for record in reader.records()]
+    assert names == ["faces/3.png", "faces/a/1.png", "faces/a/deep/er/4.png", "faces/b/2.PNG"]
+    assert reader.markup is None
+    picture = reader.records()[1].load()
+    assert picture.image_HW3[0, 0, 0] == 1
+    assert picture.annotation is None
+
+
+def test_tar_members_are_read_in_place(tmp_path):
+    path = write_tar(tmp_path / "web.tar", {f"x/{i}.png": png(i) for i in range(5)} | {"x/list.txt": b"."})
+    records = PictureFolder(str(path)).records()
+    assert [record.name for record in records] == [f"web/x/{i}.png" for i in range(5)]
+    assert [int(record.load().image_HW3[0, 0, 0]) for record in records] == [0, 1, 2, 3, 4]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["web.tar"]  # nothing was extracted
+
+
+def test_several_roots(folder, tmp_path):
+    path = write_tar(tmp_path / "web.tar", {"1.png": png(9)})
+    assert len(PictureFolder([str(folder), str(path)]).records()) == 5
+
+
+def test_limit_draws_evenly_and_grows_in_place(tmp_path):
+    root = tmp_path / "many"
+    for folder in ("a", "b"):
+        (root / folder).mkdir(parents=True)
+        for index in range(100):
+            (root / folder / f"{index}.png").write_bytes(b"x")
+    few = {record.name for record in PictureFolder(str(root), limit=40).records()}
+    more = {record.name for record in PictureFolder(str(root), limit=60).records()}
+    assert len(few) == 40
+    assert few < more
+    assert 10 <= sum("/a/" in name for name in few) <= 30
+
+
+@pytest.mark.parametrize("name", ["../evil.png", "/etc/evil.png", "a/../../evil.png"])
+def test_tar_that_leads_outside_is_refused(tmp_path, name):
+    path = write_tar(tmp_path / "bad.tar", {"ok.png": png(0), name: png(1)})
+    with pytest.raises(DataError, match=r"bad\.tar: member .*points outside the archive"):
+        PictureFolder(str(path)).records()
+
+
+def test_links_in_a_tar_are_not_followed(tmp_path):
+    path = tmp_path / "links.tar"
+    with tarfile.open(path, "w") as tar:
+        link = tarfile.TarInfo("link.png")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    with pytest.raises(DataError, match="no pictures in it"):
+        PictureFolder(str(path)).records()
+
+
+def test_truncated_and_compressed_tars(tmp_path):
+    path = write_tar(
+        tmp_path / "cut.tar", {"1.png": png(1), "2.png": bytes(np.random.default_rng(0).bytes(4000))}
+    )
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(DataError, match=r"cut\.tar: "):
+        PictureFolder(str(path)).records()
+    zipped = tmp_path / "zipped.tar"
+    with tarfile.open(zipped, "w:gz"):
+        pass
+    with pytest.raises(DataError, match=r"zipped\.tar: not a plain, whole tar"):
+        PictureFolder(str(zipped)).records()
+
+
+def test_cycle_of_links_ends(folder):
+    (folder / "a" / "loop").symlink_to(folder, target_is_directory=True)
+    assert len(PictureFolder(str(folder)).records()) == 4
+
+
+def test_wrong_roots(tmp_path, folder):
+    with pytest.raises(DataError, match="nowhere: no such folder or file"):
+        PictureFolder(str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match=r"readme\.txt: neither a folder nor a plain \.tar"):
+        PictureFolder(str(folder / "readme.txt"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty: no pictures in it \(looked for \.bmp, \.jpeg"):
+        PictureFolder(str(tmp_path / "empty")).records()
+    with pytest.raises(DataError, match="empty list"):
+        PictureFolder([])
+    with pytest.raises(DataError, match="field 'limit' is 0"):
+        PictureFolder(str(folder), limit=0)
+    with pytest.raises(DataError, match=r"the name 'faces/3\.png' is taken"):
+        PictureFolder([str(folder), str(folder)]).records()
+
+
+def test_damaged_picture_is_listed_and_fails_by_name_when_read(folder):
+    (folder / "3.png").write_bytes(png(3)[:40])
+    record = PictureFolder(str(folder)).records()[0]
+    with pytest.raises(DataError, match=r"3\.png: "):
+        record.load()

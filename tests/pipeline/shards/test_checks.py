@@ -1,0 +1,89 @@
+"""The statistics behind the checks of a set, on shapes that are right and wrong by construction."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.shards.checks import SetContent, check_file, check_set, check_shard
+from pipeline.shards.findings import Findings
+from pipeline.shards.manifest import Manifest, ShardEntry, load_manifest
+from pipeline.shards.read import iterate_shard
+
+
+@pytest.fixture
+def content(toy_sets):
+    folder = toy_sets["train"]
+    manifest = load_manifest(str(folder))
+    seen, findings = SetContent(), Findings()
+    for entry in manifest.shards:
+        check_shard(str(folder / entry.path), entry, manifest, seen, findings)
+    assert findings.all == []
+    return manifest, seen
+
+
+def test_content_is_what_the_tars_hold(content, toy_sets):
+    manifest, seen = content
+    keys = [s.key for e in manifest.shards for s in iterate_shard(str(toy_sets["train"] / e.path))]
+    assert seen.keys == keys
+    assert len(seen.shapes) == len(seen.images) == len(seen.hashes) == manifest.samples
+    assert (seen.outside, seen.cut) == (0, 0)
+
+
+def errors(manifest, seen):
+    findings = Findings()
+    check_set("m", manifest, seen, findings)
+    return [f.message for f in findings.all if f.severity == "error"]
+
+
+def test_right_shapes_pass_and_swapped_landmarks_do_not(content):
+    manifest, seen = content
+    assert errors(manifest, seen) == []
+    order = np.arange(68)  # nose root and chin map to themselves; exchanged with an ear they do not
+    order[[0, 8]] = order[[8, 0]]
+    seen.shapes = [shape[order] for shape in seen.shapes]
+    assert len(errors(manifest, seen)) == 1
+
+
+def test_few_profiles_are_no_error(content):
+    manifest, seen = content
+    mirrored = [np.stack([1 - s[:, 0], s[:, 1]], axis=1) for s in seen.shapes]
+    seen.shapes = mirrored[:2] + seen.shapes[2:]
+    assert errors(manifest, seen) == []
+    seen.shapes = mirrored[:9] + seen.shapes[9:]
+    assert any("15% of the faces the left eye" in m for m in errors(manifest, seen))
+
+
+def test_unknown_markup(content):
+    manifest, seen = content
+    unknown = Manifest.model_validate(manifest.model_dump() | {"markup": "nine"})
+    assert "no markup 'nine'" in errors(unknown, seen)[0]
+    wrong = Manifest.model_validate(manifest.model_dump() | {"num_landmarks": 5})
+    assert errors(wrong, seen) == ["5 landmarks, markup 'ibug68' has 68"]
+
+
+def test_copies_within_a_set_are_mentioned(content):
+    manifest, seen = content
+    seen.hashes[1] = seen.hashes[0]
+    findings = Findings()
+    check_set("m", manifest, seen, findings)
+    assert [(f.severity, f.message) for f in findings.all] == [
+        ("warning", "1 stored pictures are exact copies of others")
+    ]
+
+
+def test_file_against_its_entry(tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(b"abc")
+    sha = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180's test vector
+    findings = Findings()
+    assert check_file(str(path), ShardEntry(path="a.tar", samples=1, bytes=3, sha256=sha), findings)
+    assert findings.all == []
+    check_file(str(path), ShardEntry(path="a.tar", samples=1, bytes=3, sha256="0" * 64), findings)
+    check_file(str(path), ShardEntry(path="a.tar", samples=1, bytes=4, sha256=sha), findings)
+    assert not check_file(
+        str(tmp_path / "b.tar"), ShardEntry(path="b", samples=1, bytes=1, sha256=sha), findings
+    )
+    assert [
+        "sha256" in f.message or "bytes" in f.message or "no such" in f.message for f in findings.all
+    ] == [True] * 3

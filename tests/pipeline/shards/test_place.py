@@ -1,0 +1,77 @@
+"""Which face is meant, and its square."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from pipeline.datasets.face import Annotation
+from pipeline.markup import Markup
+from pipeline.shards.manifest import CropPolicy
+from pipeline.shards.place import place_labelled, place_unlabelled
+
+MARKUP = Markup("five", 5, (), ((0, 1), (3, 4)), five_points=((0,), (1,), (2,), (3,), (4,)))
+FIVE = np.array([[40.0, 40], [80, 40], [60, 60], [45, 80], [75, 80]])
+DETECTOR = CropPolicy(points="detector", side_factor=3.0, size=80, jpeg_quality=95)
+LANDMARKS = DETECTOR.model_copy(update={"points": "landmarks"})
+
+
+def face(five):
+    return SimpleNamespace(five_52=np.asarray(five))
+
+
+def annotation(points=FIVE):
+    return Annotation(np.array(points), np.ones(5, dtype=bool))
+
+
+def test_square_follows_the_detected_points():
+    placed = place_unlabelled(face(FIVE), DETECTOR)
+    assert placed.crop.side == 120  # 3 × 40
+    assert (placed.crop.left, placed.crop.top) == (0.5, 0.5)  # centre of the points is pixel (60, 60)
+    assert placed.five_source == "detector"
+
+
+def test_among_several_faces_the_labelled_one_is_taken_not_the_largest():
+    big = face((FIVE - 60) * 3 + 200)
+    near = face(FIVE + 2)
+    placed = place_labelled([big, near], annotation(), MARKUP, DETECTOR, fall_back=True)
+    np.testing.assert_array_equal(placed.five_52, FIVE + 2)
+    assert placed.five_source == "detector"
+
+
+@pytest.mark.parametrize(("offset", "source"), [(19.0, "detector"), (21.0, "landmarks")])
+def test_a_detection_half_a_face_away_is_another_face(offset, source):
+    placed = place_labelled([face(np.add(FIVE, (offset, 0)))], annotation(), MARKUP, DETECTOR, fall_back=True)
+    assert placed.five_source == source
+
+
+def test_no_detection():
+    placed = place_labelled([], annotation(), MARKUP, DETECTOR, fall_back=True)
+    np.testing.assert_array_equal(placed.five_52, FIVE)
+    assert place_labelled([], annotation(), MARKUP, DETECTOR, fall_back=False) is None
+
+
+def test_placed_by_landmarks_whatever_is_detected():
+    placed = place_labelled([face(FIVE + 1)], annotation(), MARKUP, LANDMARKS, fall_back=False)
+    assert placed.five_source == "landmarks"
+
+
+def test_unknown_landmarks():
+    points = FIVE.copy()
+    points[3] = np.nan
+    near = place_labelled([face(FIVE + 1)], annotation(points), MARKUP, DETECTOR, fall_back=True)
+    assert near.five_source == "detector"
+    # Without a detection nobody knows where the mouth is.
+    assert place_labelled([], annotation(points), MARKUP, DETECTOR, fall_back=True) is None
+
+
+def test_points_without_area():
+    assert place_unlabelled(face(np.ones((5, 2))), DETECTOR) is None
+
+
+def test_json_and_pixels_agree_exactly():
+    placed = place_unlabelled(face(FIVE / 3), DETECTOR)
+    for value in (placed.crop.left, placed.crop.top, placed.crop.side, *placed.five_52.ravel()):
+        assert value == round(value, 4)
