@@ -55,9 +55,14 @@ def atomic_writer(url: str) -> Iterator[BinaryIO]:
         StorageError: The disk is full or refuses the write. The temporary file is removed, an older file is left as it was.
     """
     if not is_local(url):
-        # Object stores publish an object when its upload completes; fsspec discards it when the block raises.
-        with fsspec.open(url, "wb") as file:
-            yield file
+        # Closing a file publishes what was written so far, error or not; a transaction discards it. Of its own instance: a
+        # transaction holds for everything that is written through one.
+        try:
+            store, path_in_store = fsspec.core.url_to_fs(url, skip_instance_cache=True)
+            with store.transaction, store.open(path_in_store, "wb") as file:
+                yield file
+        except OSError as error:
+            raise _explain(error, url) from error
         return
     path = local_path(url)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -70,11 +75,11 @@ def atomic_writer(url: str) -> Iterator[BinaryIO]:
         temporary.replace(path)
         fsync_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise _explain(error, url) from error
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        # Gone already after a rename; where its folder could not even be made, there is nothing to remove.
+        if temporary.parent.is_dir():
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(url: str, content: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import queue
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,8 @@ from PIL import Image
 from pipeline.errors import TrainingError
 from pipeline.shards.stream import SampleStream, StreamSample
 
+# What damaged JSON and damaged JPEGs raise, in Pillow's parsers too.
+_UNUSABLE = (OSError, ValueError, KeyError, TypeError, SyntaxError, ArithmeticError, struct.error)
 _PAD_GREY = 127  # a sample that cannot be decoded keeps its place as a grey picture of weight 0
 
 
@@ -107,8 +110,10 @@ def _decode(sample: StreamSample, size: int, num_landmarks: int) -> _Decoded:
         if points.shape != (num_landmarks, 2):
             raise ValueError(f"{len(points)} landmarks, the manifest says {num_landmarks}")
         visible = np.array(meta["visible"] if meta.get("visible") else [True] * num_landmarks, dtype=bool)
+        if visible.shape != (num_landmarks,):
+            raise ValueError(f"'visible' has {len(visible)} entries, the manifest says {num_landmarks}")
         return _Decoded(key, image, points.astype(np.float32), visible, scale, None)
-    except (OSError, ValueError, KeyError, TypeError, SyntaxError) as error:
+    except (*_UNUSABLE, Image.DecompressionBombError) as error:
         return _Decoded(key, None, nowhere, hidden, 1.0, f"{type(error).__name__}: {error}")
 
 
@@ -160,6 +165,7 @@ class BatchLoader:
         self._size, self._num_landmarks = stream.manifest.crop.size, stream.manifest.num_landmarks
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=prefetch)
         self._stop = threading.Event()
+        self._failure: BaseException | None = None
         self.quarantine = Quarantine(max_bad_share)
         self.wait_seconds = 0.0
         self._thread = threading.Thread(target=self._produce, name="batch-loader", daemon=True)
@@ -203,10 +209,15 @@ class BatchLoader:
 
     def next(self) -> Batch:
         """The next batch; time spent waiting for it is added to ``wait_seconds``."""
+        if self._failure is not None:
+            raise self._failure  # nobody fills the queue any more
+        if self._stop.is_set():
+            raise RuntimeError("the loader is closed")
         began = time.perf_counter()
         item = self._ready.get()
         self.wait_seconds += time.perf_counter() - began
         if isinstance(item, BaseException):
+            self._failure = item
             raise item
         return item
 

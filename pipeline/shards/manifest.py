@@ -154,6 +154,8 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
         ) from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{url}: not JSON ({error}); prepare the set again") from error
+    except OSError as error:
+        raise ManifestError(f"{url}: cannot read: {error.strerror or error}; correct the path") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ManifestError(f"{url}: field 'format' is not '{FORMAT}': this is no manifest of this project")
     if raw.get("version") != VERSION:
