@@ -1,0 +1,219 @@
+"""``landmarks train`` for real: Ray Train, DeepSpeed, MLflow on SQLite. Resume is exact; bad input is explained."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+pytestmark = pytest.mark.cluster
+LANDMARKS = [sys.executable, "-m", "jobs.cli"]
+
+
+@pytest.fixture
+def config(tmp_path, toy_sets):
+    """A small semi-supervised experiment on toy faces; returns a function that writes it."""
+
+    def write(name: str, **changes) -> Path:
+        raw = {
+            "name": name,
+            "data": {**{k: str(toy_sets[k]) for k in ("train", "validation", "unlabelled")}, "streams": 4},
+            "model": {"name": "rcn", "width": 4, "dropout": 0.2},
+            "unlabelled": {
+                "objective": {"name": "adversarial", "discriminator": {"name": "patchgan", "width": 4}}
+            },
+            "training": {
+                "epochs": None,
+                "steps": 24,
+                "batch": 8,
+                "trace": True,
+                "ema_decay": 0.9,
+                "log_every": 4,
+                "validate_every": 1.0,
+                "checkpoint_every": 0.8,
+                "picture_every": 2.0,
+            },
+            "cluster": {"storage": str(tmp_path / "runs")},
+            "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db", "artifacts": str(tmp_path / "artifacts")},
+        }
+        for key, value in changes.items():
+            section, _, field = key.partition("__")
+            raw[section] = {**raw.get(section, {}), field: value} if field else value
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(raw))
+        return path
+
+    return write
+
+
+def start(*arguments: str, **options) -> subprocess.Popen:
+    return subprocess.Popen(
+        [*LANDMARKS, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        **options,
+    )
+
+
+def run(*arguments: str, code: int = 0) -> str:
+    process = start(*arguments)
+    output, _ = process.communicate(timeout=600)
+    assert process.returncode == code, output
+    return output
+
+
+def trace(run_folder: Path, rank: int = 0) -> list[dict]:
+    """The last entry of each step: a resumed run repeats the steps after its checkpoint."""
+    lines = (run_folder / "trace" / f"rank{rank}.jsonl").read_text().splitlines()
+    last = {entry["step"]: entry for entry in map(json.loads, lines)}
+    return [last[step] for step in sorted(last)]
+
+
+def steps_written(run_folder: Path) -> int:
+    path = run_folder / "trace" / "rank0.jsonl"
+    return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def training_worker(process: subprocess.Popen) -> psutil.Process:
+    """The Ray worker process that runs the training function of a driver."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        if "RayTrainWorker" in " ".join(child.cmdline()):
+            return child
+    raise AssertionError("no training worker found")
+
+
+def test_killed_worker_resumes_to_the_bit(tmp_path, config):
+    run("train", str(config("whole")))
+    whole = trace(tmp_path / "runs" / "whole")
+    assert [entry["step"] for entry in whole] == list(range(24))
+    # 24 steps of 8 in a set of 60: the run crosses epochs, and is killed in the middle of one.
+    process = start("train", str(config("killed")))
+    folder = tmp_path / "runs" / "killed"
+    deadline = time.monotonic() + 300
+    while steps_written(folder) < 15:
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(training_worker(process).pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "run the same command again to resume" in output.lower()
+    seen = steps_written(folder)
+    assert seen < 24
+    run("train", str(config("killed")))
+    resumed = trace(folder)
+    assert [entry["keys"] for entry in resumed] == [entry["keys"] for entry in whole]
+    assert [entry["figures"] for entry in resumed] == [entry["figures"] for entry in whole]
+    # It did resume: fewer steps were repeated than a fresh start would have.
+    assert steps_written(folder) < seen + 24
+    ids = json.loads((folder / "mlflow.json").read_text())
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=ids["uri"])
+    runs = client.search_runs(
+        [client.get_experiment_by_name("landmarks").experiment_id], "attributes.run_name = 'killed'"
+    )
+    assert [r.info.run_id for r in runs] == [ids["run_id"]]
+    assert runs[0].info.status == "FINISHED"
+    assert {m.step for m in client.get_metric_history(ids["run_id"], "train/loss")} >= {4, 24}
+    pictures = client.list_artifacts(ids["run_id"], "pictures")
+    assert any(p.path.endswith("overlays.png") for p in pictures)
+
+
+def test_two_workers_see_the_same_global_batches(tmp_path, config):
+    run("train", str(config("one", training__steps=8, model={"name": "rcn", "width": 4, "dropout": 0.0})))
+    two = config(
+        "two", training__steps=8, model={"name": "rcn", "width": 4, "dropout": 0.0}, cluster__zero_stage=1
+    )
+    run("train", str(two), "cluster.workers=2")
+    one = trace(tmp_path / "runs" / "one")
+    ranks = [trace(tmp_path / "runs" / "two", rank) for rank in (0, 1)]
+    assert len(ranks[0]) == len(ranks[1]) == len(one) == 8
+    for whole, first, second in zip(one, *ranks, strict=True):
+        # Eight labelled, eight unlabelled; ranks hold every other one.
+        merged = [key for pair in zip(first["keys"], second["keys"], strict=True) for key in pair]
+        assert merged == whole["keys"]
+    # The first supervised loss is the mean of the ranks': same weights, same pictures.
+    values = [float.fromhex(t[0]["figures"]["supervised"]) for t in (one, *ranks)]
+    assert values[0] == pytest.approx((values[1] + values[2]) / 2, rel=1e-5)
+
+
+def test_finished_run_is_left_alone_and_another_config_is_refused(tmp_path, config):
+    path = config("once", training__steps=3, unlabelled={"objective": None})
+    run("train", str(path))
+    before = (tmp_path / "runs" / "once" / "finished.json").stat().st_mtime_ns
+    assert "finished already" in run("train", str(path))
+    assert (tmp_path / "runs" / "once" / "finished.json").stat().st_mtime_ns == before
+    output = run("train", str(path), "optimizer.lr=0.5", code=2)
+    assert "optimizer.lr: 0.001 → 0.5" in output
+    assert "choose another name" in output
+
+
+def test_non_finite_loss_stops_with_step_and_samples(tmp_path, config):
+    path = config("hot", unlabelled={"objective": None}, optimizer={"lr": 1e30})
+    output = run("train", str(path), code=2)
+    assert "step " in output
+    assert "samples of this step: toy1-" in output
+    assert not (tmp_path / "runs" / "hot" / "finished.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.epoch=3", "unknown key 'training.epoch': did you mean 'epochs'?"),
+        (
+            "data.train=/nowhere/train",
+            "/nowhere/train/manifest.json: no such manifest; run 'landmarks prepare' first",
+        ),
+        ("tracking.uri=http://127.0.0.1:9", "no MLflow server answers there"),
+        ("tracking.uri=./mlruns", "not a folder"),
+        ("cluster.workers=3", "3 workers do not divide data.streams = 4"),
+        ("loss.name=laplac_kl", "did you mean 'laplace_kl'?"),
+        ("data.labelled_count=61", "data.labelled_count = 61: the set 'toy' holds 60"),
+    ],
+)
+def test_bad_input_is_explained_before_anything_starts(config, override, message):
+    began = time.monotonic()
+    output = run("train", str(config("bad")), override, code=2)
+    assert message in output.replace("\n", " ")
+    assert "Traceback" not in output
+    assert time.monotonic() - began < 120
+
+
+def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, config):
+    output = run("train", str(config("dry")), "--dry-run")
+    assert "17,408 parameters (rcn)" in output
+    assert "24 = 3.2 epochs of 7.5 steps" in output
+    assert "8 labelled + 8 unlabelled" in output
+    assert not (tmp_path / "runs").exists()
+
+
+def test_few_bad_samples_are_quarantined_and_many_stop_the_run(tmp_path, config, make_toy_set):
+    from pipeline.shards.manifest import load_manifest
+
+    folder = make_toy_set(tmp_path / "bad-set", 60, seed=9)
+    shard = folder / load_manifest(str(folder)).shards[0].path
+    content = bytearray(shard.read_bytes())
+    at = content.find(b"\xff\xd8\xff")  # the first picture's JPEG header
+    content[at : at + 64] = bytes(64)
+    shard.write_bytes(bytes(content))
+    changes = {"unlabelled": {"objective": None}, "training__steps": 15}
+    run("train", str(config("tolerant", **changes)), f"data.train={folder}", "data.max_bad_share=0.05")
+    quarantined = (tmp_path / "runs" / "tolerant" / "quarantine.jsonl").read_text().splitlines()
+    assert len(quarantined) == 1
+    assert json.loads(quarantined[0])["key"].startswith("toy9-000000-")
+    output = run(
+        "train", str(config("strict", **changes)), f"data.train={folder}", "data.max_bad_share=0.0", code=2
+    )
+    assert "over data.max_bad_share = 0.0" in output
+    assert "landmarks verify" in output
