@@ -6,7 +6,7 @@ A markup is data, not code: one YAML in ``pipeline/markups`` (or anywhere, named
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -66,12 +66,19 @@ class Markup:
     five_points: tuple[tuple[int, ...], ...] | None = None
 
     def __post_init__(self) -> None:
+        if self.num_landmarks < 1:
+            raise ConfigError(
+                f"markup '{self.name}', field 'num_landmarks': {self.num_landmarks}, expected 1 or more"
+            )
         groups: dict[str, list[int]] = {f"curves.{c.name}": list(c.indices) for c in self.curves}
         groups["flip_pairs"] = [i for pair in self.flip_pairs for i in pair]
         groups["ocular"] = list(self.ocular or ())
         groups["pupils"] = [i for side in self.pupils or () for i in side]
         groups["five_points"] = [i for point in self.five_points or () for i in point]
         for field, indices in groups.items():
+            odd = [i for i in indices if type(i) is not int]
+            if odd:
+                raise ConfigError(f"markup '{self.name}', field '{field}': {odd[0]!r} is no landmark number")
             outside = [i for i in indices if not 0 <= i < self.num_landmarks]
             if outside:
                 raise ConfigError(
@@ -80,10 +87,18 @@ class Markup:
         flipped = groups["flip_pairs"]
         if len(set(flipped)) != len(flipped):
             raise ConfigError(f"markup '{self.name}', field 'flip_pairs': a landmark appears in two pairs")
-        if self.five_points is not None and len(self.five_points) != 5:
-            raise ConfigError(
-                f"markup '{self.name}', field 'five_points': {len(self.five_points)} entries, expected 5"
-            )
+        for field, entries, expected in (
+            ("ocular", self.ocular, 2),
+            ("pupils", self.pupils, 2),
+            ("five_points", self.five_points, 5),
+        ):
+            if entries is not None and len(entries) != expected:
+                raise ConfigError(
+                    f"markup '{self.name}', field '{field}': {len(entries)} entries, expected {expected}"
+                )
+        for field, means in (("pupils", self.pupils), ("five_points", self.five_points)):
+            if not all(means or (True,)):
+                raise ConfigError(f"markup '{self.name}', field '{field}': an entry names no landmark")
 
     @cached_property
     def flip_permutation(self) -> np.ndarray:
@@ -112,39 +127,47 @@ class Markup:
         return np.stack([points_K2[list(indices)].mean(axis=0) for indices in self.five_points])
 
 
-def _build(raw: dict[str, Any], path: Path) -> Markup:
-    known = {
-        "name",
-        "num_landmarks",
-        "curves",
-        "flip_pairs",
-        "ocular",
-        "pupils",
-        "five_points",
-        "description",
-    }
-    unknown = sorted(set(raw) - known)
+def _check_fields(raw: dict[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(map(str, set(raw) - known))
     if unknown:
         raise ConfigError(
-            f"{path}: unknown field {unknown[0]!r}; known fields are {', '.join(sorted(known))}"
+            f"{where}: unknown field {unknown[0]!r}; known fields are {', '.join(sorted(known))}"
         )
+
+
+def _build(raw: Any, path: Path) -> Markup:
+    if not isinstance(raw, dict):
+        raise ConfigError(
+            f"{path}: not a markup: a mapping of fields is expected, this is a {type(raw).__name__}"
+        )
+    _check_fields(raw, {"description", *(field.name for field in fields(Markup))}, str(path))
     try:
-        curves = tuple(
-            Curve(name, tuple(c["indices"]), bool(c.get("closed", False)))
-            for name, c in (raw.get("curves") or {}).items()
-        )
-        pupils = raw.get("pupils")
+        for name, curve in (raw.get("curves") or {}).items():
+            _check_fields(curve, {"indices", "closed"}, f"curve '{name}'")
         return Markup(
             name=raw["name"],
             num_landmarks=int(raw["num_landmarks"]),
-            curves=curves,
-            flip_pairs=tuple((int(a), int(b)) for a, b in raw["flip_pairs"]),
-            ocular=(int(raw["ocular"][0]), int(raw["ocular"][1])) if raw.get("ocular") else None,
-            pupils=(tuple(pupils[0]), tuple(pupils[1])) if pupils else None,
-            five_points=tuple(tuple(p) for p in raw["five_points"]) if raw.get("five_points") else None,
+            curves=tuple(
+                Curve(name, tuple(curve["indices"]), bool(curve.get("closed", False)))
+                for name, curve in (raw.get("curves") or {}).items()
+            ),
+            flip_pairs=tuple((a, b) for a, b in raw["flip_pairs"]),
+            ocular=_tuple(raw.get("ocular")),
+            pupils=_tuples(raw.get("pupils")),
+            five_points=_tuples(raw.get("five_points")),
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"{path}: not a markup: {type(error).__name__}: {error}") from error
+
+
+def _tuple(entries: Any) -> Any:
+    return tuple(entries) if entries else None
+
+
+def _tuples(entries: Any) -> Any:
+    return tuple(tuple(entry) for entry in entries) if entries else None
 
 
 @lru_cache
@@ -162,4 +185,8 @@ def load_markup(name_or_path: str) -> Markup:
         raise ConfigError(
             f"no markup '{name_or_path}': packaged ones are {names}; or give the path of a YAML"
         )
-    return _build(yaml.safe_load(path.read_text(encoding="utf-8")), path)
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a markup: {error}") from error
+    return _build(raw, path)

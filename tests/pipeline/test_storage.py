@@ -31,6 +31,16 @@ def store():
         files.rm("/test-storage", recursive=True)
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half(url: str, error: BaseException) -> None:
+    with atomic_writer(url) as file:
+        file.write(b"half")
+        raise error
+
+
 def read(url: str) -> bytes:
     with fsspec.open(url, "rb") as file:
         return file.read()
@@ -40,7 +50,7 @@ def test_a_file_is_written_whole_into_folders_that_did_not_exist(tmp_path):
     url = str(tmp_path / "a" / "b" / "file.bin")
     write_bytes(url, b"content")
     assert Path(url).read_bytes() == b"content"
-    assert os.listdir(tmp_path / "a" / "b") == ["file.bin"]
+    assert names(tmp_path / "a" / "b") == ["file.bin"]
 
 
 def test_text_is_utf8(tmp_path):
@@ -62,18 +72,16 @@ def test_nothing_is_seen_before_the_end(tmp_path):
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path, error):
     path = tmp_path / "file"
     path.write_bytes(b"old")
-    with pytest.raises(type(error)), atomic_writer(str(path)) as file:
-        file.write(b"half")
-        raise error
+    with pytest.raises(type(error)):
+        write_half(str(path), error)
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert names(tmp_path) == ["file"]
 
 
 def test_an_error_before_anything_existed_leaves_nothing(tmp_path):
-    with pytest.raises(ValueError, match="x"), atomic_writer(str(tmp_path / "file")) as file:
-        file.write(b"half")
-        raise ValueError("x")
-    assert os.listdir(tmp_path) == []
+    with pytest.raises(ValueError, match="x"):
+        write_half(str(tmp_path / "file"), ValueError("x"))
+    assert names(tmp_path) == []
 
 
 # A limit on file sizes is a full disk that needs no disk: the write fails half-way with an OSError.
@@ -99,7 +107,7 @@ def test_a_full_disk_is_said_clearly_and_the_old_file_is_whole(tmp_path):
     assert f"{path}: the disk is full" in done.stdout
     assert "free space and run the same command again" in done.stdout
     assert path.read_bytes() == b"o" * 10_000
-    assert os.listdir(tmp_path) == ["file"]
+    assert names(tmp_path) == ["file"]
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
@@ -110,7 +118,7 @@ def test_every_way_a_disk_is_full(tmp_path, monkeypatch, code):
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(StorageError, match="the disk is full"):
         write_bytes(str(tmp_path / "file"), b"content")
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 def test_a_refused_write_names_the_file(tmp_path):
@@ -127,14 +135,12 @@ def test_an_object_store_takes_files(store):
 
 
 def test_an_error_publishes_nothing_in_an_object_store(store):
-    with pytest.raises(ValueError, match="x"), atomic_writer(f"{store}/new") as file:
-        file.write(b"half")
-        raise ValueError("x")
+    with pytest.raises(ValueError, match="x"):
+        write_half(f"{store}/new", ValueError("x"))
     assert not fsspec.filesystem("memory").exists("/test-storage/new")
     write_bytes(f"{store}/old", b"old")
-    with pytest.raises(ValueError, match="x"), atomic_writer(f"{store}/old") as file:
-        file.write(b"half")
-        raise ValueError("x")
+    with pytest.raises(ValueError, match="x"):
+        write_half(f"{store}/old", ValueError("x"))
     assert read(f"{store}/old") == b"old"
 
 
