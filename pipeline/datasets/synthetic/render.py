@@ -20,9 +20,10 @@ from pipeline.datasets.synthetic.landmarks import landmark_weights, surface_coor
 from pipeline.datasets.synthetic.modes import deform
 from pipeline.datasets.synthetic.occluders import turn
 from pipeline.datasets.synthetic.paint import paint
-from pipeline.datasets.synthetic.parameters import Camera, FaceParameters, Pose, sample_parameters
+from pipeline.datasets.synthetic.parameters import Camera, FaceParameters, Pose
 from pipeline.datasets.synthetic.parts import Material, Mesh
 from pipeline.datasets.synthetic.rasterise import Visible, interpolate, rasterise
+from pipeline.datasets.synthetic.sampling import sample_parameters
 from pipeline.datasets.synthetic.scene import background, finish
 from pipeline.datasets.synthetic.shading import shade
 from pipeline.datasets.synthetic.skin import cavities, complexion_maps

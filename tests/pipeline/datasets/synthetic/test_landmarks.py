@@ -33,7 +33,8 @@ def test_landmarks_are_in_the_order_of_300w():
     assert (np.diff(x[48:55]) > 0).all()
     assert (np.diff(x[54:60]) < 0).all()
     assert y[51] > y[62] >= y[66] > y[57]
-    assert (y[36:48].max() < y[17:27].min()) and (y[48:60].max() < y[31:36].min())
+    assert y[36:48].max() < y[17:27].min()
+    assert y[48:60].max() < y[31:36].min()
 
 
 def test_proportions_are_human():

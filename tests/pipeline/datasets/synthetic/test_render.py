@@ -14,9 +14,9 @@ from pipeline.datasets.synthetic.parameters import (
     Pose,
     Skin,
     Wear,
-    sample_parameters,
 )
 from pipeline.datasets.synthetic.render import FACE_MIDDLE, render_face, render_parameters
+from pipeline.datasets.synthetic.sampling import sample_parameters
 from pipeline.markup import load_markup
 
 SIZE = 128
@@ -150,10 +150,10 @@ def test_a_mask_hides_mouth_and_chin():
     assert visible[36:48].all()
 
 
-@pytest.mark.parametrize("kind", ["fist", "phone"])
-def test_what_is_held_before_the_mouth_hides_it(kind):
-    mirror = Occluder(kind, (0.0, -4.0, 8.0), (0.0, 0.0, 0.0), 1.0, (0.1, 0.8, 0.1))
-    face = draw(dataclasses.replace(PLAIN, occluder=mirror))
+@pytest.mark.parametrize(("kind", "height"), [("fist", -2.0), ("phone", -7.0)])
+def test_what_is_held_before_the_mouth_hides_it(kind, height):
+    held = Occluder(kind, (0.0, height, 8.0), (0.0, 0.0, 0.0), 1.0, (0.1, 0.8, 0.1))
+    face = draw(dataclasses.replace(PLAIN, occluder=held))
     assert not face.visible_K[[51, 57, 62, 66]].any()
     assert face.visible_K[[0, 16, *range(17, 27)]].all()
 
@@ -192,22 +192,6 @@ def test_blur_and_low_resolution_do_not_shift_the_picture():
             for dy in (-1, 0, 1)
         }
         assert min(errors, key=errors.get) == (0, 0)
-
-
-def test_sampled_faces_span_the_poses_and_stay_in_the_picture():
-    drawn = [sample_parameters(np.random.default_rng(i)) for i in range(600)]
-    yaw = np.array([p.pose.yaw for p in drawn])
-    assert yaw.min() < -60
-    assert yaw.max() > 60
-    assert np.abs(yaw).max() <= 75
-    assert 0.4 < np.mean(np.abs(yaw) < 20) < 0.7
-    near = [sample_parameters(np.random.default_rng(i), near_frontal=True).pose for i in range(300)]
-    assert max(abs(p.yaw) for p in near) <= 20
-    assert max(max(abs(p.pitch), abs(p.roll)) for p in near) <= 15
-    assert len({p.hair.style for p in drawn}) == 9
-    tones = np.array([sum(p.skin.tone) / 3 for p in drawn])
-    assert tones.min() < 0.25
-    assert tones.max() > 0.75
 
 
 def test_nearly_all_points_lie_in_the_picture_with_room_around():
