@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from pipeline.datasets.synthetic.parameters import Finish
 
@@ -86,6 +86,13 @@ def _motion_kernel(length: float, angle: float) -> ImageFilter.Kernel:
     return ImageFilter.Kernel((5, 5), kernel.ravel().tolist(), scale=float(kernel.sum()))
 
 
+def _saturation(amount: float) -> tuple[float, ...]:
+    """Pillow's 3 × 4 colour matrix that scales the distance from grey (Rec. 601 luma)."""
+    luma = (1 - amount) * np.array([0.299, 0.587, 0.114])
+    matrix = np.concatenate([amount * np.eye(3) + luma, np.zeros((3, 1))], axis=1)
+    return tuple(matrix.ravel().tolist())
+
+
 def finish(image_HW3: np.ndarray, settings: Finish, size: int, rng: np.random.Generator) -> np.ndarray:
     """Turn a rendering into a photograph.
 
@@ -103,7 +110,7 @@ def finish(image_HW3: np.ndarray, settings: Finish, size: int, rng: np.random.Ge
     if picture.width > low:
         picture = picture.resize((low, low), Image.Resampling.BILINEAR)
     if settings.grey or settings.saturation != 1:
-        picture = ImageEnhance.Color(picture).enhance(0.0 if settings.grey else settings.saturation)
+        picture = picture.convert("RGB", _saturation(0.0 if settings.grey else settings.saturation))
     if settings.gamma != 1:
         ramp = np.rint(255 * (np.arange(256) / 255) ** settings.gamma).astype(int).tolist()
         picture = picture.point(ramp * 3)
