@@ -56,16 +56,19 @@ def find(kind: str, name: str) -> Any:
     """
     package, attribute = KINDS[kind]
     module_name = name if "." in name else f"{package}.{name}"
-    try:
-        module = importlib.import_module(module_name)
-        return getattr(module, attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and not module_name.startswith(error.name):
-            raise  # the part exists; something it needs is not installed
-        known = names(kind)
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ConfigError(f"no {kind} named '{name}': {hint}known ones are {', '.join(known)}") from error
+    if all(word.isidentifier() for word in module_name.split(".")):
+        try:
+            module = importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            if not f"{module_name}.".startswith(f"{error.name}."):
+                raise  # the part exists; something it needs is not installed
+        else:
+            if hasattr(module, attribute):
+                return getattr(module, attribute)
+    known = names(kind)
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    raise ConfigError(f"no {kind} named '{name}': {hint}known ones are {', '.join(known)}")
 
 
 def check(kind: str, part: Part, given: frozenset[str] = frozenset()) -> dict[str, Any]:

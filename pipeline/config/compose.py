@@ -71,6 +71,8 @@ def compose(path: str | Path, overrides: Sequence[str], schema: type[ConfigT]) -
     try:
         merged = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides)))
         raw = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"one of the overrides {' '.join(overrides)} has no YAML value: {error}") from error
     except OmegaConfBaseException as error:
         raise ConfigError(f"{path}: {error}") from error
     return validate(raw, schema, str(path))
@@ -80,6 +82,8 @@ def validate(raw: Any, schema: type[ConfigT], origin: str) -> ConfigT:
     """Validate plain data against a schema; the first problem becomes a ``ConfigError`` with the nearest match."""
     try:
         return schema.model_validate(raw)
+    except ConfigError as error:  # a part's, which does not know where it was named
+        raise ConfigError(f"{origin}: {error}") from error
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_explain(error, schema)}") from error
 
