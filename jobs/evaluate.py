@@ -2,88 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import fsspec
-import yaml
 from rich.console import Console
 
 from jobs.progress import progress
-from jobs.train import run_folder_of
-from pipeline.config.compose import compose, validate
+from jobs.subjects import (
+    Subject,
+    check_fits,
+    find_subject,
+    subject_names,
+    tracking_client,
+    training_images,
+)
 from pipeline.errors import ConfigError, DataError, LandmarkError
 from pipeline.evaluation import console as tables
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, Protocol
-from pipeline.inference.model_file import DESCRIPTION, ModelDescription, load_description
 from pipeline.markup import load_markup
 from pipeline.shards.manifest import Manifest, join, load_manifest, manifest_url, parent
 from pipeline.storage import absolute
-from pipeline.training.config import EvaluationConfig, ExperimentConfig
+from pipeline.training.config import EvaluationConfig
 
 PANEL_FACES = 2
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model to be measured.
-
-    Attributes:
-        model: Folder of model.json.
-        description: Its contents.
-        run_folder: The run that trained it, or None for a model on its own.
-        config: The run's resolved config, if known.
-    """
-
-    model: str
-    description: ModelDescription
-    run_folder: str | None
-    config: ExperimentConfig | None
-
-
-def _exists(url: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(url)
-    return bool(filesystem.exists(path))
-
-
-def find_subject(argument: str, overrides: Sequence[str] = ()) -> Subject:
-    """Resolve what a user named: a config (its run), a run's folder, or a model's folder.
-
-    Raises:
-        DataError: Nothing usable there; the message says what was looked for.
-        ConfigError: The config is not valid.
-    """
-    folder = absolute(argument)
-    if argument.endswith((".yaml", ".yml")):
-        folder = run_folder_of(compose(argument, overrides, ExperimentConfig))
-    if _exists(join(folder, DESCRIPTION)):
-        above = parent(parent(folder))
-        run_folder = above if _exists(join(above, "config.yaml")) else None
-        return Subject(folder, load_description(folder), run_folder, _config_of(run_folder))
-    config = _config_of(folder if _exists(join(folder, "config.yaml")) else None)
-    if config is None:
-        raise DataError(
-            f"{folder}: neither a run's folder (config.yaml) nor a model's ({DESCRIPTION}); train it first"
-        )
-    if not _exists(join(folder, "finished.json")):
-        raise DataError(
-            f"{folder}: the run is not finished; run 'landmarks train' again, or name its models/best to look at it early"
-        )
-    model = join(folder, f"models/{config.training.select}")
-    return Subject(model, load_description(model), folder, config)
-
-
-def _config_of(run_folder: str | None) -> ExperimentConfig | None:
-    if run_folder is None:
-        return None
-    url = join(run_folder, "config.yaml")
-    with fsspec.open(url, "rt", encoding="utf-8") as file:
-        return validate(yaml.safe_load(file), ExperimentConfig, url)
 
 
 def _predict_remote(model: str, manifest: Manifest, folder: str, shard: int, threads: int) -> Predictions:
@@ -154,7 +96,7 @@ def evaluate(
     """
     console = console or Console()
     subjects = [find_subject(a, overrides) for a in arguments]
-    names = _names(subjects)
+    names = subject_names(subjects)
     first = subjects[0].config
     settings = first.evaluation if first is not None else EvaluationConfig()
     chosen = data or (first.data.test if first is not None else None)
@@ -166,7 +108,7 @@ def evaluate(
         raise DataError(f"{chosen}: is an unlabelled set; measuring needs landmarks")
     markup = load_markup(manifest.markup)
     for subject in subjects:
-        _check_fits(subject, manifest, chosen)
+        check_fits(subject, manifest, chosen)
     measured = Protocol(
         dataset=settings.dataset or manifest.name,
         subset=settings.subset,
@@ -200,39 +142,8 @@ def evaluate(
     return evaluations
 
 
-def _names(subjects: Sequence[Subject]) -> list[str]:
-    names = [s.description.name for s in subjects]
-    if len(set(names)) == len(names):
-        return names
-    return [f"{n}-{Path(s.model).name}-{i}" for i, (n, s) in enumerate(zip(names, subjects, strict=True))]
-
-
-def _check_fits(subject: Subject, manifest: Manifest, data: str) -> None:
-    description = subject.description
-    if description.markup != manifest.markup:
-        raise ConfigError(
-            f"{subject.model} predicts markup '{description.markup}', {data} is labelled with '{manifest.markup}'"
-        )
-    if description.crop.side_factor != manifest.crop.side_factor:
-        raise ConfigError(
-            f"{data} is cropped with side_factor {manifest.crop.side_factor}, {subject.model} was trained on "
-            f"{description.crop.side_factor}: prepare the set alike"
-        )
-
-
-def _client(subject: Subject) -> tuple[Any, str] | None:
-    """MLflow client and run id of the run that trained a model, if there is one."""
-    if subject.run_folder is None or not _exists(join(subject.run_folder, "mlflow.json")):
-        return None
-    import mlflow
-
-    with fsspec.open(join(subject.run_folder, "mlflow.json"), "rt", encoding="utf-8") as file:
-        known = json.load(file)
-    return mlflow.MlflowClient(tracking_uri=known["uri"]), known["run_id"]
-
-
 def _track(subject: Subject, evaluation: Evaluation, console: Console) -> None:
-    tracked = _client(subject)
+    tracked = tracking_client(subject)
     if tracked is None:
         return
     from mlflow.exceptions import MlflowException
@@ -250,7 +161,7 @@ def _track(subject: Subject, evaluation: Evaluation, console: Console) -> None:
 
 def _curves(subject: Subject) -> dict[str, tuple[list[float], list[float]]]:
     """Training curves from the run's MLflow history."""
-    tracked = _client(subject)
+    tracked = tracking_client(subject)
     if tracked is None:
         return {}
     client, run_id = tracked
@@ -290,7 +201,7 @@ def _report(
                 curves=_curves(subject),
                 parameters=subject.description.parameters,
                 steps=subject.description.step,
-                images=_images(subject),
+                images=training_images(subject),
                 heatmap_panels=heatmap_panels(subject.model, data, PANEL_FACES),
             )
         )
@@ -302,16 +213,3 @@ def _report(
         notes=list(settings.notes),
         reference_rows=references,
     )
-
-
-def _images(subject: Subject) -> int | None:
-    config = subject.config
-    if config is None:
-        return None
-    try:
-        labelled = config.data.labelled_count or load_manifest(config.data.train).samples
-        if config.unlabelled.objective is None or config.data.unlabelled is None:
-            return labelled
-        return labelled + (config.data.unlabelled_count or load_manifest(config.data.unlabelled).samples)
-    except LandmarkError:
-        return None  # the training set is gone; the number is a courtesy
