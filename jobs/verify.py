@@ -42,19 +42,23 @@ def show(report: Report, console: Console) -> None:
         console.print(f"{len(report.errors)} errors", style="red", highlight=False)
 
 
-def verify(manifests: Sequence[str], *, streams: int | None = None) -> int:
+def verify(manifests: Sequence[str], *, streams: int | None = None, near_duplicates: bool = True) -> int:
     """Check prepared sets and print what is wrong.
 
     Args:
         manifests: Folders of prepared sets, or their manifests; local paths or URLs.
         streams: Number of canonical streams of the training that will read them.
+        near_duplicates: Look for re-encoded copies between the sets too, the slowest check.
 
     Returns:
         Exit code: 1 if there are errors, else 0. Warnings do not count.
     """
     with progress("verify", _total(manifests), unit="samples") as advance:
         report = verify_sets(
-            manifests, streams, lambda manifest: advance(manifest.samples // len(manifest.shards))
+            manifests,
+            streams,
+            lambda manifest: advance(manifest.samples // len(manifest.shards)),
+            near_duplicates,
         )
     show(report, Console())
     return 0 if report.ok else 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,6 +29,12 @@ def decode_crop(sample: RawSample, url: str) -> np.ndarray:
         raise ShardError(
             f"{url}: {sample.key}.jpg cannot be decoded ({error}); prepare the set again"
         ) from error
+
+
+def comparison_settings() -> dict[str, Any]:
+    """What decides whether two pictures are copies; part of the identity of every set that was compared."""
+    parameters = inspect.signature(NearDuplicateIndex).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 
 
 class SetDuplicates:

@@ -12,6 +12,7 @@ from pipeline.datasets.face import FaceRecord
 from pipeline.datasets.registry import check_reader_spec, open_reader
 from pipeline.errors import ConfigError
 from pipeline.markup import Markup
+from pipeline.shards.duplicates import comparison_settings
 from pipeline.shards.manifest import join
 from pipeline.shards.prepare import ChunkOptions
 from pipeline.shards.prepare_config import PrepareConfig, SetConfig, ValidationConfig
@@ -162,7 +163,7 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
             "on_no_face": config.on_no_face if entry.role == "labelled" else None,
             "several_faces": entry.several_faces if entry.role == "unlabelled" else None,
             "samples_per_shard": config.samples_per_shard,
-            "max_reject_share": config.max_reject_share,
+            "near_duplicates": comparison_settings() if compared else None,
         }
         plans.append(
             SetPlan(

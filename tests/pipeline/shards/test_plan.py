@@ -127,6 +127,14 @@ def test_detector_is_part_of_the_identity_only_where_it_is_used(raw):
     )
 
 
+def test_stricter_comparison_changes_only_sets_that_were_compared(raw, monkeypatch):
+    before = [plan.digest(()) for plan in plans(raw)]
+    monkeypatch.setattr("pipeline.shards.plan.comparison_settings", lambda: {"threshold": 0.5})
+    train, validation = [plan.digest(()) for plan in plans(raw)]
+    assert train == before[0]
+    assert validation != before[1]
+
+
 def test_wrong_input_is_named(raw, tmp_path):
     wrong = copy.deepcopy(raw)
     wrong["sets"][0]["reader"]["rot"] = "x"

@@ -217,6 +217,7 @@ def test_near_duplicates_under_other_names(sets, originals):
         return buffer.getvalue(), meta
 
     rewrite(sets["unlabelled"], change)
+    assert verify([str(sets["unlabelled"]), str(sets["test"])], near_duplicates=False).ok
     one(
         verify([str(sets["unlabelled"]), str(sets["test"])]),
         "2 faces are near-duplicates",
