@@ -1,0 +1,138 @@
+"""``landmarks bench train``: the real training path with one worker against a plain PyTorch loop, in turn.
+
+Our side is ``landmarks train`` itself: a Ray Train worker, DeepSpeed engines, the background loader, metrics published to the
+driver and logged to MLflow, all into temporary folders. What counts are the steps after the first window of metrics; start-up,
+validation and checkpoints do not. The other side is ``jobs.bench.plain`` with the same recipe, threads and environment.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from jobs.bench.figures import run_python, show, write_csv
+from jobs.train import WHERE, train, with_absolute_paths, worker_environment
+from pipeline.config.compose import config_hash
+from pipeline.errors import ConfigError
+from pipeline.shards.manifest import load_manifest
+from pipeline.storage import is_local
+from pipeline.training.config import ExperimentConfig
+
+WINDOW = 10
+"""Steps between published metrics, on which our side is timed; the first window warms up."""
+
+
+def _timed_steps(steps: int) -> int:
+    return math.ceil(steps / WINDOW) * WINDOW
+
+
+def bench_config(config: ExperimentConfig, steps: int, folder: str, name: str) -> ExperimentConfig:
+    """The experiment cut down to a measurement: one worker, no validation, no checkpoint before the end.
+
+    Args:
+        config: The experiment.
+        steps: Timed steps.
+        folder: For everything the run writes.
+        name: Of the run.
+    """
+    raw = with_absolute_paths(config).model_dump(mode="json")
+    raw["name"] = name
+    raw["data"] |= {"validation": None}
+    raw["unlabelled"] |= {"start_step": 0}
+    raw["training"] |= {
+        "epochs": None,
+        "steps": WINDOW + _timed_steps(steps),
+        "log_every": WINDOW,
+        "checkpoint_every": 1e9,
+        "validate_every": 1e9,
+        "picture_every": 1e9,
+        "select": "last",
+        "trace": False,
+    }
+    raw["cluster"] |= {"workers": 1, "storage": f"{folder}/runs"}
+    raw["tracking"] |= {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/artifacts"}
+    return ExperimentConfig.model_validate(raw)
+
+
+def _ours(config: ExperimentConfig) -> float:
+    """Images a second of the real path, from the rates its worker published."""
+    # Its bars and lines would drown the one table that this verb is for.
+    result = train(config, Console(file=io.StringIO()))
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=config.tracking.uri)
+    history = client.get_metric_history(result.mlflow_run, "train/steps_per_second")
+    windows = {entry.step: entry.value for entry in history if entry.step > WINDOW}
+    seconds = sum(WINDOW / rate for rate in windows.values())
+    return (config.training.batch + config.unlabelled_batch) * WINDOW * len(windows) / seconds
+
+
+def _plain(config: ExperimentConfig, steps: int) -> float:
+    settings = {"config": config.model_dump(mode="json"), "steps": _timed_steps(steps), "warmup": WINDOW}
+    line, _ = run_python("jobs.bench.plain", [], settings, worker_environment(config))
+    return float(json.loads(line)["images_per_second"])
+
+
+def _check(config: ExperimentConfig) -> None:
+    objective = config.unlabelled.objective
+    if objective is not None and objective.name != "adversarial":
+        raise ConfigError(
+            f"unlabelled.objective '{objective.name}': the plain loop knows 'adversarial' or none; set unlabelled.objective=null"
+        )
+    for field in ("train", "unlabelled"):
+        folder = getattr(config.data, field)
+        if folder is None or (field == "unlabelled" and objective is None):
+            continue
+        if not is_local(folder):
+            raise ConfigError(f"data.{field} = {folder}: the plain loop reads local tars; copy the set here")
+        load_manifest(folder)
+
+
+def bench(config: ExperimentConfig, *, steps: int, rounds: int, out: str | None) -> None:
+    """Measure both sides ``rounds`` times in turn, print the comparison, and write it as CSV.
+
+    Args:
+        config: The experiment; with an adversarial objective the semi-supervised step is measured, else the supervised one.
+        steps: Timed steps of each measurement, rounded up to whole windows.
+        rounds: Measurements of each side.
+        out: CSV; None writes none.
+
+    Raises:
+        LandmarkError: Unusable config or sets.
+    """
+    _check(config)
+    rows = []
+    kind = "semi-supervised" if config.unlabelled_batch else "supervised"
+    for turn in range(rounds):
+        with tempfile.TemporaryDirectory(prefix="landmarks-bench-") as folder:
+            chosen = bench_config(config, steps, str(Path(folder).absolute()), f"bench-{turn}")
+            ours, plain = _ours(chosen), _plain(chosen, steps)
+        rows.append(
+            {
+                "round": turn,
+                "step": kind,
+                "ours_images_per_second": round(ours, 2),
+                "plain_images_per_second": round(plain, 2),
+                "ratio": round(ours / plain, 4),
+                "model": json.dumps(config.model.model_dump()),
+                "batch": config.training.batch,
+                "unlabelled_batch": config.unlabelled_batch,
+                "precision": config.training.precision,
+                "zero_stage": config.cluster.zero_stage,
+                "threads": config.cluster.cpus_per_worker,
+                "timed_steps": _timed_steps(steps),
+            }
+        )
+    pairs = [(float(r["ours_images_per_second"]), float(r["plain_images_per_second"])) for r in rows]  # type: ignore[arg-type]
+    show(
+        f"{kind} step, batch {config.training.batch} + {config.unlabelled_batch}, {config.cluster.cpus_per_worker} thread(s)",
+        "images/s",
+        pairs,
+        ("Ray Train + DeepSpeed", "plain loop"),
+    )
+    write_csv(out, rows, config_hash(config, WHERE), config.seed)
