@@ -105,7 +105,9 @@ def _explain(error: ValidationError, schema: type[BaseModel]) -> str:
             lines.append(f"key '{dotted}' is missing; set it in the file or as {dotted}=…")
         else:
             message = str(problem["msg"]).removeprefix("Value error, ")
-            lines.append(f"key '{dotted}' = {problem['input']!r}: {message}" if dotted else message)
+            # Of a whole section the message says enough; its content would bury it.
+            value = "" if isinstance(problem["input"], dict | BaseModel) else f" = {problem['input']!r}"
+            lines.append(f"key '{dotted}'{value}: {message}" if dotted else message)
     return "; ".join(lines)
 
 

@@ -79,6 +79,8 @@ class RCN(nn.Module):
         torch.Size([2, 68, 80, 80])
     """
 
+    input_multiple = 2**BRANCHES  # configs are checked against it
+
     def __init__(self, num_landmarks: int = 68, width: int = 64, dropout: float = 0.2) -> None:
         super().__init__()
         if num_landmarks < 1 or width < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -16,6 +16,9 @@ OBJECTIVE_GIVEN = frozenset({"num_landmarks", "image_size"})
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class DataConfig(_Strict):
@@ -58,7 +61,7 @@ class OptimizerConfig(_Strict):
     weight_decay: float = Field(
         1e-5, ge=0, description="L2 on the gradient (Adam), decoupled (AdamW); section 3.4"
     )
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[_Beta, _Beta] = Field((0.9, 0.999), description="torch's defaults; the paper names none")
     decoupled: bool = Field(False, description="AdamW instead of Adam")
 
 
@@ -74,6 +77,16 @@ class ScheduleConfig(_Strict):
     )
     factor: float = Field(0.1, gt=0, lt=1, description="for 'steps'")
     final: float = Field(0.0, ge=0, le=1, description="for 'cosine': last rate / first rate")
+
+    @model_validator(mode="after")
+    def _drops(self) -> ScheduleConfig:
+        if any(not 0 < milestone < 1 for milestone in self.milestones):
+            raise ValueError(
+                f"schedule.milestones are shares of the run, between 0 and 1, not epochs: {list(self.milestones)}"
+            )
+        if self.name == "steps" and not self.milestones:
+            raise ValueError("schedule.name = 'steps' needs schedule.milestones, e.g. [0.5, 0.75]")
+        return self
 
 
 class UnlabelledConfig(_Strict):

@@ -65,11 +65,16 @@ def make_plan(config: ExperimentConfig) -> Plan:
     unlabelled = None
     if config.unlabelled.objective is not None and data.unlabelled:
         unlabelled = _load(data.unlabelled, "data.unlabelled", "unlabelled")
-    for name, manifest in (("data.train", train), ("data.validation", validation)):
+    sets = (("data.train", train), ("data.validation", validation), ("data.unlabelled", unlabelled))
+    for name, manifest in sets:
         if manifest is not None and manifest.split == "test":
             raise ConfigError(
                 f"{name} is the test set '{manifest.name}': never train or select on a test split"
             )
+    if validation is not None and validation.shards == train.shards:
+        raise ConfigError(
+            "data.train and data.validation are the same set: hold a part out (prepare.sets[].validation)"
+        )
     for name, manifest in (("data.validation", validation), ("data.unlabelled", unlabelled)):
         if manifest is None:
             continue
@@ -80,6 +85,14 @@ def make_plan(config: ExperimentConfig) -> Plan:
             )
         if manifest.role == "labelled" and manifest.markup != train.markup:
             raise ConfigError(f"{name} has markup '{manifest.markup}', data.train '{train.markup}'")
+    markup = load_markup(str(train.markup))
+    for name, manifest in (("data.train", train), ("data.validation", validation)):
+        if manifest is not None and manifest.num_landmarks != markup.num_landmarks:
+            raise ManifestError(
+                f"{name} holds {manifest.num_landmarks} landmarks, its markup '{markup.name}' has "
+                f"{markup.num_landmarks}: prepare the set again"
+            )
+    _try_parts(config, markup.num_landmarks)
     workers = config.cluster.workers
     check_world(workers, data.streams, training.batch)
     labelled = _count(data.labelled_count, train, "data.labelled_count")
@@ -94,7 +107,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
         train=train,
         validation=validation,
         unlabelled=unlabelled,
-        markup=load_markup(str(train.markup)),
+        markup=markup,
         labelled=labelled,
         unlabelled_faces=_count(data.unlabelled_count, unlabelled, "data.unlabelled_count")
         if unlabelled
@@ -104,6 +117,20 @@ def make_plan(config: ExperimentConfig) -> Plan:
         checkpoint_steps=every(training.checkpoint_every),
         picture_steps=every(training.picture_every),
     )
+
+
+def _try_parts(config: ExperimentConfig, num_landmarks: int) -> None:
+    """Construct every part once without memory: values that a constructor refuses fail here, not in a worker."""
+    with torch.device("meta"):
+        build_generator(config, num_landmarks)
+        build("loss", config.loss)
+        if config.unlabelled.objective is not None:
+            build(
+                "objective",
+                config.unlabelled.objective,
+                num_landmarks=num_landmarks,
+                image_size=config.input_size,
+            )
 
 
 def _load(url: str, field: str, role: str) -> Manifest:
