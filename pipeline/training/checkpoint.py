@@ -10,7 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -73,7 +74,7 @@ def load(folder: Path, generator: Any, critic: Any | None, average: WeightAverag
     """
     try:
         state = RunState.model_validate(json.loads((folder / _STATE).read_text(encoding="utf-8")))
-    except (OSError, json.JSONDecodeError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # ValidationError and JSONDecodeError are ValueErrors
         raise TrainingError(
             f"{folder}: not a whole checkpoint ({error}); remove it to resume from an older one"
         ) from error
@@ -81,12 +82,20 @@ def load(folder: Path, generator: Any, critic: Any | None, average: WeightAverag
     if critic is not None:
         load_engine(critic, folder / "critic")
     if average is not None:
-        average.load(load_file(folder / _AVERAGE), state.average_updates)
+        try:
+            average.load(load_file(folder / _AVERAGE), state.average_updates)
+        except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+            raise TrainingError(
+                f"{folder / _AVERAGE}: not the weight average of this network ({error}); remove the checkpoint to resume from "
+                "an older one"
+            ) from error
     return state
 
 
 def weights(module: nn.Module, average: WeightAverage | None) -> dict[str, Any]:
-    """The state dict a run validates and hands on: the average if there is one."""
+    """The state dict a run validates and hands on: the average if there is one. A copy on the CPU."""
     if average is not None:
         return average.state(module)
-    return {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    return {
+        name: value.detach().to("cpu", copy=True).contiguous() for name, value in module.state_dict().items()
+    }

@@ -29,10 +29,10 @@ class WeightAverage:
         torch._foreach_lerp_(self._averages, [p.detach().float() for p in module.parameters()], 1 - decay)
 
     def state(self, module: nn.Module) -> dict[str, torch.Tensor]:
-        """A state dict of the averaged network: averaged parameters, the module's own buffers."""
+        """A state dict of the averaged network: averaged parameters, the module's own buffers; a copy on the CPU."""
         averaged = dict(zip(self._names, self._averages, strict=True))
         return {
-            name: averaged.get(name, value).detach().cpu().contiguous()
+            name: averaged.get(name, value).detach().to("cpu", copy=True).contiguous()
             for name, value in module.state_dict().items()
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 import torch
@@ -24,14 +25,20 @@ class Meter:
     world: int
     device: torch.device
     _sums: dict[str, Tensor] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)  # a figure may begin in mid-window
     _steps: int = 0
     _began: float = field(default_factory=time.perf_counter)
 
     def add(self, figures: dict[str, Tensor]) -> None:
         """Add one step's figures."""
         self._steps += 1
+        self._counts.update(figures.keys())
         for name, value in figures.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
+
+    def exclude(self, seconds: float) -> None:
+        """Leave time that was no training (validation, checkpoints) out of the rates."""
+        self._began += seconds
 
     def flush(self, labelled: int, unlabelled: int, wait_seconds: float) -> dict[str, float]:
         """Means over steps and ranks, rates over all ranks; then start again.
@@ -44,7 +51,7 @@ class Meter:
         seconds = max(time.perf_counter() - self._began, 1e-9)
         names = sorted(self._sums)
         values = torch.stack(
-            [self._sums[n].double() / self._steps for n in names]
+            [self._sums[n].double() / self._counts[n] for n in names]
             + [torch.tensor(wait_seconds / seconds).double().to(self.device)]
         )
         if self.world > 1:
@@ -58,6 +65,7 @@ class Meter:
             result["unlabelled_images_per_second"] = unlabelled * self._steps / seconds
         result["data_wait_share"] = wait
         self._sums, self._steps, self._began = {}, 0, time.perf_counter()
+        self._counts.clear()
         return result
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import TrainingError
 from pipeline.heatmaps.decode import mean, scatter
 from pipeline.losses.base import HeatmapLoss
 from pipeline.markup import Markup
@@ -80,6 +81,9 @@ def validate(
 
     Returns:
         ``nme``, ``loss``, ``scatter``, ``faces``, ``undefined`` (faces without a normaliser).
+
+    Raises:
+        TrainingError: Predictions that are not finite, no face with a normaliser, too many samples that cannot be used.
     """
     was_training = module.training
     module.eval()
@@ -89,8 +93,10 @@ def validate(
         heatmaps = loss.heatmaps(module(inputs.images_B3HW))
         known = inputs.mask_BK
         error_BK = torch.where(known, (mean(heatmaps) - inputs.points_BK2).norm(dim=-1), 0.0).double()
-        per_face = error_BK.sum(1) / known.sum(1) / normaliser(inputs.points_BK2, markup).double()
-        defined = per_face.isfinite()
+        face_size = normaliser(inputs.points_BK2, markup).double()
+        per_face = error_BK.sum(1) / known.sum(1) / face_size
+        # Whether a face counts is for its landmarks to say: a diverged model's NaN must not drop out of the mean.
+        defined = known.any(1) & face_size.isfinite() & (face_size > 0)
         landmarks = int(known.sum())
         mean_loss = float(loss.forward_from_probabilities(heatmaps, inputs.points_BK2, known))
         sums += [
@@ -106,9 +112,19 @@ def validate(
         total = torch.tensor(sums, dtype=torch.float64, device=device)
         torch.distributed.all_reduce(total)
         sums = total.cpu().numpy()
-    nme, faces, undefined, loss_sum, scatter_sum, landmarks_seen = sums
+    nme, faces, undefined, loss_sum, scatter_sum, landmarks_seen = sums.tolist()
+    if not faces:
+        raise TrainingError(
+            f"{manifest}: none of its {int(undefined)} faces has the landmarks that its error is normalised by (markup "
+            f"'{markup.name}'); run 'landmarks verify' on it"
+        )
+    if not np.isfinite(nme):
+        raise TrainingError(
+            f"{manifest}: the model's landmarks are not finite: training diverged. Lower optimizer.lr, or set "
+            "training.gradient_clipping"
+        )
     return {
-        "nme": 100 * nme / max(faces, 1),
+        "nme": 100 * nme / faces,
         "loss": loss_sum / max(landmarks_seen, 1),
         "scatter": scatter_sum / max(landmarks_seen, 1),
         "faces": faces,

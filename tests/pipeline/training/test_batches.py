@@ -1,0 +1,99 @@
+"""Landmarks stay on what they mark when pictures are resampled; masks say what counts."""
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.shards.loader import Batch
+from pipeline.training.batches import to_device
+
+CPU = torch.device("cpu")
+
+
+def batch(images: np.ndarray, points: np.ndarray, visible=None, valid=None, scale=1.0) -> Batch:
+    count, landmarks = points.shape[:2]
+    return Batch(
+        images_B3SS=torch.from_numpy(images),
+        points_BK2=torch.from_numpy(points.astype(np.float32)),
+        visible_BK=torch.ones(count, landmarks, dtype=torch.bool)
+        if visible is None
+        else torch.tensor(visible),
+        valid_B=torch.ones(count, dtype=torch.bool) if valid is None else torch.tensor(valid),
+        keys=[f"k{i}" for i in range(count)],
+        scale_B=torch.full((count,), scale),
+    )
+
+
+def blobs(points_B2: np.ndarray, size: int) -> np.ndarray:
+    """(B, 3, size, size) uint8: a Gaussian of 4 px at each point, (x, y) pixel centres."""
+    y, x = np.mgrid[:size, :size]
+    maps = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 4.0**2)) for px, py in points_B2]
+    return np.repeat(np.round(255 * np.stack(maps)).astype(np.uint8)[:, None], 3, axis=1)
+
+
+def centroids(images: torch.Tensor) -> np.ndarray:
+    grey = images[:, 0].double()
+    y, x = torch.meshgrid(torch.arange(grey.shape[1]), torch.arange(grey.shape[2]), indexing="ij")
+    mass = grey.sum((1, 2))
+    return torch.stack([(grey * x).sum((1, 2)) / mass, (grey * y).sum((1, 2)) / mass], dim=1).numpy()
+
+
+@pytest.mark.parametrize("size", [64, 80, 96, 160, 40])
+def test_landmarks_stay_in_register(size):
+    points = np.array([[39.5, 39.5], [30.2, 44.7], [50.0, 27.3], [26.4, 25.6]])
+    got = to_device(batch(blobs(points, 80), points[:, None]), CPU, size)
+    assert got.images_B3HW.shape == (4, 3, size, size)
+    np.testing.assert_allclose(centroids(got.images_B3HW), got.points_BK2[:, 0].numpy(), atol=0.03)
+    # Edges map to edges: the corner -0.5 of the first pixel stays -0.5.
+    np.testing.assert_allclose(got.points_BK2[:, 0].numpy(), (points + 0.5) * size / 80 - 0.5, atol=1e-4)
+
+
+def test_the_scale_follows():
+    points = np.full((2, 1, 2), 20.0)
+    images = np.zeros((2, 3, 80, 80), dtype=np.uint8)
+    np.testing.assert_allclose(to_device(batch(images, points, scale=0.5), CPU, 64).scale_B.numpy(), 0.4)
+    np.testing.assert_allclose(to_device(batch(images, points, scale=0.5), CPU, 80).scale_B.numpy(), 0.5)
+
+
+def test_pictures_are_between_0_and_1_and_the_loaded_ones_untouched():
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 80, 80), dtype=np.uint8)
+    images[0, 0, 0, :2] = (0, 255)
+    loaded = batch(images.copy(), np.full((2, 1, 2), 20.0))
+    got = to_device(loaded, CPU, 80)
+    assert got.images_B3HW.dtype == torch.float32
+    np.testing.assert_allclose(got.images_B3HW.numpy(), images / 255.0, atol=1e-6)
+    np.testing.assert_array_equal(loaded.images_B3SS.numpy(), images)
+    assert float(got.images_B3HW.min()) == 0.0
+    assert float(got.images_B3HW.max()) == 1.0
+
+
+def test_down_sampling_is_anti_aliased():
+    y, x = np.mgrid[:80, :80]
+    board = np.broadcast_to((255 * ((x + y) % 2)).astype(np.uint8), (1, 3, 80, 80)).copy()
+    got = to_device(batch(board, np.zeros((1, 1, 2))), CPU, 32).images_B3HW
+    inner = got[..., 2:-2, 2:-2]
+    assert float((inner - 0.5).abs().max()) < 0.05  # grey, not moiré
+
+
+def test_masks():
+    points = np.full((3, 4, 2), 10.0)
+    points[0, 1] = np.nan
+    points[1, 2, 1] = np.nan
+    visible = np.ones((3, 4), dtype=bool)
+    visible[0, 0] = visible[1, 2] = visible[2, 3] = False
+    images = np.zeros((3, 3, 80, 80), dtype=np.uint8)
+    loaded = batch(images, points, visible.tolist(), [True, True, False])
+    known = to_device(loaded, CPU, 64).mask_BK.tolist()
+    assert known == [[True, False, True, True], [True, True, False, True], [False] * 4]
+    seen = to_device(loaded, CPU, 64, mask_occluded=True)
+    assert seen.mask_BK.tolist() == [[False, False, True, True], [True, True, False, True], [False] * 4]
+    assert seen.valid_B.tolist() == [True, True, False]
+    assert seen.keys == ["k0", "k1", "k2"]
+    assert torch.isnan(seen.points_BK2[0, 1]).all()
+
+
+def test_unlabelled_batches_have_no_landmarks():
+    got = to_device(batch(np.zeros((2, 3, 80, 80), np.uint8), np.zeros((2, 0, 2))), CPU, 64)
+    assert got.points_BK2.shape == (2, 0, 2)
+    assert got.mask_BK.shape == (2, 0)
+    assert got.valid_B.all()
