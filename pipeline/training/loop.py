@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from pipeline.inference.model_file import ModelDescription, save_model
 from pipeline.registry import build
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import join
 from pipeline.shards.order import Order
 from pipeline.shards.stream import SampleStream
-from pipeline.storage import local_path, write_text
+from pipeline.storage import write_text
 from pipeline.training import checkpoint
 from pipeline.training.batches import DeviceBatch, to_device
 from pipeline.training.checkpoint import RunState
@@ -26,6 +25,7 @@ from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.meter import Guard, Meter
 from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan, orders
+from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
 from pipeline.training.schedule import multiplier
 from pipeline.training.step import Stepper
 from pipeline.training.validate import validate
@@ -121,17 +121,16 @@ class TrainingLoop:
                 self.unlabelled_share,
                 self.state.unlabelled_position,
             )
-        trace = self._open_trace()
+        loaders = [loader for loader in (labelled, unlabelled) if loader is not None]
+        trace = Trace(self.run_folder, self.host.rank) if self.config.training.trace else None
         try:
             self._train(labelled, unlabelled, trace)
         finally:
-            for loader in (labelled, unlabelled):
-                if loader is not None:
-                    loader.close()
+            for loader in loaders:
+                loader.close()
             if trace is not None:
                 trace.close()
-        if self.host.rank == 0:
-            self._finish(labelled, unlabelled)
+        self._finish(loaders)
         return self.state
 
     def _loader(self, manifest: str, order: Order, share: int, position: int) -> BatchLoader:
@@ -145,7 +144,7 @@ class TrainingLoop:
             max_bad_share=data.max_bad_share,
         )
 
-    def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: TextIO | None) -> None:
+    def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: Trace | None) -> None:
         config, training, plan, state = self.config, self.config.training, self.plan, self.state
         meter = Meter(self.host.world, self.host.device)
         guard = Guard(1 if self.host.device.type == "cpu" else training.log_every)
@@ -172,7 +171,7 @@ class TrainingLoop:
             keys = labelled_batch.keys + (unlabelled_batch.keys if unlabelled_batch else [])
             guard.watch(state.step, keys, figures)
             if trace is not None:
-                _write_trace(trace, state.step, keys, figures)
+                trace.write(state.step, keys, figures)
             meter.add(figures)
             state.step += 1
             state.seconds += time.perf_counter() - began
@@ -184,13 +183,21 @@ class TrainingLoop:
                 self._publish_progress(
                     {f"train/{k}": v for k, v in metrics.items()} | {"train/lr": config.optimizer.lr * rate}
                 )
-            if config.data.validation and plan.due(state.step, plan.validate_steps):
-                self._validate()
-            if plan.due(state.step, plan.picture_steps):
-                self._publish_pictures()
-            if plan.due(state.step, plan.checkpoint_steps):
-                guard.check()
-                self._save()
+            paused = time.perf_counter()
+            self._housekeeping(guard)
+            meter.exclude(time.perf_counter() - paused)
+
+    def _housekeeping(self, guard: Guard) -> None:
+        """Validate, draw and save where they are due; nothing that a non-finite step touched is handed on."""
+        plan, step = self.plan, self.state.step
+        if self.config.data.validation and plan.due(step, plan.validate_steps):
+            guard.check()
+            self._validate()
+        if plan.due(step, plan.picture_steps):
+            self._publish_pictures()
+        if plan.due(step, plan.checkpoint_steps):
+            guard.check()
+            self._save()
 
     def _on_device(self, loader: BatchLoader) -> DeviceBatch:
         return to_device(
@@ -211,41 +218,16 @@ class TrainingLoop:
             rank=self.host.rank,
             world=self.host.world,
         )
-        if self.state.best is None or result["nme"] < self.state.best:
+        if self.state.best is None or result["nme"] < self.state.best or not math.isfinite(self.state.best):
             self.state.best, self.state.best_step = result["nme"], self.state.step
             self._export("best", result)
         best = {"validation/best_nme": self.state.best}
         self._publish_progress({f"validation/{k}": v for k, v in result.items() if k != "faces"} | best)
 
     def _export(self, which: str, validation: dict[str, float]) -> None:
-        if self.host.rank != 0:
-            return
-        config = self.config
-        description = ModelDescription(
-            name=config.name,
-            model=config.model,
-            loss=config.loss,
-            markup=self.plan.markup.name,
-            num_landmarks=self.plan.train.num_landmarks,
-            input_size=config.input_size,
-            crop=self.plan.train.crop,
-            step=self.state.step,
-            averaged=self.average is not None,
-            parameters=self.parameters,
-            config_hash=self.hash,
-            seed=config.seed,
-            validation=validation,
-            extra={
-                "selected": which,
-                "labelled_seen": self.state.labelled_position,
-                "unlabelled_seen": self.state.unlabelled_position,
-            },
-        )
-        save_model(
-            join(self.run_folder, f"models/{which}"),
-            description,
-            checkpoint.weights(self.generator.module, self.average),
-        )
+        if self.host.rank == 0:
+            weights = checkpoint.weights(self.generator.module, self.average)
+            export_model(self.run_folder, which, self.plan, self.state, weights, self.parameters, validation)
 
     def _save(self) -> None:
         def write(folder: Path) -> None:
@@ -276,27 +258,12 @@ class TrainingLoop:
             {"step": self.state.step, "steps": self.plan.steps, "metrics": {}, "pictures": pictures}
         )
 
-    def _finish(self, labelled: BatchLoader, unlabelled: BatchLoader | None) -> None:
+    def _finish(self, loaders: list[BatchLoader]) -> None:
+        own = {key: reason for loader in loaders for key, reason in loader.quarantine.entries.items()}
+        bad = gather_bad_samples(own, self.host.world)
+        if self.host.rank != 0:
+            return
         self._export("last", {})
-        bad = dict(labelled.quarantine.entries) | (dict(unlabelled.quarantine.entries) if unlabelled else {})
         if bad:
-            lines = [
-                json.dumps({"key": key, "reason": reason}, ensure_ascii=False)
-                for key, reason in sorted(bad.items())
-            ]
-            write_text(join(self.run_folder, "quarantine.jsonl"), "\n".join(lines) + "\n")
+            write_bad_samples(self.run_folder, bad)
         write_text(join(self.run_folder, "finished.json"), self.state.model_dump_json(indent=2) + "\n")
-
-    def _open_trace(self) -> TextIO | None:
-        if not self.config.training.trace:
-            return None
-        path = local_path(self.run_folder) / "trace" / f"rank{self.host.rank}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("a", encoding="utf-8")
-
-
-def _write_trace(trace: TextIO, step: int, keys: list[str], figures: dict[str, torch.Tensor]) -> None:
-    # Hexadecimal floats: the trace is there to compare runs to the bit.
-    exact = {name: float(value).hex() for name, value in figures.items()}
-    trace.write(json.dumps({"step": step, "keys": keys, "figures": exact}) + "\n")
-    trace.flush()

@@ -94,7 +94,10 @@ class Tracker:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self.uri = absolute_uri(config.uri)
         if self.uri.startswith("sqlite:///"):
-            Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            try:
+                Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise TrackingError(f"tracking.uri = {config.uri}: {error}") from error
         self._mlflow = mlflow
         try:
             self.client = mlflow.MlflowClient(tracking_uri=self.uri)
@@ -111,6 +114,8 @@ class Tracker:
             raise TrackingError(f"tracking.uri = {config.uri}: {error}") from error
 
     def _find_or_create(self, config: TrackingConfig, name: str, run_folder: str) -> tuple[str, bool]:
+        from mlflow.exceptions import MlflowException
+
         url = join(run_folder, _RUN_FILE)
         try:
             with fsspec.open(url, "rt", encoding="utf-8") as file:
@@ -121,6 +126,15 @@ class Tracker:
                 return run.info.run_id, False
         except FileNotFoundError:
             known = None  # a new run
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrackingError(
+                f"{url}: not the note of an MLflow run ({type(error).__name__}: {error}); remove it to track into a new run"
+            ) from error
+        except MlflowException as error:
+            raise TrackingError(
+                f"{url}: its MLflow run cannot be continued ({error}); bring the store back, or remove it to track into a new "
+                "run"
+            ) from error
         experiment = self.client.get_experiment_by_name(config.experiment)
         if experiment is not None:
             experiment_id = experiment.experiment_id

@@ -1,0 +1,99 @@
+"""What a run leaves behind beside its checkpoints: models, the list of bad samples, the exact trace."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from pipeline.inference.model_file import ModelDescription, save_model
+from pipeline.shards.manifest import join
+from pipeline.storage import local_path, write_text
+from pipeline.training.checkpoint import RunState
+from pipeline.training.plan import Plan
+
+
+def export_model(
+    run_folder: str,
+    which: str,
+    plan: Plan,
+    state: RunState,
+    weights: dict[str, Tensor],
+    parameters: int,
+    validation: dict[str, float],
+) -> None:
+    """Write ``models/WHICH`` of a run: weights and what is needed to use them.
+
+    Args:
+        run_folder: Of the run.
+        which: ``best`` or ``last``.
+        plan: Of the run.
+        state: Where it stands.
+        weights: State dict of the generator, averaged if the run averages.
+        parameters: Trainable ones.
+        validation: Figures on the held-out split, if any.
+    """
+    config = plan.config
+    description = ModelDescription(
+        name=config.name,
+        model=config.model,
+        loss=config.loss,
+        markup=plan.markup.name,
+        num_landmarks=plan.train.num_landmarks,
+        input_size=config.input_size,
+        crop=plan.train.crop,
+        step=state.step,
+        averaged=config.training.ema_decay > 0,
+        parameters=parameters,
+        config_hash=state.config_hash,
+        seed=config.seed,
+        validation=validation,
+        extra={
+            "selected": which,
+            "labelled_seen": state.labelled_position,
+            "unlabelled_seen": state.unlabelled_position,
+        },
+    )
+    save_model(join(run_folder, f"models/{which}"), description, weights)
+
+
+def gather_bad_samples(own: dict[str, str], world: int) -> dict[str, str]:
+    """All ranks' bad samples; every rank calls it."""
+    if world == 1:
+        return own
+    gathered: list[dict[str, str]] = [{} for _ in range(world)]
+    torch.distributed.all_gather_object(gathered, own)
+    return {key: reason for part in gathered for key, reason in part.items()}
+
+
+def write_bad_samples(run_folder: str, bad: dict[str, str]) -> None:
+    """Write ``quarantine.jsonl``: key and reason of every sample that could not be used."""
+    lines = (json.dumps({"key": k, "reason": r}, ensure_ascii=False) for k, r in sorted(bad.items()))
+    write_text(join(run_folder, "quarantine.jsonl"), "".join(f"{line}\n" for line in lines))
+
+
+class Trace:
+    """Every step's sample keys and exact losses, one JSON line each; for comparing runs to the bit.
+
+    Args:
+        run_folder: Of the run, local.
+        rank: Each rank writes a file of its own.
+    """
+
+    def __init__(self, run_folder: str, rank: int) -> None:
+        path = Path(local_path(run_folder)) / "trace" / f"rank{rank}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, step: int, keys: Iterable[str], figures: dict[str, Tensor]) -> None:
+        """Add a step; floats in hexadecimal, which is exact."""
+        exact = {name: float(value).hex() for name, value in figures.items()}
+        self._file.write(json.dumps({"step": step, "keys": list(keys), "figures": exact}) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
