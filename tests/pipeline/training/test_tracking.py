@@ -1,0 +1,214 @@
+"""A real MLflow store in a SQLite file: one run, continued after a restart, readable by MLflow's own client."""
+
+import io
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from pipeline.errors import TrackingError
+from pipeline.training.config import TrackingConfig
+from pipeline.training.tracking import Tracker, absolute_uri, check_store, flatten
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """A store, the folder of a run in it, and a way to start (or restart) that run."""
+    root = tmp_path_factory.mktemp("tracking")
+    config = TrackingConfig(
+        uri=f"sqlite:///{root}/db/mlflow.db", experiment="tests", artifacts=str(root / "artifacts")
+    )
+
+    def start(folder: str, parameters=None, tags=None) -> Tracker:
+        return Tracker(config, folder, str(root / folder), parameters or {}, tags or {})
+
+    return SimpleNamespace(root=root, config=config, start=start)
+
+
+@pytest.fixture(scope="module")
+def client(store):
+    store.start("first")  # creates the data base
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri=store.config.uri)
+
+
+def png(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 3), colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_run_is_created_once_and_continued_after_a_restart(store, client):
+    parameters = {f"p{i}": i for i in range(150)} | {"long": "x" * 9000, "none": None}
+    first = store.start("continued", parameters, {"verb": "train"})
+    first.metrics({"train/loss": 2.0}, step=10)
+    first.end("FAILED")
+    # A restart knows the run by its folder alone; parameters, which MLflow never lets change, are not logged again.
+    second = store.start("continued", {"p0": "changed"}, {"verb": "resume"})
+    assert second.run_id == first.run_id
+    assert client.get_run(first.run_id).info.status == "RUNNING"
+    second.metrics({"train/loss": 1.0}, step=20)
+    second.end("FINISHED")
+    run = client.get_run(first.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "continued"
+    assert run.data.tags["verb"] == "resume"
+    assert len(run.data.params) == 152
+    assert (run.data.params["p0"], run.data.params["none"]) == ("0", "None")
+    assert set(run.data.params["long"]) == {"x"}
+    history = [(m.step, m.value) for m in client.get_metric_history(first.run_id, "train/loss")]
+    assert history == [(10, 2.0), (20, 1.0)]
+    experiment = client.get_experiment_by_name("tests")
+    named = [r for r in client.search_runs([experiment.experiment_id]) if r.info.run_name == "continued"]
+    assert len(named) == 1
+
+
+def test_several_metrics_of_a_step_and_none(store, client):
+    run = store.start("metrics")
+    run.metrics({"a": 1, "b/c": 2.5}, step=3)
+    run.metrics({}, step=4)
+    assert client.get_run(run.run_id).data.metrics == {"a": 1.0, "b/c": 2.5}
+
+
+def test_text_files_and_pictures_are_artifacts(store, client, tmp_path):
+    import mlflow
+
+    run = store.start("artifacts")
+    run.text("name: ä\n", "config.yaml")
+    run.picture("faces/step-10.png", png("red"))
+    models = tmp_path / "models"
+    (models / "best").mkdir(parents=True)
+    (models / "best" / "model.json").write_text("{}")
+    run.file(str(models), "models")
+    run.file(str(models / "best" / "model.json"))
+    names = {f.path for f in client.list_artifacts(run.run_id)}
+    assert {"config.yaml", "faces", "models", "model.json"} <= names
+    assert [f.path for f in client.list_artifacts(run.run_id, "models/best")] == ["models/best/model.json"]
+    uri = client.get_run(run.run_id).info.artifact_uri
+    assert mlflow.artifacts.load_text(f"{uri}/config.yaml") == "name: ä\n"
+    with Image.open(f"{uri.removeprefix('file://')}/faces/step-10.png") as picture:
+        assert picture.size == (4, 3)
+        assert picture.convert("RGB").getpixel((1, 1)) == (255, 0, 0)
+    assert str(store.root / "artifacts") in uri
+
+
+def test_another_store_is_another_run(store, client, tmp_path):
+    run = store.start("moved")
+    known = store.root / "moved" / "mlflow.json"
+    assert json.loads(known.read_text()) == {"uri": store.config.uri, "run_id": run.run_id}
+    known.write_text(json.dumps({"uri": "http://elsewhere:5000", "run_id": "of-elsewhere"}))
+    again = store.start("moved")
+    assert again.run_id != run.run_id
+    assert json.loads(known.read_text())["run_id"] == again.run_id
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"run_id": "x"}', ""])
+def test_a_damaged_note_of_the_run_is_named(store, client, content):
+    folder = store.root / "damaged"
+    folder.mkdir(exist_ok=True)
+    (folder / "mlflow.json").write_text(content)
+    with pytest.raises(TrackingError, match=r"damaged/mlflow\.json: .*remove it"):
+        store.start("damaged")
+
+
+def test_a_run_that_the_store_has_lost_says_what_to_do(store, client):
+    folder = store.root / "lost"
+    folder.mkdir()
+    (folder / "mlflow.json").write_text(json.dumps({"uri": store.config.uri, "run_id": "0" * 32}))
+    with pytest.raises(TrackingError, match=r"lost/mlflow\.json: .*remove it"):
+        store.start("lost")
+
+
+def test_an_unwritable_store_is_a_tracking_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    config = TrackingConfig(uri=f"sqlite:///{tmp_path}/file/mlflow.db")
+    with pytest.raises(TrackingError, match=r"tracking\.uri = sqlite:///.*file/mlflow.db"):
+        Tracker(config, "x", str(tmp_path / "run"), {}, {})
+
+
+def check(uri: str) -> None:
+    check_store(TrackingConfig(uri=uri))
+
+
+def test_no_server_is_said_at_once():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with pytest.raises(TrackingError) as caught:
+        check(f"http://127.0.0.1:{port}")
+    message = str(caught.value)
+    assert f"tracking.uri = http://127.0.0.1:{port}: no MLflow server answers there" in message
+    assert "sqlite:///outputs/mlflow.db" in message
+
+
+def test_a_server_that_accepts_and_stays_silent_is_given_up(monkeypatch):
+    monkeypatch.setattr("pipeline.training.tracking._PROBE_SECONDS", 0.2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        with pytest.raises(TrackingError, match="no MLflow server answers there"):
+            check(f"http://127.0.0.1:{silent.getsockname()[1]}/")
+
+
+@pytest.mark.parametrize(
+    ("status", "message"), [(200, None), (404, None), (403, "--allowed-hosts"), (500, "answers 500")]
+)
+def test_what_a_server_answers(status, message):
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            """Silent."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        uri = f"http://127.0.0.1:{server.server_port}"
+        if message is None:
+            check(uri)
+        else:
+            with pytest.raises(TrackingError, match=message):
+                check(uri)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+    assert asked == ["/health"]
+
+
+@pytest.mark.parametrize("uri", ["outputs/mlruns", "file:///tmp/mlruns", "/abs/mlruns", ""])
+def test_a_folder_is_refused(uri):
+    with pytest.raises(
+        TrackingError, match="takes sqlite:///FILE or the http.s. address of a server, not a folder"
+    ):
+        check(uri)
+
+
+@pytest.mark.parametrize(
+    "uri", ["sqlite:///x.db", "sqlite:////abs/x.db", "postgresql://u@h/db", "mysql+pymysql://u@h/db"]
+)
+def test_stores_mlflow_knows(uri):
+    check(uri)
+
+
+def test_a_relative_file_becomes_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute_uri("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
+    assert absolute_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
+    assert absolute_uri("http://h:5000") == "http://h:5000"
+
+
+def test_flatten():
+    nested = {"a": {"b": {"c": 1}, "d": []}, "e": None, "f": {}}
+    assert flatten(nested) == {"a.b.c": 1, "a.d": [], "e": None, "f": {}}
