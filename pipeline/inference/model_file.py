@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import fsspec
 import torch
@@ -16,7 +16,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from pipeline.errors import DataError
+from pipeline.errors import ConfigError, DataError
 from pipeline.losses.base import HeatmapLoss
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import CropPolicy, join
@@ -29,8 +29,8 @@ class ModelDescription(BaseModel):
     """``model.json``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    format: str = "landmark-pipeline/model"
-    version: int = 1
+    format: Literal["landmark-pipeline/model"] = "landmark-pipeline/model"
+    version: Literal[1] = 1
     name: str = Field(description="run that trained it")
     model: Part
     loss: Part
@@ -87,7 +87,7 @@ def load_description(folder: str) -> ModelDescription:
         raise DataError(
             f"{folder}: no {DESCRIPTION}: give a run's folder, or its models/best or models/last"
         ) from error
-    except (json.JSONDecodeError, ValidationError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, ValidationError) as error:
         raise DataError(f"{url}: not a model description of this release: {error}") from error
 
 
@@ -98,8 +98,11 @@ def load_model(folder: str, device: torch.device | str = "cpu") -> LandmarkModel
         DataError: Missing, malformed, or weights that do not fit the network.
     """
     description = load_description(folder)
-    generator = build("model", description.model, num_landmarks=description.num_landmarks)
-    loss = build("loss", description.loss)
+    try:
+        generator = build("model", description.model, num_landmarks=description.num_landmarks)
+        loss = build("loss", description.loss)
+    except ConfigError as error:
+        raise DataError(f"{join(folder, DESCRIPTION)}: {error}") from error
     try:
         with fsspec.open(join(folder, WEIGHTS), "rb") as file:
             generator.load_state_dict(load_tensors(file.read()))
