@@ -1,0 +1,117 @@
+"""``landmarks bench prepare``: preparation on all cores against a plain loop over single pictures.
+
+Two figures for each side. *Whole*: a process of its own from its start to its end, imports, Ray and the loading of networks
+included. *Steady*: only the pictures, with workers started and warm (a few pictures each before the clock starts); ours
+includes the driver, the tars and the manifest. The ratio of steady figures is what a large set gets.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jobs.bench.figures import run_python, show, write_csv
+from pipeline.datasets.folder import PictureFolder
+from pipeline.shards.prepare_config import PrepareConfig
+
+WARMUP = 4
+"""Pictures done before the clock starts, by every worker of either side."""
+
+
+def _config(pictures: list[str], count: int, out: Path) -> dict[str, Any]:
+    reader = {"reader": "folder", "root": pictures, "limit": count}
+    return {
+        "out": str(out),
+        "max_reject_share": 1.0,
+        "sets": [{"name": "faces", "role": "unlabelled", "reader": reader}],
+    }
+
+
+def _whole(raw: dict[str, Any], folder: Path) -> float:
+    """Seconds of ``landmarks prepare`` as a user runs it."""
+    path = folder / "prepare.yaml"
+    path.write_text(yaml.safe_dump({"prepare": raw}), encoding="utf-8")
+    _, seconds = run_python("jobs.cli", ["prepare", str(path)], None, {})
+    return seconds
+
+
+def _steady(config: PrepareConfig) -> tuple[float, int, int]:
+    """(seconds, pictures, faces) of the same work with workers that are already warm."""
+    import ray
+
+    from jobs.cluster import ray_session
+    from jobs.prepare import _Job, _run_on_ray, _start_actors
+    from pipeline.shards.plan import plan_sets
+    from pipeline.shards.staging import Staging, assemble
+
+    (plan,) = plan_sets(config)
+    staging = Staging(config.out, plan.name, plan.digest([]))
+    job = _Job(plan.options, config.detector, None, staging)
+    with ray_session():
+        actors = _start_actors(None)
+        ray.get([actor.run.remote(job, 0, plan.chunks[0][:WARMUP]) for actor in actors])
+        began = time.perf_counter()
+        done = sum(count for count, _ in _run_on_ray(actors, job, plan, list(range(len(plan.chunks)))))
+        manifest = assemble(plan, plan.digest([]), staging, config.max_reject_share)
+        return time.perf_counter() - began, done, manifest.samples
+
+
+def bench(pictures: list[str], *, count: int, out: str | None) -> None:
+    """Prepare the same pictures both ways, print the comparison, and write it as CSV.
+
+    Args:
+        pictures: Folders, or plain tars, of pictures.
+        count: How many, chosen evenly over all of them.
+        out: CSV; None writes none.
+
+    Raises:
+        LandmarkError: No pictures there, or one side fails.
+    """
+    import json
+
+    cores = len(os.sched_getaffinity(0))
+    roots = [str(Path(root).expanduser().absolute()) for root in pictures]
+    count = len(PictureFolder(roots, limit=count).records())  # fails here, in a second, on a wrong folder
+    with tempfile.TemporaryDirectory(prefix="landmarks-bench-") as name:
+        folder = Path(name)
+        ours_whole = _whole(_config(roots, count, folder / "whole"), folder)
+        (folder / "plain").mkdir()
+        settings = {
+            "pictures": roots,
+            "count": count,
+            "warmup": WARMUP,
+            "threads": cores,
+            "out": str(folder / "plain"),
+        }
+        threads = {"OMP_NUM_THREADS": str(cores)}
+        line, plain_whole = run_python("jobs.bench.plain_prepare", [], settings, threads)
+        plain = json.loads(line)
+        seconds, done, faces = _steady(PrepareConfig.model_validate(_config(roots, count, folder / "steady")))
+    rows = []
+    for figure, ours, theirs in (
+        ("steady", done / seconds, plain["pictures"] / plain["seconds"]),
+        ("whole", count / ours_whole, count / plain_whole),
+    ):
+        show(
+            f"preparation of {count} pictures, {cores} core(s), {figure}",
+            "pictures/s",
+            [(ours, theirs)],
+            ("landmarks prepare", "plain MTCNN loop"),
+        )
+        rows.append(
+            {
+                "figure": figure,
+                "ours_pictures_per_second": round(ours, 2),
+                "plain_pictures_per_second": round(theirs, 2),
+                "ratio": round(ours / theirs, 4),
+                "pictures": count,
+                "ours_faces": faces,
+                "plain_faces": plain["faces"],
+            }
+        )
+    write_csv(out, rows, None, None)
