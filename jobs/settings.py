@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.config.compose import compose, load_yaml, validate
+from pipeline.config.compose import compose, compose_raw, validate
 from pipeline.errors import ConfigError
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.training.config import ExperimentConfig
@@ -17,17 +17,9 @@ def experiment(path: str, overrides: Sequence[str]) -> ExperimentConfig:
 
 def prepare_config(path: str, overrides: Sequence[str]) -> PrepareConfig:
     """The ``prepare`` section of an experiment, or of a YAML that holds nothing else."""
-    from omegaconf import OmegaConf
-
-    raw = load_yaml(path)
+    raw = compose_raw(path, overrides)
     if set(raw) == {"prepare"}:
-        merged = OmegaConf.merge(raw, OmegaConf.from_dotlist(list(overrides)))
-        plain = OmegaConf.to_container(merged, resolve=True)
-        assert isinstance(plain, dict)  # a mapping was loaded
-        extra = sorted(set(plain) - {"prepare"})
-        if extra:
-            raise ConfigError(f"{path}: unknown key '{extra[0]}': this config has only the section 'prepare'")
-        return validate(plain["prepare"], PrepareConfig, f"{path}: prepare")
+        return validate(raw["prepare"], PrepareConfig, f"{path}: prepare")
     section = experiment(path, overrides).prepare
     if section is None:
         raise ConfigError(f"{path}: has no section 'prepare'; it trains on sets that another config makes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import fsspec
 from rich.console import Console
 
 from pipeline.config.compose import config_hash, differences, to_yaml, validate
-from pipeline.errors import ConfigError, LandmarkError, TrainingError
+from pipeline.errors import ConfigError, LandmarkError, StorageError, TrainingError
 from pipeline.shards.manifest import join
 from pipeline.storage import absolute, require_free_space, write_text
 from pipeline.training.config import ExperimentConfig
@@ -226,6 +227,10 @@ def _cause(error: Exception) -> Exception:
         current = seen.pop()
         if isinstance(current, LandmarkError):
             return current
+        if isinstance(current, OSError) and current.errno in {errno.ENOSPC, errno.EDQUOT}:
+            return StorageError(
+                f"the disk is full ({current}); free space and run the same command again to resume"
+            )
         seen.extend(getattr(current, "worker_failures", {}).values())
         seen.extend(
             e for e in (getattr(current, "cause", None), current.__cause__) if isinstance(e, BaseException)

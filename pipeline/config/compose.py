@@ -57,25 +57,42 @@ def _load(path: Path, chain: tuple[Path, ...]) -> DictConfig:
     return result
 
 
+def compose_raw(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Load a config, apply ``dotted.key=value`` overrides, and resolve it to plain data.
+
+    A number in a dotted key is a place in a list: ``prepare.sets.0.reader.count=100``.
+
+    Raises:
+        ConfigError: Naming the file or the override.
+    """
+    config = load_yaml(path)
+    for override in overrides:
+        key, separator, value = override.partition("=")
+        if not separator or not key:
+            raise ConfigError(f"override {override!r}: write it as dotted.key=value, e.g. training.epochs=40")
+        try:
+            # From a list of one, so that 1e-3, null and [a, b] mean here what they mean in a file.
+            parsed = OmegaConf.from_dotlist([f"value={value}"])["value"]
+            OmegaConf.update(config, key, parsed, merge=not isinstance(parsed, list))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"override {override!r} has no YAML value: {error}") from error
+        except (OmegaConfBaseException, IndexError, TypeError, ValueError) as error:
+            raise ConfigError(f"override {override!r}: {error}") from error
+    try:
+        raw = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{path}: {error}") from error
+    assert isinstance(raw, dict)  # load_yaml returns mappings only
+    return {str(key): value for key, value in raw.items()}
+
+
 def compose(path: str | Path, overrides: Sequence[str], schema: type[ConfigT]) -> ConfigT:
-    """Load a config, apply ``dotted.key=value`` overrides, and validate it.
+    """Load a config, apply overrides, and validate it.
 
     Raises:
         ConfigError: Naming the file, the field and the remedy.
     """
-    config = load_yaml(path)
-    for override in overrides:
-        key, separator, _ = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"override {override!r}: write it as dotted.key=value, e.g. training.epochs=40")
-    try:
-        merged = OmegaConf.merge(config, OmegaConf.from_dotlist(list(overrides)))
-        raw = OmegaConf.to_container(merged, resolve=True, throw_on_missing=True)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"one of the overrides {' '.join(overrides)} has no YAML value: {error}") from error
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return validate(raw, schema, str(path))
+    return validate(compose_raw(path, overrides), schema, str(path))
 
 
 def validate(raw: Any, schema: type[ConfigT], origin: str) -> ConfigT:
