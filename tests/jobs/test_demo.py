@@ -1,0 +1,62 @@
+"""The demo's line, small, through the command line: what `make demo` runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.cluster
+def test_demo_goes_from_drawn_faces_to_a_report(tmp_path):
+    sets = tmp_path / "sets"
+    overrides = [
+        f"prepare.out={sets}",
+        "prepare.samples_per_shard=8",
+        "prepare.sets.0.reader.count=50",
+        "prepare.sets.1.reader.count=24",
+        "prepare.sets.2.reader.count=60",
+        *(f"data.{name}={sets / name}" for name in ("train", "validation", "test", "unlabelled")),
+        "data.streams=4",
+        "data.labelled_count=24",
+        "model.width=4",
+        "unlabelled.objective.discriminator.width=4",
+        "training.steps=30",
+        f"cluster.storage={tmp_path / 'runs'}",
+        f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
+        f"tracking.artifacts={tmp_path / 'artifacts'}",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "jobs.cli", "demo", str(ROOT / "configs/demo.yaml"), *overrides],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mlflow ui --backend-store-uri sqlite:///" in done.stdout
+    out = tmp_path / "outputs" / "evaluation" / "demo"
+    report = (out / "report.html").read_text(encoding="utf-8")
+    numbers = {}
+    for name in ("demo-supervised", "demo-semi-supervised"):
+        evaluation = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+        manifest = json.loads((sets / "test" / "manifest.json").read_text(encoding="utf-8"))
+        assert evaluation["faces"] == manifest["samples"]
+        numbers[name] = evaluation["errors"]["ocular"]["nme"]
+        assert f"{numbers[name]:.2f}" in report
+        # Independently of the evaluation's own code: the mean error in original pixels, over the outer eye corners.
+        with np.load(out / f"{name}.npz", allow_pickle=False) as saved:
+            error = np.linalg.norm(saved["points_NK2"] - saved["target_NK2"], axis=-1).mean(axis=1)
+            ocular = np.linalg.norm(saved["target_NK2"][:, 36] - saved["target_NK2"][:, 45], axis=-1)
+        assert numbers[name] == pytest.approx(100 * (error / ocular).mean(), rel=1e-6)
+    # Thirty steps from few labels: far from good, but no longer the centre of the picture (about 60 %).
+    assert all(0 < value < 55 for value in numbers.values())
+    assert len({round(v, 6) for v in numbers.values()}) == 2
