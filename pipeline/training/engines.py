@@ -28,6 +28,9 @@ def prepare_process(use_gpu: bool) -> None:
 
     logger.setLevel(logging.WARNING)
     if not use_gpu:
+        # A sharp heatmap's softmax is full of numbers below 1e-38, which a CPU handles a hundred times slower than zeros: the
+        # backward pass of a narrow generator on real faces took 0.70 s with them and 0.13 s without.
+        torch.set_flush_denormal(True)
         # The shared-memory collective is compiled at first use, half a minute and a compiler for nothing at this size.
         __compatible_ops__["deepspeed_shm_comm"] = False
     if not deepspeed.comm.is_initialized():
