@@ -56,16 +56,17 @@ class Stepper:
             return self._supervised(labelled)
         # One forward over both halves: fewer, larger operations, and one set of gradient hooks.
         logits = self.generator(torch.cat([labelled.images_B3HW, unlabelled.images_B3HW]))
-        split = len(labelled.images_B3HW)
+        # split, not slices: the gradient of a slice is a tensor of the whole batch, mostly zeros (measured: 4 % of a step on a CPU).
+        first, second = logits.split([len(labelled.images_B3HW), len(unlabelled.images_B3HW)])
         supervised = self.loss.forward_from_probabilities(
-            self.loss.heatmaps(logits[:split]), labelled.points_BK2, labelled.mask_BK
+            self.loss.heatmaps(first), labelled.points_BK2, labelled.mask_BK
         )
         view = StepView(
             labelled_B3HW=labelled.images_B3HW,
             target_BK2=labelled.points_BK2,
             mask_BK=labelled.mask_BK,
             unlabelled_B3HW=unlabelled.images_B3HW,
-            heatmaps_BKHW=self.loss.heatmaps(logits[split:]),
+            heatmaps_BKHW=self.loss.heatmaps(second),
             valid_B=unlabelled.valid_B,
             loss=self.loss,
         )

@@ -292,7 +292,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         log.close()
     try:
-        codes = [process.wait(timeout=400) for process in ranks]
+        codes = [process.wait(timeout=600) for process in ranks]
     finally:
         for process in ranks:
             process.kill()
