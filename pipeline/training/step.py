@@ -56,7 +56,7 @@ class Stepper:
             return self._supervised(labelled)
         # One forward over both halves: fewer, larger operations, and one set of gradient hooks.
         logits = self.generator(torch.cat([labelled.images_B3HW, unlabelled.images_B3HW]))
-        # split, not slices: the gradient of a slice is a tensor of the whole batch, mostly zeros (measured: 4 % of a step on a CPU).
+        # split, not slices: the gradient of a slice is a tensor of the whole batch, mostly zeros (4 % of a CPU step).
         first, second = logits.split([len(labelled.images_B3HW), len(unlabelled.images_B3HW)])
         supervised = self.loss.forward_from_probabilities(
             self.loss.heatmaps(first), labelled.points_BK2, labelled.mask_BK
