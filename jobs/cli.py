@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -148,6 +149,8 @@ def main() -> None:
     """Entry point: errors a user can act on are printed without a trace."""
     from pipeline.errors import LandmarkError
 
+    # Parts of the user's own (loss.name=my_team.focal) are looked for beside the configs, as python -m would.
+    sys.path.insert(0, str(Path.cwd()))
     try:
         app()
     except LandmarkError as error:

@@ -8,6 +8,9 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pipeline.errors import ClusterError
+
+_STARTS = 3
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Only records, indices and small models pass through it; Ray's own default would take 30 % of the memory."""
 
@@ -36,19 +39,7 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
     if address:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
     else:
-        # Ray's own helpers look their cluster up by address; with several on one machine they would find none.
-        port = _free_port()
-        os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-        os.environ["RAY_ADDRESS"] = f"{ray.util.get_node_ip_address()}:{port}"
-        ray.init(
-            address="local",
-            num_cpus=cpus or len(os.sched_getaffinity(0)),
-            include_dashboard=False,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            logging_level=logging.WARNING,
-            # Ray's helpers repeat themselves here; a worker's error reaches the driver as an exception either way.
-            log_to_driver=bool(os.environ.get("LANDMARKS_WORKER_LOGS")),
-        )
+        _start_local(cpus or len(os.sched_getaffinity(0)))
     try:
         yield
     finally:
@@ -56,6 +47,32 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
         if not address:
             os.environ.pop("RAY_ADDRESS", None)
             os.environ.pop("RAY_GCS_SERVER_PORT", None)
+
+
+def _start_local(cpus: int) -> None:
+    import ray
+
+    for attempt in range(_STARTS):
+        # Ray's own helpers look their cluster up by address; with several on one machine they would find none.
+        port = _free_port()
+        os.environ["RAY_GCS_SERVER_PORT"] = str(port)
+        os.environ["RAY_ADDRESS"] = f"{ray.util.get_node_ip_address()}:{port}"
+        try:
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                include_dashboard=False,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                logging_level=logging.WARNING,
+                # Ray's helpers repeat themselves here; a worker's error reaches the driver as an exception anyway.
+                log_to_driver=bool(os.environ.get("LANDMARKS_WORKER_LOGS")),
+            )
+            return
+        except Exception as error:
+            # Ray gives a node thirty seconds, which a busy machine can miss.
+            ray.shutdown()
+            if attempt + 1 == _STARTS or "timed out" not in str(error):
+                raise ClusterError(f"Ray could not be started on this machine: {error}") from error
 
 
 def _free_port() -> int:

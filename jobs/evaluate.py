@@ -35,6 +35,7 @@ def _predict_remote(model: str, manifest: Manifest, folder: str, shard: int, thr
     from pipeline.inference.predict_set import predict_shard
 
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # see pipeline.training.engines
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return predict_shard(load_model(model, device), manifest, folder, shard, device)
 

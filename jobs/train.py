@@ -6,6 +6,7 @@ import errno
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -164,6 +165,8 @@ def worker_environment(config: ExperimentConfig) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MALLOC_MMAP_THRESHOLD_": keep,
         "MALLOC_TRIM_THRESHOLD_": keep,
+        # Where the driver finds parts of the user's own, workers find them, too.
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])),
     }
 
 

@@ -27,6 +27,10 @@ class StorageError(LandmarkError):
     """A disk or object store that refused a write: full, read-only, unreachable."""
 
 
+class ClusterError(LandmarkError):
+    """Ray cannot be started or joined."""
+
+
 class TrackingError(LandmarkError):
     """An MLflow store that cannot be reached or used."""
 

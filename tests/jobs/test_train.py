@@ -148,8 +148,14 @@ def test_two_workers_see_the_same_global_batches(tmp_path, config):
     assert values[0] == pytest.approx((values[1] + values[2]) / 2, rel=1e-5)
 
 
-def test_finished_run_is_left_alone_and_another_config_is_refused(tmp_path, config):
-    path = config("once", training__steps=3, unlabelled={"objective": None})
+def test_finished_run_is_left_alone_and_another_config_is_refused(tmp_path, config, monkeypatch):
+    # With a loss of the user's own, found beside the config by driver and workers.
+    (tmp_path / "my_team").mkdir()
+    (tmp_path / "my_team" / "focal.py").write_text(
+        "from pipeline.losses.laplace_kl import LaplaceKL\n\nLOSS = LaplaceKL\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    path = config("once", training__steps=3, unlabelled={"objective": None}, loss={"name": "my_team.focal"})
     run("train", str(path))
     before = (tmp_path / "runs" / "once" / "finished.json").stat().st_mtime_ns
     assert "finished already" in run("train", str(path))
