@@ -160,6 +160,8 @@ def main() -> None:
     config = ExperimentConfig.model_validate(settings["config"])
     if not config.cluster.gpu:
         torch.set_num_threads(config.cluster.cpus_per_worker)
+        # As the workers do: a plain loop that does not know of it is up to four times slower on sharp heatmaps.
+        torch.set_flush_denormal(True)
     print(json.dumps({"images_per_second": measure(config, settings["steps"], settings["warmup"])}))
 
 

@@ -246,6 +246,8 @@ def main() -> None:
     for name in ("steps", "labelled-count", "unlabelled-count"):
         parser.add_argument(f"--{name}", type=int)
     parser.add_argument("--loss", choices=sorted(LOSSES), default="laplace_kl")
+    # Denormals make the loop four times slower on real faces and change nothing that could be seen.
+    torch.set_flush_denormal(True)
     print(json.dumps(run(**vars(parser.parse_args()))))
 
 
