@@ -18,13 +18,13 @@ TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8
 @pytest.fixture
 def example(tmp_path, monkeypatch) -> str:
     code = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL).group(1)
-    package = tmp_path / "my_team"
+    package = tmp_path / "contributed_by_example"
     package.mkdir()
     (package / "__init__.py").write_text("")
     (package / "my_loss.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
-    yield "my_team.my_loss"
-    for name in [n for n in sys.modules if n.startswith("my_team")]:
+    yield "contributed_by_example.my_loss"
+    for name in [n for n in sys.modules if n.startswith("contributed_by_example")]:
         del sys.modules[name]
 
 
