@@ -137,7 +137,7 @@ def evaluate(
         evaluations.append(evaluation)
         _track(subject, evaluation, console)
     _report(subjects, names, evaluations, predictions, settings, chosen, join(out, "report.html"), title)
-    for table in tables.headline_tables(evaluations):
+    for table in tables.headline_tables(evaluations, console.width):
         console.print(table)
     console.print(f"report: {join(absolute(out), 'report.html')}", soft_wrap=True)
     return evaluations

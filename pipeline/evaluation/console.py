@@ -11,19 +11,25 @@ from pipeline.evaluation.headline import COLUMNS, best, values
 from pipeline.evaluation.protocol import Evaluation
 
 
-def headline_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
+_WIDE = 120
+"""Characters that all columns need."""
+_ALWAYS = ("fr10", "auc10", "scatter")
+
+
+def headline_tables(evaluations: Sequence[Evaluation], width: int | None = None) -> list[Table]:
     """One table per protocol, runs as rows, the best of each column in bold.
 
     Args:
         evaluations: Any number, of any protocols; numbers of different protocols never share a table.
+        width: Characters there are; too few for all columns leave only the main ones. None for all.
     """
     groups: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations:
         groups.setdefault(evaluation.protocol_name, []).append(evaluation)
-    return [_table(name, group) for name, group in groups.items()]
+    return [_table(name, group, width is not None and width < _WIDE) for name, group in groups.items()]
 
 
-def _table(protocol: str, group: Sequence[Evaluation]) -> Table:
+def _table(protocol: str, group: Sequence[Evaluation], narrow: bool) -> Table:
     # Text, never str: Rich would read square brackets in a run's name as mark-up.
     table = Table(
         title=Text(protocol, style="bold"),
@@ -34,7 +40,8 @@ def _table(protocol: str, group: Sequence[Evaluation]) -> Table:
     table.add_column("Run", overflow="fold")
     table.add_column("Faces", justify="right")
     rows = [values(evaluation) for evaluation in group]
-    columns = [c for c in COLUMNS if any(row[c.key] is not None for row in rows)]
+    shown = {group[0].protocol.normalisation, *_ALWAYS} if narrow else {c.key for c in COLUMNS}
+    columns = [c for c in COLUMNS if c.key in shown and any(row[c.key] is not None for row in rows)]
     for column in columns:
         table.add_column(f"{column.label}\n{column.unit}", justify="right")
     winners = {column.key: best(rows, column) for column in columns}

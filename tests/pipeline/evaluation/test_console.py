@@ -43,3 +43,15 @@ def test_protocols_never_share_a_table_and_undefined_faces_are_told(tiny, predic
     assert len(tables) == 2
     assert "2 of 12 faces have no defined NME" in printed(tables[:1])
     assert "no defined" not in printed(tables[1:])
+
+
+def test_narrow_terminal_keeps_the_main_columns_whole(tiny, predict, protocol):
+    evaluation = evaluate(predict(tiny, noise=1.0), tiny, protocol, run="demo-semi-supervised")
+    console = Console(file=io.StringIO(), width=80)
+    console.print(headline_tables([evaluation], 80)[0])
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert "demo-semi-supervised" in text
+    assert f"{evaluation.headline.nme:.2f}" in text
+    assert f"{evaluation.headline.auc['10']:.2f}" in text
+    assert "NME diagonal" not in text
