@@ -10,7 +10,6 @@ from rich.text import Text
 from pipeline.evaluation.headline import COLUMNS, best, values
 from pipeline.evaluation.protocol import Evaluation
 
-
 _WIDE = 120
 """Characters that all columns need."""
 _ALWAYS = ("fr10", "auc10", "scatter")
