@@ -165,6 +165,8 @@ def worker_environment(config: ExperimentConfig) -> dict[str, str]:
         "OMP_NUM_THREADS": threads,
         "MALLOC_MMAP_THRESHOLD_": keep,
         "MALLOC_TRIM_THRESHOLD_": keep,
+        # Ray Train runs the loop in a thread of its own; only glibc's main arena keeps blocks this large.
+        "MALLOC_ARENA_MAX": "1",
         # Where the driver finds parts of the user's own, workers find them, too.
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])),
     }
