@@ -22,8 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
-
-SLOPE = 0.2
+from pipeline.models.leaky import SLOPE, initialise
 
 
 class GaussianNoise(nn.Module):
@@ -87,7 +86,7 @@ class PatchGAN(nn.Module):
                 blocks.append(nn.LeakyReLU(SLOPE, inplace=True))
             channels = out_channels
         self.blocks = nn.Sequential(*blocks)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Patch logits.
@@ -99,13 +98,6 @@ class PatchGAN(nn.Module):
             logits (B, 1, h', w'), positive for real; 18 × 18 for four layers on 80 × 80.
         """
         return self.blocks(x_BCHW)
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity="leaky_relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 DISCRIMINATOR = PatchGAN

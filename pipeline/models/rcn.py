@@ -43,9 +43,9 @@ from torch.nn import functional as F
 
 from pipeline.errors import ConfigError
 from pipeline.models.dropout import keep_mask
+from pipeline.models.leaky import SLOPE, initialise
 
 BRANCHES = 4
-SLOPE = 0.2
 
 
 def expected_parameters(width: int, num_landmarks: int) -> int:
@@ -102,7 +102,7 @@ class RCN(nn.Module):
         self.head = nn.ModuleList(
             nn.Conv2d(2 * width if layer == 0 else num_landmarks, num_landmarks, 1) for layer in range(3)
         )
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, image_B3HW: Tensor) -> Tensor:
         """Logits of the heatmaps, before the spatial softmax.
@@ -153,13 +153,6 @@ def _pointwise(conv: nn.Module, features_BCN: Tensor) -> Tensor:
     assert conv.bias is not None
     weight_BKC = conv.weight.flatten(1).expand(features_BCN.shape[0], -1, -1)
     return torch.bmm(weight_BKC, features_BCN).add_(conv.bias[:, None])
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Conv2d):
-        nn.init.kaiming_normal_(module.weight, a=SLOPE, nonlinearity="leaky_relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
 
 
 MODEL = RCN

@@ -36,6 +36,14 @@ def _repeat_ranges(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return owner, np.arange(len(owner), dtype=np.intp) - start[owner]
 
 
+def _sorted_pair(
+    xa: np.ndarray, ya: np.ndarray, xb: np.ndarray, yb: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Two vertices of each triangle, the upper one first."""
+    swap = ya > yb
+    return np.where(swap, xb, xa), np.where(swap, yb, ya), np.where(swap, xa, xb), np.where(swap, ya, yb)
+
+
 def _scan(
     x_3T: list[np.ndarray], y_3T: list[np.ndarray], height: int, width: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -43,27 +51,9 @@ def _scan(
     x0, x1, x2 = x_3T
     y0, y1, y2 = y_3T
     # Sorted by y; neighbours then compute a shared edge from the same two vertices in the same order: no cracks.
-    swap = y0 > y1
-    x0, x1, y0, y1 = (
-        np.where(swap, x1, x0),
-        np.where(swap, x0, x1),
-        np.where(swap, y1, y0),
-        np.where(swap, y0, y1),
-    )
-    swap = y1 > y2
-    x1, x2, y1, y2 = (
-        np.where(swap, x2, x1),
-        np.where(swap, x1, x2),
-        np.where(swap, y2, y1),
-        np.where(swap, y1, y2),
-    )
-    swap = y0 > y1
-    x0, x1, y0, y1 = (
-        np.where(swap, x1, x0),
-        np.where(swap, x0, x1),
-        np.where(swap, y1, y0),
-        np.where(swap, y0, y1),
-    )
+    x0, y0, x1, y1 = _sorted_pair(x0, y0, x1, y1)
+    x1, y1, x2, y2 = _sorted_pair(x1, y1, x2, y2)
+    x0, y0, x1, y1 = _sorted_pair(x0, y0, x1, y1)
     first = np.minimum(np.maximum(np.ceil(y0), 0), height).astype(np.intp)
     last = np.minimum(np.maximum(np.ceil(y2), 0), height).astype(np.intp)
     # A horizontal edge crosses no scan line, so that its slope is never used; any finite number will do.
