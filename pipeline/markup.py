@@ -55,6 +55,9 @@ class Markup:
         pupils: For the left and the right eye, the landmarks whose mean stands for the pupil. None where undefined.
         five_points: For left pupil, right pupil, nose tip, left and right mouth corner, the landmarks whose mean is the
             point MTCNN would report. Used to place a crop where detection fails.
+        names: The landmarks' own names, in order, by which annotation tools export them. None where they have none.
+        mappings: (markup, groups) pairs: for each landmark of another markup the landmarks of this one whose mean stands
+            for it, an empty group where none does. See ``pipeline.markup_mapping``.
     """
 
     name: str
@@ -64,6 +67,8 @@ class Markup:
     ocular: tuple[int, int] | None = None
     pupils: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     five_points: tuple[tuple[int, ...], ...] | None = None
+    names: tuple[str, ...] | None = None
+    mappings: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
 
     def __post_init__(self) -> None:
         if self.num_landmarks < 1:
@@ -75,6 +80,8 @@ class Markup:
         groups["ocular"] = list(self.ocular or ())
         groups["pupils"] = [i for side in self.pupils or () for i in side]
         groups["five_points"] = [i for point in self.five_points or () for i in point]
+        for target, sources in self.mappings:
+            groups[f"mappings.{target}"] = [i for group in sources for i in group]
         for field, indices in groups.items():
             odd = [i for i in indices if type(i) is not int]
             if odd:
@@ -100,6 +107,23 @@ class Markup:
             if not all(means or (True,)):
                 raise ConfigError(f"markup '{self.name}', field '{field}': an entry names no landmark")
 
+        self._check_names()
+
+    def _check_names(self) -> None:
+        if self.names is None:
+            return
+        if len(self.names) != self.num_landmarks:
+            raise ConfigError(
+                f"markup '{self.name}', field 'names': {len(self.names)} names for {self.num_landmarks} landmarks"
+            )
+        for name in self.names:
+            if not isinstance(name, str) or not name:
+                raise ConfigError(
+                    f"markup '{self.name}', field 'names': {name!r} is no name; write it in quotes"
+                )
+            if self.names.count(name) > 1:
+                raise ConfigError(f"markup '{self.name}', field 'names': two landmarks are called '{name}'")
+
     @cached_property
     def flip_permutation(self) -> np.ndarray:
         """(K,) int64: landmark k of a mirrored picture is landmark ``flip_permutation[k]`` of the original."""
@@ -107,6 +131,22 @@ class Markup:
         for a, b in self.flip_pairs:
             permutation[a], permutation[b] = b, a
         return permutation
+
+    @property
+    def definition(self) -> dict[str, Any]:
+        """All of it as JSON values, the fields of its YAML: ``markup_from`` reads it back."""
+        fields_of: dict[str, Any] = {
+            "name": self.name,
+            "num_landmarks": self.num_landmarks,
+            "curves": {c.name: {"indices": list(c.indices), "closed": c.closed} for c in self.curves},
+            "flip_pairs": [list(pair) for pair in self.flip_pairs],
+            "ocular": self.ocular and list(self.ocular),
+            "pupils": self.pupils and [list(side) for side in self.pupils],
+            "five_points": self.five_points and [list(point) for point in self.five_points],
+            "names": self.names and list(self.names),
+            "mappings": {target: [list(group) for group in groups] for target, groups in self.mappings},
+        }
+        return {field: value for field, value in fields_of.items() if value is not None}
 
     def five_from(self, points_K2: np.ndarray) -> np.ndarray:
         """The five points MTCNN reports (pupils, nose tip, mouth corners), as means of landmarks.
@@ -135,13 +175,25 @@ def _check_fields(raw: dict[str, Any], known: set[str], where: str) -> None:
         )
 
 
-def _build(raw: Any, path: Path) -> Markup:
+def markup_from(raw: Any, path: Path | str) -> Markup:
+    """A markup from the content of its YAML.
+
+    Args:
+        raw: What the YAML says.
+        path: Where it is from, for messages.
+
+    Raises:
+        ConfigError: Malformed.
+    """
     if not isinstance(raw, dict):
         raise ConfigError(
             f"{path}: not a markup: a mapping of fields is expected, this is a {type(raw).__name__}"
         )
     _check_fields(raw, {"description", *(field.name for field in fields(Markup))}, str(path))
     try:
+        for field in ("curves", "mappings"):
+            if not isinstance(raw.get(field) or {}, dict):
+                raise ConfigError(f"field '{field}': a mapping from names is expected")
         for name, curve in (raw.get("curves") or {}).items():
             _check_fields(curve, {"indices", "closed"}, f"curve '{name}'")
         return Markup(
@@ -155,6 +207,11 @@ def _build(raw: Any, path: Path) -> Markup:
             ocular=_tuple(raw.get("ocular")),
             pupils=_tuples(raw.get("pupils")),
             five_points=_tuples(raw.get("five_points")),
+            names=_tuple(raw.get("names")),
+            mappings=tuple(
+                (str(target), tuple(map(_group, entries)))
+                for target, entries in (raw.get("mappings") or {}).items()
+            ),
         )
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
@@ -170,6 +227,18 @@ def _tuples(entries: Any) -> Any:
     return tuple(tuple(entry) for entry in entries) if entries else None
 
 
+def _group(entry: Any) -> tuple[int, ...]:
+    """A mapping's entry: a landmark, several whose mean counts, or null."""
+    if entry is None:
+        return ()
+    return tuple(entry) if isinstance(entry, list) else (entry,)
+
+
+def packaged_names() -> list[str]:
+    """The markups that come with the project, sorted."""
+    return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
+
+
 @lru_cache
 def load_markup(name_or_path: str) -> Markup:
     """Read a markup by packaged name (``ibug68``) or by path to a YAML.
@@ -181,12 +250,18 @@ def load_markup(name_or_path: str) -> Markup:
     if path.suffix not in {".yaml", ".yml"}:
         path = _PACKAGED / f"{name_or_path}.yaml"
     if not path.is_file():
-        names = ", ".join(sorted(p.stem for p in _PACKAGED.glob("*.yaml")))
         raise ConfigError(
-            f"no markup '{name_or_path}': packaged ones are {names}; or give the path of a YAML"
+            f"no markup '{name_or_path}': packaged ones are {', '.join(packaged_names())}; or give the path of a YAML"
         )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a markup: {error}") from error
-    return _build(raw, path)
+    return markup_from(raw, path)
+
+
+def own_definition(markup: Markup | None) -> dict[str, Any] | None:
+    """What must be kept beside data for its markup to be known elsewhere; None where the packaged name says it all."""
+    if markup is None or (markup.name in packaged_names() and load_markup(markup.name) == markup):
+        return None
+    return markup.definition

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.datasets.face import FaceRecord
 from pipeline.datasets.picture import EXTENSIONS, StoredPicture, require_unique_names
 from pipeline.errors import DataError
+from pipeline.storage import absolute
 
 
 def _is_picture(name: str) -> bool:
@@ -79,7 +80,7 @@ class PictureFolder:
             raise DataError("field 'root': empty list; give a folder or a .tar of pictures")
         if limit is not None and limit < 1:
             raise DataError(f"field 'limit' is {limit}: at least 1, or null for all pictures")
-        self.roots = [Path(name).expanduser().absolute() for name in names]
+        self.roots = [Path(absolute(name)) for name in names]
         self.limit = limit
         self.source = source
         self.upright = upright

@@ -28,6 +28,7 @@ from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
+from pipeline.storage import absolute
 
 _BOX = ("left", "top", "right", "bottom")
 _JSON_FIELDS = ("path", "points", "visible", "box", "attributes")
@@ -73,8 +74,8 @@ class FaceTable:
     def __init__(
         self, path: str, root: str, markup: str, source: str = "table", upright: bool = False
     ) -> None:
-        self.path = Path(path).expanduser().absolute()
-        self.root = Path(root).expanduser().absolute()
+        self.path = Path(absolute(path))
+        self.root = Path(absolute(root))
         self.source = source
         self.upright = upright
         self._markup = load_markup(markup)

@@ -15,6 +15,7 @@ from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
+from pipeline.storage import absolute
 
 OFFICIAL_SUBSETS = ("afw", "helen/trainset", "helen/testset", "lfpw/trainset", "lfpw/testset", "ibug")
 _PICTURES = (".jpg", ".png")
@@ -78,7 +79,7 @@ class W300:
     """
 
     def __init__(self, root: str, subsets: list[str], source: str = "300w") -> None:
-        self.root = Path(root).expanduser().absolute()
+        self.root = Path(absolute(root))
         self.source = source
         self.subsets = list(subsets)
         if not self.root.is_dir():

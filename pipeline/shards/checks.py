@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, ShardError
-from pipeline.markup import Markup, load_markup
+from pipeline.markup import Markup
 from pipeline.shards.duplicates import decode_crop
 from pipeline.shards.findings import Findings
 from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry
@@ -245,7 +245,7 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
     if manifest.role == "unlabelled" or not content.shapes:
         return
     try:
-        markup = load_markup(manifest.markup or "")
+        markup = manifest.layout
     except ConfigError as error:
         findings.add("error", url, str(error), "install the markup, or prepare the set with another")
         return

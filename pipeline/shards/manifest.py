@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ManifestError
 from pipeline.faces.crop import Crop
+from pipeline.markup import Markup, load_markup, markup_from
 
 FORMAT = "landmark-pipeline/manifest"
 VERSION = 1
@@ -55,6 +56,9 @@ class Manifest(_Strict):
     role: Literal["labelled", "unlabelled"]
     split: Literal["train", "validation", "test"]
     markup: str | None = Field(description="markup name; null for an unlabelled set")
+    markup_definition: dict[str, Any] | None = Field(
+        default=None, description="the markup itself, the fields of its YAML, where it is no packaged one"
+    )
     num_landmarks: int = Field(ge=0)
     crop: CropPolicy
     samples: int = Field(ge=1)
@@ -80,6 +84,21 @@ class Manifest(_Strict):
     def bytes(self) -> int:
         """Size of all tars."""
         return sum(s.bytes for s in self.shards)
+
+    @property
+    def layout(self) -> Markup:
+        """The markup of its landmarks: the one kept in the manifest, or the packaged one of that name.
+
+        Raises:
+            ManifestError: The set is unlabelled.
+            ConfigError: Neither is there, or it is malformed.
+        """
+        if self.markup is None:
+            raise ManifestError(f"set '{self.name}' is unlabelled: it has no markup; give a labelled one")
+        if self.markup_definition is not None:
+            where = f"manifest of '{self.name}', field 'markup_definition'"
+            return markup_from(self.markup_definition, where)
+        return load_markup(self.markup)
 
 
 class SampleMeta(_Strict):
@@ -172,4 +191,8 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
 
 def dump_manifest(manifest: Manifest) -> str:
     """The manifest as canonical JSON text (sorted keys, trailing newline)."""
-    return json.dumps(manifest.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+    content = manifest.model_dump(mode="json")
+    # Sets of packaged markups stay, byte for byte, what they were before manifests had this field.
+    if content["markup_definition"] is None:
+        del content["markup_definition"]
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pipeline.datasets.face import FaceRecord
 from pipeline.datasets.registry import check_reader_spec, open_reader
 from pipeline.errors import ConfigError
-from pipeline.markup import Markup
+from pipeline.markup import Markup, own_definition
 from pipeline.shards.duplicates import comparison_settings
 from pipeline.shards.manifest import join
 from pipeline.shards.prepare import ChunkOptions
@@ -165,6 +165,9 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
             "samples_per_shard": config.samples_per_shard,
             "near_duplicates": comparison_settings() if compared else None,
         }
+        definition = own_definition(options.markup)
+        if definition is not None:  # a YAML of one's own may change under the same name
+            settings["markup"] = definition
         plans.append(
             SetPlan(
                 name=name,

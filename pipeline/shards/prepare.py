@@ -108,14 +108,13 @@ def _meta(
     record: FaceRecord, picture: Picture, annotation: Annotation | None, placed: Placement
 ) -> SampleMeta:
     crop = placed.crop
-    points: list[tuple[float, float]] | None = None
+    points: list[tuple[float, float] | None] | None = None
     visible: list[bool] | None = None
     if annotation is not None:
         known = np.isfinite(annotation.points_K2).all(axis=1)
-        # JSON has no NaN: an unknown position is written as the square's centre and never visible.
-        centre = crop.to_original(np.full(2, (crop.size - 1) / 2))
-        rounded = np.round(np.where(known[:, None], annotation.points_K2, centre), DECIMALS)
-        points = [(float(x), float(y)) for x, y in rounded]
+        rounded = np.round(annotation.points_K2, DECIMALS)
+        # JSON has no NaN: null is a position nobody knows, apart from a hidden landmark whose position is known.
+        points = [(float(x), float(y)) if k else None for (x, y), k in zip(rounded, known, strict=True)]
         visible = [bool(v) for v in annotation.visible_K & known]
     return SampleMeta(
         key=sample_key(record.source, record.name),

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import fsspec
 
 from pipeline.errors import ConfigError, DataError, ManifestError, ShardError, StorageError
+from pipeline.markup import own_definition
 from pipeline.shards.manifest import (
     MANIFEST_NAME,
     Manifest,
@@ -228,6 +229,7 @@ def assemble(plan: SetPlan, digest: str, staging: Staging, max_reject_share: flo
         role=plan.options.role,
         split=plan.split,
         markup=plan.options.markup.name if plan.options.markup else None,
+        markup_definition=own_definition(plan.options.markup),
         num_landmarks=plan.options.markup.num_landmarks if plan.options.markup else 0,
         crop=plan.options.crop,
         samples=sum(shard.samples for shard in shards),

@@ -1,12 +1,13 @@
 """The packaged markup against its published geometry, and every way a markup's YAML can be wrong."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.markup import Curve, Markup, load_markup
+from pipeline.markup import Curve, Markup, load_markup, markup_from, packaged_names
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +124,21 @@ def test_a_markup_of_ones_own(tmp_path):
         markup.five_from(np.zeros((4, 2)))
 
 
+def test_names_and_mappings(tmp_path):
+    text = GOOD + "names: [a, b, c, d]\nmappings:\n  mtfl5: [0, [1, 2], null, 3, 0]\n"
+    markup = load_markup(yaml_at(tmp_path, text))
+    assert markup.names == ("a", "b", "c", "d")
+    assert markup.mappings == (("mtfl5", ((0,), (1, 2), (), (3,), (0,))),)
+    assert hash(markup) == hash(load_markup(yaml_at(tmp_path, text)))
+
+
 WRONG = {
+    "too few names": (GOOD + "names: [a, b]\n", "field 'names': 2 names for 4 landmarks"),
+    "a name twice": (GOOD + "names: [a, b, a, c]\n", "field 'names': two landmarks are called 'a'"),
+    "a number as name": (GOOD + "names: [a, b, 1, c]\n", "field 'names': 1 is no name; write it in quotes"),
+    "mapping outside": (GOOD + "mappings: {mtfl5: [0, 1, [2, 4], 3, 0]}\n", r"field 'mappings.mtfl5': landmarks \[4\]"),
+    "mapping of words": (GOOD + "mappings: {mtfl5: [eye]}\n", "field 'mappings.mtfl5': 'eye' is no landmark"),
+    "mappings as list": (GOOD + "mappings: [0]\n", "field 'mappings': a mapping from names"),
     "unknown field": (GOOD + "flip_pars: []\n", "unknown field 'flip_pars'; known fields are curves, "),
     "unknown field of a curve": (GOOD.replace("closed", "close"), "curve 'mouth': unknown field 'close'"),
     "no name": (GOOD.replace("name: mine", ""), "KeyError: 'name'"),
@@ -170,3 +185,9 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match="nowhere.yaml"):
         load_markup(str(tmp_path / "nowhere.yaml"))
+
+
+@pytest.mark.parametrize("name", packaged_names())
+def test_a_definition_reads_back_as_the_same_markup(name):
+    markup = load_markup(name)
+    assert markup_from(json.loads(json.dumps(markup.definition)), "memory") == markup

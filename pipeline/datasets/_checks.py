@@ -1,0 +1,134 @@
+"""What every reader of somebody else's files must check, with one wording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import numpy as np
+
+from pipeline.errors import DataError
+from pipeline.storage import absolute
+
+Box = tuple[float, float, float, float]
+
+
+def folder(path: str, field: str, holds: str) -> Path:
+    """An existing folder.
+
+    Raises:
+        DataError: There is none; ``holds`` says what it should hold.
+    """
+    found = Path(absolute(path))
+    if not found.is_dir():
+        raise DataError(f"{found}: no such folder; set '{field}' to the one that holds {holds}")
+    return found
+
+
+def file(path: str, field: str, kind: str) -> Path:
+    """An existing file.
+
+    Raises:
+        DataError: There is none; ``kind`` says what it should be.
+    """
+    found = Path(absolute(path))
+    if not found.is_file():
+        raise DataError(f"{found}: no such file; set '{field}' to {kind}")
+    return found
+
+
+def below(name: Any, root: Path, where: str) -> str:
+    """A picture's path as an annotation file gives it, made sure to stay below the folder of pictures.
+
+    Backslashes count as separators: lists written on Windows have them.
+
+    Returns:
+        The relative path, forward slashes.
+
+    Raises:
+        DataError: Empty, absolute, or with ``..``.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise DataError(f"{where}: the picture's path is {name!r}, expected a path below {root}")
+    path = PurePosixPath(name.strip().replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or PureWindowsPath(name.strip()).drive:
+        raise DataError(f"{where}: '{name}' leads out of {root}; give a path below it")
+    return path.as_posix()
+
+
+def lines(path: Path) -> list[str]:
+    """A text file's lines.
+
+    Raises:
+        DataError: It cannot be read or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot read the annotation: {error}; download it again") from error
+
+
+def load_json(path: Path) -> Any:
+    """A JSON file's content.
+
+    Raises:
+        DataError: It cannot be read or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise DataError(f"{path}: not JSON ({error}); export it again") from error
+
+
+def number(value: Any, where: str, field: str) -> float:
+    """A finite number.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        if isinstance(value, bool):
+            raise TypeError("a truth value")
+        found = float(value)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{where}: {field} is {value!r}, expected a number; correct the annotation"
+        ) from error
+    if not np.isfinite(found):
+        raise DataError(f"{where}: {field} is {value!r}, not finite; correct the annotation")
+    return found
+
+
+def numbers(values: Sequence[Any], where: str, field: str) -> np.ndarray:
+    """(N,) float64.
+
+    Raises:
+        DataError: One is no finite number; the message counts from 1, as columns are counted.
+    """
+    return np.array([number(value, where, f"{field} {i}") for i, value in enumerate(values, start=1)])
+
+
+def box(values: Sequence[float], where: str) -> Box:
+    """A face box, (left, top, right, bottom) px.
+
+    Raises:
+        DataError: It is empty.
+    """
+    left, top, right, bottom = (float(value) for value in values)
+    if right <= left or bottom <= top:
+        raise DataError(
+            f"{where}: the box is empty (left {left}, top {top}, right {right}, bottom {bottom}); correct it"
+        )
+    return left, top, right, bottom
+
+
+def require_faces(count: int, path: Path, what: str) -> None:
+    """Refuse an empty set.
+
+    Raises:
+        DataError: ``count`` is 0.
+    """
+    if count == 0:
+        raise DataError(f"{path}: no {what} in it; correct the path, or export the annotation again")

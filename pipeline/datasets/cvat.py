@@ -1,0 +1,171 @@
+"""Faces annotated in CVAT, exported as "CVAT for images 1.1": one ``annotations.xml`` beside the pictures.
+
+A face is either a ``points`` shape with all K landmarks in the markup's order, or a ``skeleton`` whose points are named
+(``names`` of the markup, or numbers). A skeleton's point with ``outside`` has no position, one with ``occluded`` is invisible; a
+``points`` shape is occluded as a whole. A ``box`` of the same group is the face's box. CVAT's (0, 0) is the top-left corner of
+the picture: half a pixel is subtracted.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from pipeline.datasets._checks import Box, below, box, file, folder, number, require_faces
+from pipeline.datasets._named import NamedPoints, landmark_numbers
+from pipeline.datasets.face import Annotation, FaceRecord
+from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.errors import DataError
+from pipeline.markup import Markup, load_markup
+
+
+class _NoEntities(ElementTree.TreeBuilder):
+    """Exports declare no document type; one that does may define entities that grow without end."""
+
+    def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
+        raise DataError(f"declares a document type ('{name}'), which no export of CVAT does")
+
+
+def _parse(path: Path) -> ElementTree.Element:
+    try:
+        return ElementTree.parse(path, ElementTree.XMLParser(target=_NoEntities())).getroot()
+    except (ElementTree.ParseError, OSError, ValueError) as error:
+        raise DataError(f"{path}: no XML ({error}); export it again") from error
+    except DataError as error:
+        raise DataError(f"{path}: {error}; do not use this file") from error
+
+
+class Cvat:
+    """Reader of CVAT's image export. A face's name is its picture's and its number there: ``a.jpg#1``.
+
+    Args:
+        path: ``annotations.xml``.
+        root: Folder that the pictures' names are relative to (``images`` of the export).
+        markup: Packaged name, or path of a YAML.
+        label: Label of the faces' shapes; needed where shapes of several labels hold points.
+        source: Name written beside every sample.
+        upright: Turn pictures as their EXIF orientation says; CVAT shows them so.
+
+    Raises:
+        DataError: A file or folder does not exist.
+        ConfigError: No such markup.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        root: str,
+        markup: str,
+        label: str | None = None,
+        source: str = "cvat",
+        upright: bool = True,
+    ) -> None:
+        self.path = file(path, "path", "annotations.xml of an export 'CVAT for images 1.1'")
+        self.root = folder(root, "root", "the pictures")
+        self.label, self.source, self.upright = label, source, upright
+        self._markup = load_markup(markup)
+
+    @property
+    def markup(self) -> Markup:
+        """As given."""
+        return self._markup
+
+    def records(self) -> list[FaceRecord]:
+        """All faces, sorted by name. A picture without shapes has none.
+
+        Raises:
+            DataError: Another export, or naming picture and shape.
+        """
+        root = _parse(self.path)
+        if root.tag != "annotations" or root.find("track") is not None:
+            raise DataError(
+                f"{self.path}: not images but video or another format; export 'CVAT for images 1.1'"
+            )
+        shapes = [s for tag in ("points", "skeleton") for s in root.iterfind(f"image/{tag}")]
+        labels = sorted({str(shape.get("label")) for shape in shapes})
+        label = self.label or (labels[0] if len(labels) == 1 else None)
+        if label not in labels:
+            raise DataError(
+                f"{self.path}: shapes with points have the labels {', '.join(labels) or '(none)'}; "
+                "set 'label' to the faces' one"
+            )
+        inner = (
+            p for s in root.iterfind("image/skeleton") if s.get("label") == label for p in s.iter("points")
+        )
+        names = [str(point.get("label")) for point in inner]
+        numbers = landmark_numbers(names, self._markup, str(self.path)) if names else {}
+        records = [r for image in root.iterfind("image") for r in self._faces(image, label, numbers)]
+        require_faces(len(records), self.path, f"faces labelled '{label}'")
+        return list(require_unique_names(records))
+
+    def _faces(self, image: ElementTree.Element, label: str, numbers: dict[str, int]) -> list[StoredPicture]:
+        name = below(image.get("name"), self.root, f"{self.path}: image {image.get('id')}")
+        boxes = {s.get("group_id"): s for s in image.iterfind("box") if s.get("group_id")}
+        found: list[StoredPicture] = []
+        shapes = (s for s in image if s.tag in {"points", "skeleton"} and s.get("label") == label)
+        for count, shape in enumerate(shapes, start=1):
+            where = f"{self.path}: {name}, face {count}"
+            whole = shape.tag == "points"
+            points_K2, visible_K = (
+                self._points(shape, where) if whole else self._skeleton(shape, numbers, where)
+            )
+            attributes: dict[str, Any] = {
+                str(a.get("name")): a.text for a in shape.iterfind("attribute") if a.get("name")
+            }
+            given = boxes.get(shape.get("group_id"))
+            annotation = Annotation(
+                points_K2, visible_K, _box(given, where) if given is not None else None, attributes
+            )
+            try:
+                record = stored_file(
+                    self.root / name,
+                    source=self.source,
+                    name=f"{name}#{count}",
+                    annotation=annotation,
+                    upright=self.upright,
+                )
+            except DataError as error:
+                raise DataError(f"{where}: {error}; correct 'root'") from error
+            found.append(record)
+        return found
+
+    def _points(self, shape: ElementTree.Element, where: str) -> tuple[np.ndarray, np.ndarray]:
+        pairs = [_pair(text, where) for text in str(shape.get("points", "")).split(";") if text]
+        count = self._markup.num_landmarks
+        if len(pairs) != count:
+            raise DataError(
+                f"{where}: {len(pairs)} points, markup '{self._markup.name}' has {count}; correct it, or use a skeleton, "
+                "which names its points"
+            )
+        return np.array(pairs), np.full(count, shape.get("occluded") != "1")
+
+    def _skeleton(
+        self, shape: ElementTree.Element, numbers: dict[str, int], where: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        face = NamedPoints(self._markup, where)
+        for point in shape.iterfind("points"):
+            label = str(point.get("label"))
+            if point.get("outside") != "1":
+                x, y = _pair(str(point.get("points", "")), f"{where}, point '{label}'")
+                face.add(numbers[label], label, x, y, visible=point.get("occluded") != "1")
+        if face.empty:
+            raise DataError(f"{where}: every point is outside; remove the shape")
+        return face.points_K2, face.visible_K
+
+
+def _pair(text: str, where: str) -> tuple[float, float]:
+    values = text.split(",")
+    if len(values) != 2:
+        raise DataError(f"{where}: {text!r} is no 'x,y'; export it again")
+    return number(values[0], where, "x") - 0.5, number(values[1], where, "y") - 0.5
+
+
+def _box(shape: ElementTree.Element, where: str) -> Box:
+    sides = [number(shape.get(side), where, f"box's {side}") - 0.5 for side in ("xtl", "ytl", "xbr", "ybr")]
+    return box(sides, where)
+
+
+READER = Cvat
