@@ -87,7 +87,9 @@ def check(kind: str, part: Part, given: frozenset[str] = frozenset()) -> dict[st
     """
     constructor = find(kind, part.name)
     signature = inspect.signature(constructor, eval_str=True)
-    known = {n: p for n, p in signature.parameters.items() if n not in given}
+    # A part without a constructor of its own has torch's, which takes anything and needs nothing.
+    anything = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    known = {n: p for n, p in signature.parameters.items() if n not in given and p.kind not in anything}
     for name in part.parameters:
         if name not in known:
             near = difflib.get_close_matches(name, list(known), n=1)

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
+from pipeline.heatmaps import decode
 from pipeline.heatmaps.decode import mean, spatial_softmax
+
+# What a loss reads of a network: its heatmaps; its points; or its points, each with a covariance.
+Needs = Literal["heatmaps", "points", "covariance"]
 
 
 def masked_mean(per_landmark_BK: Tensor, mask_BK: Tensor | None) -> Tensor:
@@ -44,7 +49,8 @@ class HeatmapLoss(nn.Module, ABC):
     """A supervised loss on heatmaps, together with the way to read and to draw the heatmaps it trains.
 
     The softmax over the pixels is what costs: a trainer that needs the heatmaps too (for the discriminator,
-    for metrics) calls :meth:`heatmaps` once and passes the result to :meth:`forward_from_probabilities`.
+    for metrics) calls :meth:`heatmaps` once and passes the result to :meth:`forward_from_probabilities`,
+    :meth:`points` and :meth:`covariance`.
 
     Args:
         true_scale: scale of the true heatmap, px.
@@ -53,6 +59,8 @@ class HeatmapLoss(nn.Module, ABC):
     Raises:
         ConfigError: a scale or β that is not a positive number.
     """
+
+    needs: ClassVar[Needs] = "heatmaps"
 
     def __init__(self, true_scale: float = 1.0, beta: float = 1.0) -> None:
         super().__init__()
@@ -98,9 +106,17 @@ class HeatmapLoss(nn.Module, ABC):
         return masked_mean(self.per_landmark(p_BKHW, target_BK2), mask_BK)
 
     def heatmaps(self, logits_BKHW: Tensor) -> Tensor:
-        """Normalised heatmaps p_BKHW."""
+        """Normalised heatmaps p_BKHW; losses on values of pixels return those values instead."""
         return spatial_softmax(logits_BKHW, self.beta)
+
+    def points(self, p_BKHW: Tensor) -> Tensor:
+        """Landmarks that :meth:`heatmaps` stand for, points_BK2 in px."""
+        return mean(p_BKHW)
+
+    def covariance(self, p_BKHW: Tensor) -> Tensor:
+        """Uncertainty that :meth:`heatmaps` stand for, (B, K, 2, 2) in px² of the heatmap grid."""
+        return decode.covariance(p_BKHW)
 
     def decode(self, logits_BKHW: Tensor) -> Tensor:
         """Predicted landmarks, points_BK2 in px (eq. 2)."""
-        return mean(self.heatmaps(logits_BKHW))
+        return self.points(self.heatmaps(logits_BKHW))

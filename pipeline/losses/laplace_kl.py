@@ -23,6 +23,7 @@ from torch import Tensor
 
 from pipeline.heatmaps.decode import moments
 from pipeline.heatmaps.draw import laplace_heatmaps
+from pipeline.heatmaps.uncertainty import laplace_covariance
 from pipeline.losses.base import HeatmapLoss
 
 SCALE_FLOOR_PX = 1e-3
@@ -67,6 +68,10 @@ class LaplaceKL(HeatmapLoss):
         """Divergence of each landmark, (B, K)."""
         mean_BK2, scale_BK2 = moments(p_BKHW, order=1)
         return laplace_kl(mean_BK2, scale_BK2, target_BK2, self.true_scale)
+
+    def covariance(self, p_BKHW: Tensor) -> Tensor:
+        """Covariance of the Laplace distribution read from the heatmap, diag(2b²), px²."""
+        return laplace_covariance(moments(p_BKHW, order=1).scale_BK2)
 
     def draw_true(self, target_BK2: Tensor, size: tuple[int, int], mask_BK: Tensor | None = None) -> Tensor:
         """Laplace(s, b₀) on the pixel grid, p_BKHW."""

@@ -8,6 +8,7 @@ from torch import nn
 
 from pipeline.errors import ConfigError
 from pipeline.losses.base import HeatmapLoss
+from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss
 from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.methods.unlabelled.base import UnlabelledObjective
 from pipeline.models.rcn import RCN
@@ -15,7 +16,7 @@ from pipeline.registry import KINDS, Part, build, check, find, names
 
 BASES = {
     "model": nn.Module,
-    "loss": HeatmapLoss,
+    "loss": (HeatmapLoss, CoordinateLoss, CovarianceLoss),
     "objective": UnlabelledObjective,
     "discriminator": nn.Module,
 }
@@ -143,3 +144,10 @@ def test_what_the_trainer_supplies_cannot_be_configured():
 def test_a_built_part_has_what_was_asked_for():
     model = build("model", part("rcn", width=4, dropout=0.0), num_landmarks=5)
     assert (model.width, model.dropout, model.num_landmarks) == (4, 0.0, 5)
+
+
+def test_a_part_without_a_constructor_of_its_own_needs_nothing():
+    # Its signature is torch's (*args, **kwargs), neither of which is a parameter.
+    assert check("loss", Part(name="l1")) == {}
+    with pytest.raises(ConfigError, match="has no parameter 'args'"):
+        check("loss", Part.model_validate({"name": "l1", "args": 1}))
