@@ -1,18 +1,12 @@
-"""Where rank 0 leaves what the driver shows and tracks: one small actor, so that workers need no tracker and no terminal."""
+"""Where workers leave what the driver shows and tracks: one small actor, so that workers need no tracker and no terminal."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
-import ray
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from pipeline.training.tracking import Tracker
-
 POLL_SECONDS = 0.5
-PLAIN_LINE_SECONDS = 15.0
 
 
 class Board:
@@ -31,24 +25,32 @@ class Board:
         return events
 
 
-class Monitor:
-    """Shows a run's progress and logs its metrics, in a thread beside the trainer's blocking call.
+def new_board() -> Any:
+    """A board actor's handle; it takes no CPU from the workers."""
+    import ray
+
+    return ray.remote(num_cpus=0)(Board).remote()
+
+
+class Relay:
+    """Hands a board's events to the driver, in a thread beside its blocking call.
 
     Args:
         board: Board actor.
-        tracker: MLflow run.
-        name: Of the run, shown beside the bar.
-        console: Where to draw; plain lines when it is no terminal.
+        handle: Called with each event, in order, in the thread.
+        tick: Called after every look at the board; ``True`` the last time.
     """
 
-    def __init__(self, board: Any, tracker: Tracker, name: str, console: Console) -> None:
-        self._board, self._tracker, self._name, self._console = board, tracker, name, console
+    def __init__(
+        self, board: Any, handle: Callable[[dict[str, Any]], None], tick: Callable[[bool], None]
+    ) -> None:
+        self._board, self._handle, self._tick = board, handle, tick
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="monitor", daemon=True)
-        self._latest: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self.problem: Exception | None = None
 
-    def __enter__(self) -> Monitor:
+    def __enter__(self) -> Relay:
         self._thread.start()
         return self
 
@@ -56,64 +58,31 @@ class Monitor:
         self._stop.set()
         self._thread.join(timeout=60)
 
-    def _run(self) -> None:
-        columns = (
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
-            task = progress.add_task(self._name, total=None, figures="starting workers …", visible=True)
-            last_line = 0.0
-            while True:
-                finished = self._stop.is_set()
+    def drain(self) -> None:
+        """Handle what lies on the board now; for the caller who has just seen a run end."""
+        import ray
+
+        # One at a time: events of a run must not overtake each other.
+        with self._lock:
+            try:
+                events = ray.get(self._board.take.remote(), timeout=30)
+            except Exception as error:  # the runs go on; their end reports the problem
+                self.problem = error
+                return
+            for event in events:
                 try:
-                    for event in ray.get(self._board.take.remote(), timeout=30):
-                        self._handle(event, progress, task)
-                except Exception as error:  # the run itself goes on; its end reports the problem
+                    self._handle(event)
+                except Exception as error:  # one refused metric must not lose the events after it
                     self.problem = error
-                now = progress.get_time()
-                if (
-                    not self._console.is_terminal
-                    and self._latest
-                    and (now - last_line > PLAIN_LINE_SECONDS or finished)
-                ):
-                    last_line = now
-                    self._print_line(progress, task)
-                if finished:
-                    return
-                self._stop.wait(POLL_SECONDS)
 
-    def _handle(self, event: dict[str, Any], progress: Progress, task: Any) -> None:
-        self._latest |= event["metrics"]
-        progress.update(task, completed=event["step"], total=event["steps"], figures=self.figures())
-        self._tracker.metrics(event["metrics"], event["step"])
-        for name, png in event.get("pictures", {}).items():
-            self._tracker.picture(f"pictures/step-{event['step']:07d}-{name}", png)
-
-    def _print_line(self, progress: Progress, task: Any) -> None:
-        state = progress.tasks[task]
-        remaining = ""
-        rate = self._latest.get("train/steps_per_second")
-        if rate and state.total:
-            remaining = f" · {(state.total - state.completed) / rate:.0f} s left"
-        self._console.print(
-            f"{self._name}: step {state.completed:.0f}/{state.total or 0:.0f} · {self.figures()}{remaining}"
-        )
-
-    def figures(self) -> str:
-        """The latest figures in one line."""
-        shown = []
-        for key, label, form in (
-            ("train/loss", "loss", "{:.3f}"),
-            ("validation/nme", "val NME", "{:.2f} %"),
-            ("train/images_per_second", "labelled", "{:.0f}/s"),
-            ("train/unlabelled_images_per_second", "unlabelled", "{:.0f}/s"),
-            ("train/data_wait_share", "data wait", "{:.0%}"),
-        ):
-            if key in self._latest:
-                shown.append(f"{label} {form.format(self._latest[key])}")
-        return " · ".join(shown) or "starting workers …"
+    def _run(self) -> None:
+        while True:
+            finished = self._stop.is_set()
+            self.drain()
+            try:
+                self._tick(finished)
+            except Exception as error:  # a screen that cannot be drawn on must not stop the tracking
+                self.problem = error
+            if finished:
+                return
+            self._stop.wait(POLL_SECONDS)

@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(
     name="landmarks",
-    help="Semi-supervised training of facial landmark localization: prepare → verify → train → evaluate.",
+    help="Semi-supervised training of facial landmark localization: prepare → verify → train → evaluate; tune, scale, submit.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -88,7 +88,8 @@ def train(
 @app.command()
 def evaluate(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN…", help="run folders, model folders or config YAMLs")
+        list[str],
+        typer.Argument(metavar="RUN…", help="run folders, model folders, config YAMLs or models:/NAME@ALIAS"),
     ],
     data: Annotated[str | None, typer.Option(help="labelled set; default is the config's data.test")] = None,
     out: Annotated[
@@ -112,6 +113,106 @@ def demo(
     from jobs.demo import demo as run
 
     run(config, overrides or [])
+
+
+@app.command()
+def tune(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the search and stop")] = False,
+) -> None:
+    """Search hyperparameters: the config's section 'tune'. The same command again resumes, finished trials kept."""
+    from jobs.settings import experiment
+    from jobs.tune import tune as run
+
+    run(experiment(config, overrides or []), dry_run=dry_run)
+
+
+@app.command()
+def scale(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the grid and stop")] = False,
+) -> None:
+    """Error against the number of unlabelled and labelled faces: the config's section 'scale'. Computes what is new."""
+    from jobs.scale import scale as run
+    from jobs.settings import experiment
+
+    run(experiment(config, overrides or []), dry_run=dry_run)
+
+
+@app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
+def submit(
+    verb: Annotated[str, typer.Argument(metavar="VERB", help="prepare, train, tune, scale or evaluate")],
+    arguments: Annotated[
+        list[str], typer.Argument(metavar="ARGUMENT…", help="the verb's own arguments and options")
+    ],
+    address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RAY_API_SERVER_ADDRESS", help="of the cluster's job server, e.g. http://head:8265"
+        ),
+    ] = None,
+    job_id: Annotated[
+        str | None, typer.Option("--id", help="submission id; default: VERB and the run's name")
+    ] = None,
+    root: Annotated[
+        str | None, typer.Option(help="folder on the cluster that relative paths start from; shared storage")
+    ] = None,
+    env: Annotated[list[str] | None, typer.Option("--env", help="NAME=VALUE for the job; no secrets")] = None,
+    cpus: Annotated[float, typer.Option(help="CPUs the driver reserves on its node", min=0)] = 0,
+    gpus: Annotated[float, typer.Option(help="GPUs the driver reserves on its node", min=0)] = 0,
+    memory: Annotated[float, typer.Option(help="GiB of memory the driver reserves", min=0)] = 0,
+    wait: Annotated[bool, typer.Option(help="follow the logs until the job ends")] = True,
+) -> None:
+    """Run a verb as a Ray job. The same id is the same run: submitted again it is followed, or resumed."""
+    from jobs.submit import submit as run
+
+    code = run(
+        verb,
+        arguments,
+        address=address,
+        job_id=job_id,
+        root=root,
+        env=env or [],
+        cpus=cpus,
+        gpus=gpus,
+        memory_gib=memory,
+        wait=wait,
+    )
+    raise typer.Exit(code)
+
+
+jobs = typer.Typer(help="The cluster's jobs: list, follow, stop.", no_args_is_help=True)
+app.add_typer(jobs, name="jobs")
+AddressOption = Annotated[
+    str | None, typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="of the cluster's job server")
+]
+JobArgument = Annotated[str, typer.Argument(metavar="ID", help="submission id")]
+
+
+@jobs.command("list")
+def jobs_list(address: AddressOption = None) -> None:
+    """Every job with its state, duration and MLflow run."""
+    from jobs.submitted import show_jobs
+
+    show_jobs(address)
+
+
+@jobs.command("follow")
+def jobs_follow(job_id: JobArgument, address: AddressOption = None) -> None:
+    """Print a job's logs until it ends; the exit code is the job's."""
+    from jobs.submitted import follow_job
+
+    raise typer.Exit(follow_job(job_id, address))
+
+
+@jobs.command("stop")
+def jobs_stop(job_id: JobArgument, address: AddressOption = None) -> None:
+    """Stop a job. Submitted again under the same id, it resumes."""
+    from jobs.submitted import stop_job
+
+    raise typer.Exit(stop_job(job_id, address))
 
 
 bench = typer.Typer(help="Measure speed and memory, ratios side by side in one run.", no_args_is_help=True)
@@ -143,6 +244,19 @@ def bench_prepare(
     from jobs.bench.prepare import bench as run
 
     run(pictures, count=count, out=out)
+
+
+@bench.command("wasserstein")
+def bench_wasserstein(
+    batch: Annotated[int, typer.Option(help="faces", min=1)] = 8,
+    landmarks: Annotated[int, typer.Option(help="landmarks per face", min=1)] = 68,
+    size: Annotated[int, typer.Option(help="side of the heatmaps, px", min=2)] = 64,
+    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
+) -> None:
+    """The 2-D Wasserstein loss against dense log-domain Sinkhorn: time and memory of forward and backward."""
+    from jobs.bench.wasserstein import bench as run
+
+    run(batch=batch, landmarks=landmarks, size=size, out=out)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ _OBJECT_STORE_BYTES = 256 * 2**20
 
 
 @contextmanager
-def ray_session(cpus: int | None = None) -> Iterator[None]:
+def ray_session(cpus: int | None = None, *, dashboard: bool = False) -> Iterator[None]:
     """Be connected to Ray within the block.
 
     A connection that exists is used and kept. Otherwise the cluster of ``RAY_ADDRESS`` is joined, or, without
@@ -24,6 +24,8 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
 
     Args:
         cpus: Size of a local Ray; default is what this process may use. A cluster has the size it has.
+        dashboard: Start a local Ray with its dashboard, on this machine alone. It serves Ray's state API, by which Ray Train
+            cleans up after a run whose driver was stopped.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray will stop hiding accelerators from workers that ask for none; until then it warns at every start.
@@ -35,11 +37,13 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # Ray's helpers repeat themselves there, twice a checkpoint; a worker's error reaches the driver as an exception anyway.
+    worker_logs = bool(os.environ.get("LANDMARKS_WORKER_LOGS"))
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=True)
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)
     else:
-        _start_local(cpus or len(os.sched_getaffinity(0)))
+        _start_local(cpus or len(os.sched_getaffinity(0)), dashboard, worker_logs)
     try:
         yield
     finally:
@@ -49,9 +53,11 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
             os.environ.pop("RAY_GCS_SERVER_PORT", None)
 
 
-def _start_local(cpus: int) -> None:
+def _start_local(cpus: int, dashboard: bool, worker_logs: bool) -> None:
     import ray
 
+    # Nobody preempts the only node; the watcher is one process less to start in every run.
+    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     for attempt in range(_STARTS):
         # Ray's own helpers look their cluster up by address; with several on one machine they would find none.
         port = _free_port()
@@ -61,11 +67,12 @@ def _start_local(cpus: int) -> None:
             ray.init(
                 address="local",
                 num_cpus=cpus,
-                include_dashboard=False,
+                include_dashboard=dashboard,
+                dashboard_host="127.0.0.1",
+                dashboard_port=_free_port(),
                 object_store_memory=_OBJECT_STORE_BYTES,
                 logging_level=logging.WARNING,
-                # Ray's helpers repeat themselves here; a worker's error reaches the driver as an exception anyway.
-                log_to_driver=bool(os.environ.get("LANDMARKS_WORKER_LOGS")),
+                log_to_driver=worker_logs,
             )
             return
         except Exception as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from jobs.train import WHERE, run_folder_of
 from pipeline.config.compose import config_hash, to_yaml
+from pipeline.models.cost import cost
 from pipeline.registry import build
 from pipeline.training.config import ExperimentConfig
 from pipeline.training.plan import activation_bytes, build_generator, count_parameters, make_plan
@@ -24,7 +26,9 @@ def describe(config: ExperimentConfig) -> None:
     console = Console()
     console.print(to_yaml(config), highlight=False, markup=False)
     landmarks = plan.train.num_landmarks
-    generator = count_parameters(build_generator(config, landmarks))
+    with torch.device("meta"):
+        figures = cost(build_generator(config, landmarks), config.input_size)
+    generator = figures.parameters
     critic = 0
     if config.unlabelled.objective is not None:
         objective = build(
@@ -38,7 +42,7 @@ def describe(config: ExperimentConfig) -> None:
     epochs = plan.steps / plan.steps_per_epoch
     rows = {
         "run": f"{run_folder_of(config)} · config {config_hash(config, WHERE)}",
-        "generator": f"{generator:,} parameters ({config.model.name})",
+        "generator": f"{generator:,} parameters ({config.model.name}), {figures.macs / 1e9:,.2f} GMACs a picture",
         "objective's network": f"{critic:,} parameters" if critic else "none",
         "labelled faces": f"{plan.labelled:,} of {plan.train.samples:,}, {plan.markup.name}, stored {plan.train.crop.size} px",
         "unlabelled faces": f"{plan.unlabelled_faces:,}" if plan.unlabelled else "not used",

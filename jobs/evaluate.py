@@ -20,7 +20,7 @@ from pipeline.evaluation import console as tables
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, Protocol
-from pipeline.markup import load_markup
+from pipeline.markup import Markup
 from pipeline.shards.manifest import Manifest, join, load_manifest, manifest_url, parent
 from pipeline.storage import absolute
 from pipeline.training.config import EvaluationConfig
@@ -95,7 +95,7 @@ def evaluate(
     Raises:
         LandmarkError: Anything a user can act on.
     """
-    console = console or Console()
+    console, out = console or Console(), absolute(out)
     subjects = [find_subject(a, overrides) for a in arguments]
     names = subject_names(subjects)
     first = subjects[0].config
@@ -107,7 +107,7 @@ def evaluate(
     manifest = load_manifest(chosen)
     if manifest.role != "labelled" or manifest.markup is None:
         raise DataError(f"{chosen}: is an unlabelled set; measuring needs landmarks")
-    markup = load_markup(manifest.markup)
+    markup = manifest.layout
     for subject in subjects:
         check_fits(subject, manifest, chosen)
     measured = Protocol(
@@ -136,10 +136,11 @@ def evaluate(
         answer.save(join(out, f"{name}.npz"))
         evaluations.append(evaluation)
         _track(subject, evaluation, console)
-    _report(subjects, names, evaluations, predictions, settings, chosen, join(out, "report.html"), title)
+    report = join(out, "report.html")
+    _report(subjects, names, evaluations, predictions, settings, chosen, markup, report, title)
     for table in tables.headline_tables(evaluations, console.width):
         console.print(table)
-    console.print(f"report: {join(absolute(out), 'report.html')}", soft_wrap=True)
+    console.print(f"report: {join(out, 'report.html')}", soft_wrap=True)
     return evaluations
 
 
@@ -186,6 +187,7 @@ def _report(
     predictions: Sequence[Predictions],
     settings: EvaluationConfig,
     data: str,
+    markup: Markup,
     out: str,
     title: str | None,
 ) -> None:
@@ -199,6 +201,7 @@ def _report(
                 name=name,
                 evaluation=evaluation,
                 predictions=answer,
+                markup=markup,
                 curves=_curves(subject),
                 parameters=subject.description.parameters,
                 steps=subject.description.step,

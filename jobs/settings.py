@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pipeline.config.compose import compose, compose_raw, validate
 from pipeline.errors import ConfigError
 from pipeline.shards.prepare_config import PrepareConfig
+from pipeline.storage import absolute
 from pipeline.training.config import ExperimentConfig
 
 
@@ -32,13 +33,13 @@ def sets_of(arguments: Sequence[str]) -> tuple[list[str], int | None]:
     streams: int | None = None
     for argument in arguments:
         if not argument.endswith((".yaml", ".yml")):
-            found.append(argument)
+            found.append(absolute(argument))
             continue
         data = experiment(argument, []).data
         streams = data.streams
         found += [
-            s
+            absolute(s)
             for s in (data.train, data.validation, data.unlabelled, data.test)
-            if s is not None and s not in found
+            if s is not None and absolute(s) not in found
         ]
     return found, streams

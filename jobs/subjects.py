@@ -16,8 +16,13 @@ from pipeline.config.compose import compose, validate
 from pipeline.errors import ConfigError, DataError, LandmarkError
 from pipeline.inference.model_file import DESCRIPTION, ModelDescription, load_description
 from pipeline.shards.manifest import Manifest, join, load_manifest, parent
-from pipeline.storage import absolute
-from pipeline.training.config import ExperimentConfig
+from pipeline.storage import absolute, is_local
+from pipeline.training.config import ExperimentConfig, TrackingConfig
+from pipeline.training.model_registry import SCHEME
+from pipeline.training.tracking import absolute_uri, check_store
+
+_CACHE = "outputs/models"
+"""Where registered models are kept, a folder per version."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,14 @@ class Subject:
         description: Its contents.
         run_folder: The run that trained it, or None for a model on its own.
         config: The run's resolved config, if known.
+        tracked: Tracking address and id of its MLflow run, if known.
     """
 
     model: str
     description: ModelDescription
     run_folder: str | None
     config: ExperimentConfig | None
+    tracked: tuple[str, str] | None = None
 
 
 def _exists(url: str) -> bool:
@@ -43,19 +50,24 @@ def _exists(url: str) -> bool:
 
 
 def find_subject(argument: str, overrides: Sequence[str] = ()) -> Subject:
-    """Resolve what a user named: a config (its run), a run's folder, or a model's folder.
+    """Resolve what a user named: a config (its run), a run's folder, a model's folder, or a registered model.
 
     Raises:
         DataError: Nothing usable there; the message says what was looked for.
         ConfigError: The config is not valid.
+        TrackingError: The registry cannot be reached.
     """
+    if argument.startswith(SCHEME):
+        return _registered(argument)
     folder = absolute(argument)
     if argument.endswith((".yaml", ".yml")):
         folder = run_folder_of(compose(argument, overrides, ExperimentConfig))
     if _exists(join(folder, DESCRIPTION)):
         above = parent(parent(folder))
         run_folder = above if _exists(join(above, "config.yaml")) else None
-        return Subject(folder, load_description(folder), run_folder, _config_of(run_folder))
+        return Subject(
+            folder, load_description(folder), run_folder, _config_of(run_folder), _mlflow_run(run_folder)
+        )
     config = _config_of(folder if _exists(join(folder, "config.yaml")) else None)
     if config is None:
         raise DataError(
@@ -66,7 +78,7 @@ def find_subject(argument: str, overrides: Sequence[str] = ()) -> Subject:
             f"{folder}: the run is not finished; run 'landmarks train' again, or name its models/best to look at it early"
         )
     model = join(folder, f"models/{config.training.select}")
-    return Subject(model, load_description(model), folder, config)
+    return Subject(model, load_description(model), folder, config, _mlflow_run(folder))
 
 
 def _config_of(run_folder: str | None) -> ExperimentConfig | None:
@@ -103,15 +115,36 @@ def check_fits(subject: Subject, manifest: Manifest, data: str) -> None:
         )
 
 
+def _registered(address: str) -> Subject:
+    from pipeline.training.model_registry import fetch
+
+    uri = TrackingConfig().uri
+    check_store(TrackingConfig(uri=uri))
+    cache = absolute(_CACHE)
+    # Models are read from disk: with an object store as root they are kept where this process runs.
+    model, run_id, text = fetch(address, uri, Path(cache if is_local(cache) else _CACHE).absolute())
+    config = (
+        validate(yaml.safe_load(text), ExperimentConfig, f"{address}: its run's config") if text else None
+    )
+    return Subject(model, load_description(model), None, config, (absolute_uri(uri), run_id))
+
+
+def _mlflow_run(run_folder: str | None) -> tuple[str, str] | None:
+    if run_folder is None or not _exists(join(run_folder, "mlflow.json")):
+        return None
+    with fsspec.open(join(run_folder, "mlflow.json"), "rt", encoding="utf-8") as file:
+        known = json.load(file)
+    return known["uri"], known["run_id"]
+
+
 def tracking_client(subject: Subject) -> tuple[Any, str] | None:
     """MLflow client and run id of the run that trained a model, if there is one."""
-    if subject.run_folder is None or not _exists(join(subject.run_folder, "mlflow.json")):
+    if subject.tracked is None:
         return None
     import mlflow
 
-    with fsspec.open(join(subject.run_folder, "mlflow.json"), "rt", encoding="utf-8") as file:
-        known = json.load(file)
-    return mlflow.MlflowClient(tracking_uri=known["uri"]), known["run_id"]
+    uri, run_id = subject.tracked
+    return mlflow.MlflowClient(tracking_uri=uri), run_id
 
 
 def training_images(subject: Subject) -> int | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import fsspec
 from rich.console import Console
 
 from pipeline.config.compose import config_hash, differences, to_yaml, validate
-from pipeline.errors import ConfigError, LandmarkError, StorageError, TrainingError
+from pipeline.errors import ConfigError, TrainingError
 from pipeline.shards.manifest import join
 from pipeline.storage import absolute, require_free_space, write_text
 from pipeline.training.config import ExperimentConfig
@@ -22,7 +20,7 @@ from pipeline.training.tracking import Tracker, check_store, flatten
 
 # Sections that do not change what a run computes: where it runs and reports, how its sets were made (their manifests say
 # so themselves) and how it is measured afterwards. Changing them keeps it the same run.
-WHERE = frozenset({"cluster", "tracking", "prepare", "evaluation"})
+WHERE = frozenset({"cluster", "tracking", "prepare", "evaluation", "tune", "scale"})
 _MAX_CHECKPOINT_BYTES_PER_PARAMETER = 20
 
 
@@ -64,7 +62,8 @@ def run_folder_of(config: ExperimentConfig) -> str:
     return join(absolute(config.cluster.storage), config.name)
 
 
-def _read(url: str) -> str | None:
+def read_text(url: str) -> str | None:
+    """A text file's content; None where there is none."""
     try:
         with fsspec.open(url, "rt", encoding="utf-8") as file:
             return str(file.read())
@@ -77,7 +76,7 @@ def _claim(config: ExperimentConfig, run_folder: str) -> None:
     import yaml
 
     url = join(run_folder, "config.yaml")
-    known = _read(url)
+    known = read_text(url)
     if known is None:
         write_text(url, to_yaml(config))
         return
@@ -90,6 +89,62 @@ def _claim(config: ExperimentConfig, run_folder: str) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run that is ready to train: everything that could fail without a process has been tried.
+
+    Attributes:
+        config: With absolute paths.
+        plan: Derived quantities.
+        folder: storage/name.
+        digest: Hash of what the run computes.
+        parameters: Trainable ones of the generator.
+        finished: Where it stood at its end, if it has finished.
+    """
+
+    config: ExperimentConfig
+    plan: Plan
+    folder: str
+    digest: str
+    parameters: int
+    finished: dict[str, Any] | None
+
+    def tracker(self, verb: str = "train", parent: str | None = None, **tags: str) -> Tracker:
+        """Begin, or continue, the run's MLflow run."""
+        parameters = flatten(self.config.model_dump(mode="json", exclude={"prepare", "tune", "scale"}))
+        return Tracker(
+            self.config.tracking,
+            self.config.name,
+            self.folder,
+            parameters | {"plan.steps": self.plan.steps, "plan.parameters": self.parameters},
+            {"landmarks.config_hash": self.digest, "landmarks.verb": verb, **tags},
+            parent,
+        )
+
+    def state(self) -> dict[str, Any] | None:
+        """What the workers wrote when they finished; None before that."""
+        text = read_text(join(self.folder, "finished.json"))
+        return None if text is None else dict(json.loads(text))
+
+
+def ready(config: ExperimentConfig) -> Run:
+    """Check a run and claim its folder.
+
+    Raises:
+        LandmarkError: Bad config or sets, a full disk, a folder that holds a run of another config.
+    """
+    config = with_absolute_paths(config)
+    plan = make_plan(config)
+    folder = run_folder_of(config)
+    parameters = count_parameters(build_generator(config, plan.train.num_landmarks))
+    require_free_space(
+        folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
+    )
+    _claim(config, folder)
+    run = Run(config, plan, folder, config_hash(config, WHERE), parameters, None)
+    return replace(run, finished=run.state())
+
+
 def train(config: ExperimentConfig, console: Console | None = None) -> TrainingResult:
     """Train, or resume, the run a config names.
 
@@ -97,149 +152,93 @@ def train(config: ExperimentConfig, console: Console | None = None) -> TrainingR
         LandmarkError: Anything a user can act on: bad config or sets, no tracking server, non-finite loss, full disk.
     """
     console = console or Console()
-    config = with_absolute_paths(config)
-    plan = make_plan(config)
-    run_folder = run_folder_of(config)
-    parameters = count_parameters(build_generator(config, plan.train.num_landmarks))
-    require_free_space(
-        run_folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
-    )
     check_store(config.tracking)
-    _claim(config, run_folder)
-    digest = config_hash(config, WHERE)
-    finished = _read(join(run_folder, "finished.json"))
-    tracker = Tracker(
-        config.tracking,
-        config.name,
-        run_folder,
-        flatten(config.model_dump(mode="json")) | {"plan.steps": plan.steps, "plan.parameters": parameters},
-        {"landmarks.config_hash": digest, "landmarks.verb": "train"},
-    )
-    if finished is not None:
-        console.print(f"run '{config.name}' is finished already: {run_folder}")
-        tracker.end("FINISHED")
-        return _result(config, run_folder, json.loads(finished), tracker.run_id)
+    run = ready(config)
+    tracker = run.tracker()
     try:
-        _fit(config, plan, run_folder, digest, tracker, console)
-    except KeyboardInterrupt:
+        if run.finished is not None:
+            console.print(f"run '{run.config.name}' is finished already: {run.folder}")
+        else:
+            _fit(run, tracker, console)
+        result = close(run, tracker)
+        if config.tracking.register_as is not None:
+            console.print(register_best(run, result), highlight=False)
+    except (KeyboardInterrupt, SystemExit):  # Ray Train turns the first into the second
         tracker.end("KILLED")
         raise
     except BaseException:
         tracker.end("FAILED")
         raise
-    state = _read(join(run_folder, "finished.json"))
+    return result
+
+
+def _fit(run: Run, tracker: Tracker, console: Console) -> None:
+    from jobs.cluster import ray_session
+    from jobs.fit import fit, set_ray_train_defaults
+
+    set_ray_train_defaults(run.config)
+    cluster = run.config.cluster
+    with ray_session(cpus=max(cluster.workers * cluster.cpus_per_worker, os.cpu_count() or 1)):
+        from jobs.board import new_board
+        from jobs.monitor import Monitor
+
+        board = new_board()
+        with Monitor(board, tracker, run.config.name, console) as monitor:
+            fit(run.config, run.digest, run.folder, board)
+        if monitor.problem is not None:
+            console.print(f"[yellow]some metrics of '{run.config.name}' were not logged: {monitor.problem}")
+
+
+def close(run: Run, tracker: Tracker) -> TrainingResult:
+    """Hand a finished run's config and models to MLflow, unless it has them, and end its MLflow run.
+
+    Raises:
+        TrainingError: It has not finished.
+    """
+    state = run.state()
     if state is None:
-        tracker.end("FAILED")
         raise TrainingError(
-            f"{run_folder}: the workers ended without finishing the run; run the same command again to resume"
+            f"{run.folder}: the workers ended without finishing the run; run the same command again to resume"
         )
-    tracker.text(to_yaml(config), "config.yaml")
-    tracker.file(join(run_folder, "models"), "models")
+    # Asked of MLflow, not of this process: an earlier command may have ended between the last step and here.
+    if not tracker.has("models"):
+        tracker.text(to_yaml(run.config), "config.yaml")
+        tracker.file(join(run.folder, "models"), "models")
     tracker.end("FINISHED")
-    return _result(config, run_folder, json.loads(state), tracker.run_id)
-
-
-def _result(
-    config: ExperimentConfig, run_folder: str, state: dict[str, Any], mlflow_run: str
-) -> TrainingResult:
     return TrainingResult(
-        run_folder=run_folder,
-        model=join(run_folder, f"models/{config.training.select}"),
+        run_folder=run.folder,
+        model=join(run.folder, f"models/{run.config.training.select}"),
         best=state["best"],
         best_step=state["best_step"],
         steps=state["step"],
         seconds=state["seconds"],
-        mlflow_run=mlflow_run,
+        mlflow_run=tracker.run_id,
     )
 
 
-def worker_environment(config: ExperimentConfig) -> dict[str, str]:
-    """Environment of a training worker."""
-    threads = str(config.cluster.cpus_per_worker)
-    # A step allocates the same large tensors again and again; by default glibc maps and unmaps each one, and a narrow network
-    # on the CPU spends 5 to 25 % of its time on the page faults.
-    keep = str(2**32)
-    # The accelerator is named, not probed: DeepSpeed would warn, and probe wrongly on a CPU node of a GPU cluster.
-    return {
-        "DS_ACCELERATOR": "cuda" if config.cluster.gpu else "cpu",
-        "OMP_NUM_THREADS": threads,
-        "MALLOC_MMAP_THRESHOLD_": keep,
-        "MALLOC_TRIM_THRESHOLD_": keep,
-        # Ray Train runs the loop in a thread of its own; only glibc's main arena keeps blocks this large.
-        "MALLOC_ARENA_MAX": "1",
-        # Where the driver finds parts of the user's own, workers find them, too.
-        "PYTHONPATH": os.pathsep.join(filter(None, [str(Path.cwd()), os.environ.get("PYTHONPATH")])),
-    }
+def register_best(run: Run, result: TrainingResult, name: str | None = None) -> str:
+    """Register a finished run's model; returns what to tell the user.
 
+    Raises:
+        TrackingError: The registry refuses.
+    """
+    from pipeline.training.model_registry import register
 
-def _fit(
-    config: ExperimentConfig, plan: Plan, run_folder: str, digest: str, tracker: Tracker, console: Console
-) -> None:
-    os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
-    os.environ["RAY_TRAIN_COLLECTIVE_TIMEOUT_S"] = str(config.cluster.collective_timeout_s)
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "600")
-    from jobs.board import Board, Monitor
-    from jobs.cluster import ray_session
-
-    with ray_session(cpus=_cpus(config)):
-        import ray
-        from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchTrainer
-
-        from pipeline.training.worker import train_worker
-
-        board = ray.remote(num_cpus=0)(Board).remote()
-        resources: dict[str, float] = {"CPU": config.cluster.cpus_per_worker}
-        if config.cluster.gpu:
-            resources["GPU"] = 1
-        trainer = TorchTrainer(
-            train_worker,
-            train_loop_config={
-                "config": config.model_dump(mode="json"),
-                "config_hash": digest,
-                "run_folder": run_folder,
-                "board": board,
-            },
-            scaling_config=ScalingConfig(
-                num_workers=config.cluster.workers, use_gpu=config.cluster.gpu, resources_per_worker=resources
-            ),
-            run_config=RunConfig(
-                name=config.name,
-                storage_path=config.cluster.storage,
-                failure_config=FailureConfig(max_failures=config.cluster.max_failures),
-                checkpoint_config=CheckpointConfig(num_to_keep=config.cluster.keep_checkpoints),
-                worker_runtime_env={"env_vars": worker_environment(config)},
-            ),
-        )
-        with Monitor(board, tracker, config.name, console) as monitor:
-            try:
-                trainer.fit()
-            except Exception as error:
-                raise _cause(error) from error
-        if monitor.problem is not None:
-            console.print(f"[yellow]some metrics of '{config.name}' were not logged: {monitor.problem}")
-
-
-def _cpus(config: ExperimentConfig) -> int:
-    """CPUs a local Ray needs: the workers' own, or all there are."""
-    return max(config.cluster.workers * config.cluster.cpus_per_worker, os.cpu_count() or 1)
-
-
-def _cause(error: Exception) -> Exception:
-    """The project's own error behind Ray's wrapping, if there is one."""
-    seen: list[BaseException] = [error]
-    while seen:
-        current = seen.pop()
-        if isinstance(current, LandmarkError):
-            return current
-        if isinstance(current, OSError) and current.errno in {errno.ENOSPC, errno.EDQUOT}:
-            return StorageError(
-                f"the disk is full ({current}); free space and run the same command again to resume"
-            )
-        seen.extend(getattr(current, "worker_failures", {}).values())
-        seen.extend(
-            e for e in (getattr(current, "cause", None), current.__cause__) if isinstance(e, BaseException)
-        )
-    return TrainingError(
-        f"the workers failed: {error}. Run the same command again to resume from the last checkpoint"
+    tracking, validation = run.config.tracking, run.plan.validation
+    name = name or tracking.register_as
+    assert name is not None  # the caller asked for it
+    version, aliased = register(
+        tracking.uri,
+        result.mlflow_run,
+        f"models/{run.config.training.select}",
+        name,
+        tracking.alias,
+        nme=result.best,
+        split=validation.config_hash if validation is not None else "none",
+    )
+    if aliased:
+        return f"registered: models:/{name}@{tracking.alias} is version {version}"
+    return (
+        f"registered: version {version} of '{name}'; models:/{name}@{tracking.alias} stays where it is, as this one's error on "
+        "the held-out split is not lower, or was measured on another split"
     )

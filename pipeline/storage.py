@@ -14,6 +14,9 @@ import fsspec
 
 from pipeline.errors import StorageError
 
+ROOT_VARIABLE = "LANDMARKS_ROOT"
+"""Environment variable: where relative paths start."""
+
 
 def is_local(url: str) -> bool:
     """Whether a path needs no object-store client."""
@@ -26,8 +29,19 @@ def local_path(url: str) -> Path:
 
 
 def absolute(url: str) -> str:
-    """Absolute form of a local path; URLs as they are. Workers change directory, so paths handed to them are absolute."""
-    return str(local_path(url).expanduser().absolute()) if is_local(url) else url
+    """Absolute form of a path; URLs as they are. Workers change directory, so paths handed to them are absolute.
+
+    A relative path starts at the folder or URL in ``LANDMARKS_ROOT``, or at the current folder: a job on a cluster runs in a
+    copy of the submitter's folder that is thrown away, so there the variable names shared storage.
+    """
+    if not is_local(url):
+        return url
+    path, root = local_path(url).expanduser(), os.environ.get(ROOT_VARIABLE, "")
+    if root and not path.is_absolute():
+        if not is_local(root):
+            return f"{root.rstrip('/')}/{path.as_posix()}"
+        path = local_path(root).expanduser() / path
+    return str(path.absolute())
 
 
 def _explain(error: OSError, url: str) -> StorageError:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -145,3 +149,71 @@ def toy_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def make_toy_set() -> Callable[..., Path]:
     """``write_toy_set`` for tests that need a set of their own."""
     return write_toy_set
+
+
+class Landmarks:
+    """The command line as a user's shell runs it."""
+
+    @staticmethod
+    def start(*arguments: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobs.cli", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    @classmethod
+    def run(cls, *arguments: str, code: int = 0) -> str:
+        """Run to the end; returns what it printed."""
+        process = cls.start(*arguments)
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode == code, output
+        return output
+
+    @classmethod
+    def kill_when(cls, condition: Callable[[], bool], *arguments: str, timeout_s: float = 600) -> None:
+        """Start a command, and kill -9 it and all it started as soon as a condition holds."""
+        process = cls.start(*arguments)
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for member in family:
+            if member.is_running():
+                member.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def landmarks() -> type[Landmarks]:
+    """The command line."""
+    return Landmarks
+
+
+@pytest.fixture
+def toy_experiment(tmp_path: Path, toy_sets: dict[str, Path]) -> dict:
+    """A small semi-supervised experiment on toy faces, as the content of a YAML."""
+    return {
+        "name": "toy",
+        "data": {**{k: str(v) for k, v in toy_sets.items()}, "streams": 4},
+        "model": {"name": "rcn", "width": 4, "dropout": 0.0},
+        "unlabelled": {
+            "objective": {"name": "adversarial", "discriminator": {"name": "patchgan", "width": 4}}
+        },
+        "training": {
+            "epochs": None,
+            "steps": 12,
+            "batch": 8,
+            "trace": True,
+            "validate_every": 0.5,
+            "checkpoint_every": 0.5,
+            "picture_every": 100.0,
+            "log_every": 4,
+        },
+        "cluster": {"storage": str(tmp_path / "runs")},
+        "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db", "artifacts": str(tmp_path / "artifacts")},
+    }

@@ -16,7 +16,8 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs.bench.figures import run_python, show, write_csv
-from jobs.train import WHERE, train, with_absolute_paths, worker_environment
+from jobs.fit import worker_environment
+from jobs.train import WHERE, train, with_absolute_paths
 from pipeline.config.compose import config_hash
 from pipeline.errors import ConfigError
 from pipeline.shards.manifest import load_manifest

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -95,6 +95,47 @@ def compose(path: str | Path, overrides: Sequence[str], schema: type[ConfigT]) -
     return validate(compose_raw(path, overrides), schema, str(path))
 
 
+def with_values(config: ConfigT, values: Mapping[str, Any], origin: str) -> ConfigT:
+    """A validated config with other values at dotted keys.
+
+    Args:
+        config: The config.
+        values: Dotted key → plain value.
+        origin: Where they come from, for messages.
+
+    Raises:
+        ConfigError: Naming the key.
+    """
+    raw = config.model_dump(mode="json")
+    for key, value in values.items():
+        *path, last = key.split(".")
+        section = raw
+        for depth, part in enumerate(path):
+            if not isinstance(section.get(part), dict):
+                known = difflib.get_close_matches(part, section, n=1)
+                hint = f"; did you mean '{known[0]}'?" if known and part not in section else ""
+                raise ConfigError(
+                    f"{origin}: key '{key}': the config has no section '{'.'.join(path[: depth + 1])}'{hint}"
+                )
+            section = section[part]
+        section[last] = value
+    return validate(raw, type(config), origin)
+
+
+def value_at(config: BaseModel, key: str) -> Any:
+    """The plain value at a dotted key.
+
+    Raises:
+        KeyError: The config does not spell it out.
+    """
+    value: Any = config.model_dump(mode="json")
+    for part in key.split("."):
+        if not isinstance(value, dict):
+            raise KeyError(key)
+        value = value[part]
+    return value
+
+
 def validate(raw: Any, schema: type[ConfigT], origin: str) -> ConfigT:
     """Validate plain data against a schema; the first problem becomes a ``ConfigError`` with the nearest match."""
     try:
@@ -133,10 +174,12 @@ def _fields_at(schema: type[BaseModel], location: list[str]) -> list[str]:
     for part in location:
         if part.isdigit():
             continue
-        field = getattr(model, "model_fields", {}).get(part)
-        if field is None:
+        fields = getattr(model, "model_fields", None)
+        if fields is None:
             return []
-        model = _model_in(field.annotation)
+        if part in fields:
+            model = _model_in(fields[part].annotation)
+        # Otherwise the key of a dict of sections, e.g. a name in tune.space: the section is what the dict holds.
     return list(getattr(model, "model_fields", {}))
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.evaluation import provenance
 from pipeline.evaluation.metrics.nme import Normalisation
 from pipeline.evaluation.protocol import Evaluation
 
-ABSENT = "–"
+ABSENT = provenance.ABSENT
 """Printed where a number is undefined or was not measured."""
 
 

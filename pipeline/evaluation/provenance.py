@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ PACKAGES: tuple[str, ...] = (
     "deepspeed",
     "webdataset",
     "mlflow",
+    "optuna",
     "numpy",
     "pillow",
 )
@@ -24,6 +26,9 @@ PACKAGES: tuple[str, ...] = (
 
 COMMIT_VARIABLE = "LANDMARKS_COMMIT"
 """Names the commit where there is no repository, e.g. in a container image."""
+
+ABSENT = "–"
+"""Stands where nothing is known."""
 
 _HERE = Path(__file__).resolve()
 
@@ -81,6 +86,26 @@ def _cpu_model() -> str:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else (platform.processor() or platform.machine())
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """What was collected as text, for a table.
+
+    Args:
+        values: Nested, e.g. of ``collect``.
+        prefix: Put before each key.
+
+    Returns:
+        Dotted keys; lists in one line; what is unknown or empty as a dash.
+    """
+    found: dict[str, str] = {}
+    for key, item in values.items():
+        if isinstance(item, Mapping):
+            found |= flat(item, f"{prefix}{key}.")
+            continue
+        text = ", ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
+        found[f"{prefix}{key}"] = ABSENT if item is None or not text else text
+    return found
 
 
 def collect(config_hash: str | None, seed: int | None, **extra: Any) -> dict[str, Any]:

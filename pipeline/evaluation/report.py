@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.evaluation import headline
+from pipeline.evaluation.inline import jpeg, page_template
 from pipeline.evaluation.plots.palette import DARK, LIGHT, PREDICTION, TRUTH
 from pipeline.evaluation.protocol import face_nme
+from pipeline.evaluation.provenance import flat
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
-from pipeline.evaluation.report_pictures import faces, group_charts, jpeg, training_chart
+from pipeline.evaluation.report_pictures import faces, group_charts, training_chart
 from pipeline.storage import write_text
 
 __all__ = ["ReferenceRow", "RunReport", "build_report", "render_report"]
@@ -49,22 +51,12 @@ def render_report(
     reference_rows: Sequence[ReferenceRow] = (),
 ) -> str:
     """The report as HTML text; see ``build_report``."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     check(runs, reference_rows)
     places = {run.name: index for index, run in enumerate(runs)}
     groups: dict[str, list[RunReport]] = {}
     for run in runs:
         groups.setdefault(run.evaluation.protocol_name, []).append(run)
-    # Names come from files and people: all is escaped unless the template says otherwise, and it never does.
-    environment = Environment(
-        loader=PackageLoader("pipeline.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html.j2").render(
+    return page_template("report.html.j2").render(
         title=title,
         notes=list(notes),
         swatches=[{"light": LIGHT.run(i)[0], "dark": DARK.run(i)[0]} for i in range(len(runs))],
@@ -184,20 +176,9 @@ def _provenance(runs: Sequence[RunReport]) -> list[dict[str, Any]]:
         e = run.evaluation
         facts = {"protocol": e.protocol_name, "run": e.run, "faces": e.faces, "landmarks": e.landmarks}
         facts |= {"markup": e.markup, "selected_on_test": e.selected_on_test}
-        columns.append(_flatten({**facts, **e.provenance}))
+        columns.append(flat({**facts, **e.provenance}))
     rows = []
     for name in dict.fromkeys(name for column in columns for name in column):
         cells = [column.get(name, headline.ABSENT) for column in columns]
         rows.append({"name": name, "cells": cells, "differs": len(set(cells)) > 1})
     return rows
-
-
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping):
-            flat |= _flatten(item, f"{prefix}{key}.")
-            continue
-        text = ", ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
-        flat[f"{prefix}{key}"] = headline.ABSENT if item is None or not text else text
-    return flat

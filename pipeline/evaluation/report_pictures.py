@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +9,11 @@ import numpy as np
 from PIL import Image
 
 from pipeline.evaluation.gallery import choose_faces, common_keys
+from pipeline.evaluation.inline import jpeg, themed
 from pipeline.evaluation.metrics.nme import point_errors
 from pipeline.evaluation.plots import charts
 from pipeline.evaluation.plots.overlays import draw_landmarks
-from pipeline.evaluation.plots.palette import DARK, LIGHT, Theme
+from pipeline.evaluation.plots.palette import Theme
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.report_input import RunReport
 
@@ -22,25 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _FACE_WIDTH = 340  # as wide as the page shows it
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def jpeg(image: Image.Image) -> str:
-    """A picture as a data URI."""
-    buffer = io.BytesIO()
-    image.convert("RGB").save(buffer, "JPEG", quality=84)
-    return _data("image/jpeg", buffer.getvalue())
-
-
-def _themed(draw: Callable[[Theme], Figure]) -> dict[str, str]:
-    # As images, not inline: SVG in an image can't run or fetch anything, and ids of two charts never meet.
-    return {
-        name: _data("image/svg+xml", charts.render(draw(theme), "svg"))
-        for name, theme in (("light", LIGHT), ("dark", DARK))
-    }
 
 
 def group_charts(
@@ -86,7 +66,7 @@ def group_charts(
             lambda theme: charts.landmark_map_figure(shape_K2, by_landmark, layout, theme=theme),
         ),
     ]
-    return [{"title": title, "alt": alt, "wide": wide, **_themed(draw)} for title, alt, wide, draw in drawn]
+    return [{"title": title, "alt": alt, "wide": wide, **themed(draw)} for title, alt, wide, draw in drawn]
 
 
 def _placed(theme: Theme, shown: Mapping[str, object], places: Mapping[str, int]) -> Theme:
@@ -115,7 +95,7 @@ def training_chart(runs: Sequence[RunReport]) -> dict[str, str] | None:
     places = {run.name: index for index, run in enumerate(runs)}
     return {
         "alt": f"Training curves of {', '.join(curves)}: {quantities} against the step",
-        **_themed(lambda theme: charts.training_figure(curves, theme=_placed(theme, curves, places))),
+        **themed(lambda theme: charts.training_figure(curves, theme=_placed(theme, curves, places))),
     }
 
 

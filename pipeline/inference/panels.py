@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline.evaluation.plots.overlays import heatmap_panel
 from pipeline.inference.model_file import load_model
-from pipeline.markup import load_markup
+from pipeline.shards.manifest import load_manifest
 from pipeline.training.batches import to_device
 from pipeline.training.validate import sequential_batches
 
@@ -32,7 +32,7 @@ def heatmap_panels(model_folder: str, data: str, faces: int) -> list[tuple[str, 
     inputs = to_device(batch, torch.device("cpu"), model.description.input_size)
     heatmaps = model(inputs.images_B3HW).numpy()
     images = np.round(inputs.images_B3HW.numpy().transpose(0, 2, 3, 1) * 255).astype(np.uint8)
-    markup = load_markup(model.description.markup)
+    markup = load_manifest(data).layout
     return [
         (key, Image.fromarray(heatmap_panel(image, maps, markup=markup)))
         for key, image, maps in zip(batch.keys, images, heatmaps, strict=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from pipeline.config.scale import ScaleConfig
+from pipeline.config.strict import Strict
+from pipeline.config.tune import TuneConfig
 from pipeline.registry import Part, check, find
 from pipeline.shards.prepare_config import PrepareConfig
 
@@ -14,14 +18,10 @@ MODEL_GIVEN = frozenset({"num_landmarks"})
 OBJECTIVE_GIVEN = frozenset({"num_landmarks", "image_size"})
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
-class DataConfig(_Strict):
+class DataConfig(Strict):
     """Which prepared sets, and in which order their samples come."""
 
     train: str = Field(description="folder of the labelled training set (holds manifest.json); path or URL")
@@ -54,7 +54,7 @@ class DataConfig(_Strict):
     )
 
 
-class OptimizerConfig(_Strict):
+class OptimizerConfig(Strict):
     """Adam, as in all five papers but UGLLI."""
 
     lr: float = Field(1e-3, gt=0, description="Robinson et al., section 3.4")
@@ -65,7 +65,7 @@ class OptimizerConfig(_Strict):
     decoupled: bool = Field(False, description="AdamW instead of Adam")
 
 
-class ScheduleConfig(_Strict):
+class ScheduleConfig(Strict):
     """Learning rate over the run; applies to generator and discriminator alike."""
 
     name: Literal["constant", "cosine", "steps"] = Field(
@@ -89,7 +89,7 @@ class ScheduleConfig(_Strict):
         return self
 
 
-class UnlabelledConfig(_Strict):
+class UnlabelledConfig(Strict):
     """The objective through which unlabelled faces teach."""
 
     objective: Part | None = Field(None, description="null trains on labelled faces alone")
@@ -101,7 +101,7 @@ class UnlabelledConfig(_Strict):
     )
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """Length, precision and housekeeping of a run."""
 
     epochs: float | None = Field(200, gt=0, description="passes over the labelled set; section 4")
@@ -126,11 +126,23 @@ class TrainingConfig(_Strict):
     trace: bool = Field(False, description="write every step's sample keys and exact losses beside the run")
 
 
-class ClusterConfig(_Strict):
+class ClusterConfig(Strict):
     """Where the workers run."""
 
     workers: int = Field(1, ge=1, description="Ray Train workers, one per GPU on a GPU cluster")
-    gpu: bool = Field(False, description="one GPU per worker")
+    min_workers: int | None = Field(
+        None,
+        ge=1,
+        description="elastic: start with this many and follow the cluster up to 'workers', in divisors of data.streams; "
+        "null: exactly 'workers'",
+    )
+    gpu: bool = Field(False, description="workers train on GPUs")
+    gpus_per_worker: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="a fraction lets small runs of a search share a GPU; 1 for several workers (NCCL)",
+    )
     cpus_per_worker: int = Field(
         1, ge=1, description="CPU cores per worker; also its torch threads without a GPU"
     )
@@ -148,20 +160,51 @@ class ClusterConfig(_Strict):
     )
     keep_checkpoints: int = Field(2, ge=1, description="latest checkpoints kept for resuming")
 
+    @model_validator(mode="after")
+    def _elastic(self) -> ClusterConfig:
+        if self.min_workers is not None and self.min_workers > self.workers:
+            raise ValueError(
+                f"cluster.min_workers = {self.min_workers} is above cluster.workers = {self.workers}"
+            )
+        if self.gpu and self.gpus_per_worker < 1 and self.workers > 1:
+            raise ValueError(
+                "cluster.gpus_per_worker < 1 would put several workers of one run on a GPU, which NCCL refuses; set "
+                "cluster.workers=1"
+            )
+        if self.min_workers is not None and self.zero_stage:
+            raise ValueError(
+                "cluster.min_workers is set, but a DeepSpeed checkpoint of ZeRO 1 or 2 belongs to one number of workers; set "
+                "cluster.zero_stage=0, or give up elasticity with cluster.min_workers=null"
+            )
+        return self
 
-class TrackingConfig(_Strict):
+
+def _tracking_uri() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///outputs/mlflow.db"
+
+
+class TrackingConfig(Strict):
     """MLflow."""
 
     uri: str = Field(
-        "sqlite:///outputs/mlflow.db", description="SQLite file, or http(s) address of an MLflow server"
+        default_factory=_tracking_uri,
+        description="SQLite file, or http(s) address of an MLflow server; default is MLFLOW_TRACKING_URI, else a file",
     )
     experiment: str = "landmarks"
     artifacts: str = Field(
         "outputs/mlartifacts", description="artifact folder of a SQLite store; a server has its own"
     )
+    register_as: str | None = Field(
+        None,
+        description="name in the model registry for the run's, or the search's, best model; null: not registered",
+    )
+    alias: str = Field(
+        "best",
+        description="alias that moves to a newly registered model when its error on the held-out split is lower",
+    )
 
 
-class ReferenceConfig(_Strict):
+class ReferenceConfig(Strict):
     """A published result to stand beside ours in reports."""
 
     name: str = Field(description="method and source")
@@ -171,7 +214,7 @@ class ReferenceConfig(_Strict):
     caveat: str = Field(description="what differs from our protocol")
 
 
-class EvaluationConfig(_Strict):
+class EvaluationConfig(Strict):
     """How runs are measured and what stands beside them."""
 
     normalisation: Literal["ocular", "pupil", "box", "diagonal"] = Field(
@@ -185,7 +228,26 @@ class EvaluationConfig(_Strict):
     references: tuple[ReferenceConfig, ...] = ()
 
 
-class ExperimentConfig(_Strict):
+def _check_drivable(model: Part, loss: Part) -> None:
+    """Parts that are there for use in code, but that the training step does not drive yet, say so."""
+    from pipeline.losses.base import HeatmapLoss
+
+    if getattr(find("model", model.name), "gives", None) is not None:
+        raise ValueError(
+            f"model '{model.name}' puts out several stages, strides or coordinates, which 'landmarks train' does not drive yet: "
+            "use it in code, or train a model that gives one stack of heatmaps at the input's resolution, e.g. model.name=rcn"
+        )
+    chosen = find("loss", loss.name)
+    if getattr(chosen, "needs", "heatmaps") != "heatmaps" or (
+        issubclass(chosen, HeatmapLoss) and chosen.points is not HeatmapLoss.points
+    ):
+        raise ValueError(
+            f"loss '{loss.name}' is one on points or on values of pixels, which 'landmarks train' does not drive yet: use it in "
+            "code, or train on distributions, e.g. loss.name=laplace_kl"
+        )
+
+
+class ExperimentConfig(Strict):
     """One experiment: one YAML."""
 
     name: str = Field(
@@ -208,10 +270,13 @@ class ExperimentConfig(_Strict):
     prepare: PrepareConfig | None = Field(
         None, description="how the sets of 'data' are made, by 'landmarks prepare'"
     )
+    tune: TuneConfig | None = Field(None, description="what 'landmarks tune' searches")
+    scale: ScaleConfig | None = Field(None, description="the grid of 'landmarks scale'")
 
     @model_validator(mode="after")
     def _possible(self) -> ExperimentConfig:
         """What cannot work fails here, before any process starts."""
+        _check_drivable(self.model, self.loss)
         check("model", self.model, MODEL_GIVEN)
         check("loss", self.loss)
         if (self.training.epochs is None) == (self.training.steps is None):

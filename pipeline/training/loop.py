@@ -28,6 +28,7 @@ from pipeline.training.plan import Plan, build_generator, count_parameters, make
 from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
 from pipeline.training.schedule import multiplier
 from pipeline.training.step import Stepper
+from pipeline.training.system import SystemMeter
 from pipeline.training.validate import validate
 
 VALIDATION_BATCH = 32
@@ -44,7 +45,7 @@ class Host(Protocol):
         """Folder of the checkpoint to resume from."""
 
     def publish(self, event: dict[str, Any]) -> None:
-        """Hand an event (metrics, pictures) to whoever shows and tracks them; rank 0 only, never blocks training."""
+        """Hand an event (metrics, pictures) to whoever shows and tracks them; never blocks training."""
 
     def save(self, step: int, metrics: dict[str, Any], write: Any) -> None:
         """Have every rank ``write(folder)`` its part of a checkpoint, and register it. A barrier."""
@@ -146,7 +147,7 @@ class TrainingLoop:
 
     def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: Trace | None) -> None:
         config, training, plan, state = self.config, self.config.training, self.plan, self.state
-        meter = Meter(self.host.world, self.host.device)
+        meter, system = Meter(self.host.world, self.host.device), SystemMeter(self.host.device)
         guard = Guard(1 if self.host.device.type == "cpu" else training.log_every)
         self._publish_progress({})
         self.generator.train()
@@ -183,6 +184,7 @@ class TrainingLoop:
                 self._publish_progress(
                     {f"train/{k}": v for k, v in metrics.items()} | {"train/lr": config.optimizer.lr * rate}
                 )
+                self._publish_system(system)
             paused = time.perf_counter()
             self._housekeeping(guard)
             meter.exclude(time.perf_counter() - paused)
@@ -239,6 +241,11 @@ class TrainingLoop:
     def _publish_progress(self, metrics: dict[str, float]) -> None:
         if self.host.rank == 0:
             self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": metrics})
+
+    def _publish_system(self, system: SystemMeter) -> None:
+        # Every rank's own: one starved or swollen worker slows all of them.
+        metrics = {f"system/worker{self.host.rank}/{k}": v for k, v in system.read().items()}
+        self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": metrics})
 
     def _publish_pictures(self) -> None:
         if self.host.rank != 0 or not self.config.data.validation:

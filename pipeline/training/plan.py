@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import ConfigError, ManifestError
-from pipeline.markup import Markup, load_markup
+from pipeline.markup import Markup
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import Manifest, load_manifest
 from pipeline.shards.order import Order, check_world, order_for
@@ -85,7 +85,11 @@ def make_plan(config: ExperimentConfig) -> Plan:
             )
         if manifest.role == "labelled" and manifest.markup != train.markup:
             raise ConfigError(f"{name} has markup '{manifest.markup}', data.train '{train.markup}'")
-    markup = load_markup(str(train.markup))
+        if manifest.markup_definition != train.markup_definition and manifest.role == "labelled":
+            raise ConfigError(
+                f"{name} has another '{manifest.markup}' than data.train: its YAML was changed; prepare both again"
+            )
+    markup = train.layout
     for name, manifest in (("data.train", train), ("data.validation", validation)):
         if manifest is not None and manifest.num_landmarks != markup.num_landmarks:
             raise ManifestError(

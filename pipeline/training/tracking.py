@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import os
+import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,27 +20,41 @@ from PIL import Image
 
 from pipeline.errors import TrackingError
 from pipeline.shards.manifest import join
-from pipeline.storage import absolute, is_local, local_path, write_text
+from pipeline.storage import ROOT_VARIABLE, absolute, is_local, local_path, write_text
 from pipeline.training.config import TrackingConfig
+
+JOB_VARIABLE = "LANDMARKS_JOB_ID"
+"""Environment variable: submission id of the Ray job a driver runs in."""
 
 _RUN_FILE = "mlflow.json"
 _PROBE_SECONDS = 5
 
 
 def absolute_uri(uri: str) -> str:
-    """A SQLite address with an absolute path; other addresses as they are."""
+    """A SQLite address with an absolute path; other addresses as they are.
+
+    Raises:
+        TrackingError: A relative path, which starts at ``LANDMARKS_ROOT``, and that is an object store.
+    """
     prefix = "sqlite:///"
     if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
         return uri
-    return prefix + absolute(uri.removeprefix(prefix))
+    path = absolute(uri.removeprefix(prefix))
+    if not is_local(path):
+        raise TrackingError(
+            f"tracking.uri = {uri}: relative paths start at {ROOT_VARIABLE}, which is an object store here ({path}), and a "
+            "SQLite file cannot live in one; set MLFLOW_TRACKING_URI or tracking.uri to an MLflow server, or to sqlite:////ABSOLUTE/FILE"
+        )
+    return prefix + path
 
 
 def check_store(config: TrackingConfig) -> None:
     """Fail in seconds, before anything is started, when the store cannot be used.
 
     Raises:
-        TrackingError: No server answers at the address, or the scheme is none MLflow can use.
+        TrackingError: No server answers at the address, the scheme is none MLflow can use, or a file cannot lie there.
     """
+    absolute_uri(config.uri)
     if config.uri.startswith(("http://", "https://")):
         try:
             with urllib.request.urlopen(f"{config.uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
@@ -75,6 +90,7 @@ class Tracker:
         run_folder: Where the run's id is kept.
         parameters: Flat parameters, logged once.
         tags: Set at every start.
+        parent: Run this one belongs to: a search's, a study's.
     """
 
     def __init__(
@@ -84,8 +100,10 @@ class Tracker:
         run_folder: str,
         parameters: dict[str, Any],
         tags: dict[str, str],
+        parent: str | None = None,
     ) -> None:
         os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         import mlflow
         from mlflow.exceptions import MlflowException
@@ -108,6 +126,10 @@ class Tracker:
                     self.client.log_batch(
                         self.run_id, params=[mlflow.entities.Param(k, str(v)[:6000]) for k, v in chunk]
                     )
+            if parent is not None:
+                tags = tags | {"mlflow.parentRunId": parent}
+            if os.environ.get(JOB_VARIABLE):
+                tags = tags | {"landmarks.job": os.environ[JOB_VARIABLE]}
             for key, value in tags.items():
                 self.client.set_tag(self.run_id, key, value)
         except MlflowException as error:
@@ -164,13 +186,26 @@ class Tracker:
             self.client.log_image(self.run_id, image.convert("RGB"), name)
 
     def file(self, url: str, folder: str | None = None) -> None:
-        """Log a local file, or a folder's files, as artifacts."""
+        """Log a file, or a folder's files, as artifacts."""
         if is_local(url):
-            path = local_path(url)
-            if path.is_dir():
-                self.client.log_artifacts(self.run_id, str(path), folder)
-            else:
-                self.client.log_artifact(self.run_id, str(path), folder)
+            self._log(local_path(url), folder)
+            return
+        # MLflow uploads from disk alone.
+        with tempfile.TemporaryDirectory() as scratch:
+            store, path_in_store = fsspec.core.url_to_fs(url)
+            path = Path(scratch) / path_in_store.rstrip("/").rpartition("/")[2]
+            store.get(path_in_store, str(path), recursive=store.isdir(path_in_store))
+            self._log(path, folder)
+
+    def _log(self, path: Path, folder: str | None) -> None:
+        if path.is_dir():
+            self.client.log_artifacts(self.run_id, str(path), folder)
+        else:
+            self.client.log_artifact(self.run_id, str(path), folder)
+
+    def has(self, artifact: str) -> bool:
+        """Whether the run has an artifact, or a folder of them, of this name."""
+        return any(entry.path == artifact for entry in self.client.list_artifacts(self.run_id))
 
     def text(self, text: str, name: str) -> None:
         """Log a text artifact."""

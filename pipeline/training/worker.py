@@ -18,18 +18,23 @@ class RayHost:
     """A Ray Train worker as the loop's host.
 
     Args:
-        board: Handle of the driver's board actor, which shows and tracks what rank 0 publishes.
+        board: Handle of the driver's board actor, which shows and tracks what the workers publish.
+        run: The run's name: a search's board takes the events of many.
     """
 
-    def __init__(self, board: Any) -> None:
+    def __init__(self, board: Any, run: str) -> None:
         import ray.train
         import ray.train.torch
+        import ray.util
 
         context = ray.train.get_context()
         self.rank, self.world = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
-        self._board = board
+        self._board, self._run = board, run
         self._held: list[Any] = []
+        if self.rank == 0:
+            # Whoever stops the driver of this run must free the workers' place: Ray keeps it as long as the job lives.
+            self.publish({"place": ray.util.get_current_placement_group()})
         # Resources of a checkpoint fetched from remote storage live as long as the host.
         self._resume: Path | None = None
         latest = ray.train.get_checkpoint()
@@ -43,7 +48,7 @@ class RayHost:
 
     def publish(self, event: dict[str, Any]) -> None:
         """Send an event to the driver; does not wait for it."""
-        self._held.append(self._board.push.remote(event))
+        self._held.append(self._board.push.remote({"run": self._run} | event))
         self._held = self._held[-8:]
 
     def flush(self) -> None:
@@ -76,7 +81,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     if not config.cluster.gpu:
         torch.set_num_threads(config.cluster.cpus_per_worker)
     prepare_process(config.cluster.gpu)
-    host = RayHost(settings["board"])
+    host = RayHost(settings["board"], config.name)
     loop = TrainingLoop(config, host, settings["run_folder"], settings["config_hash"])
     loop.run()
     host.flush()

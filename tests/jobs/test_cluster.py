@@ -21,3 +21,18 @@ def test_starts_shuts_down_and_joins():
             raise ZeroDivisionError
         assert ray.is_initialized()
     assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(("asked", "shown"), [(None, False), ("", False), ("1", True)])
+def test_workers_output_is_shown_on_request_on_a_cluster_too(monkeypatch, asked, shown):
+    import ray
+
+    started: list[dict] = []
+    monkeypatch.setattr(ray, "init", lambda **options: started.append(options))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setenv("RAY_ADDRESS", "cluster:6379")
+    monkeypatch.delenv("LANDMARKS_WORKER_LOGS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("LANDMARKS_WORKER_LOGS", asked)
+    with ray_session():
+        assert (started[0]["address"], started[0]["log_to_driver"]) == ("cluster:6379", shown)

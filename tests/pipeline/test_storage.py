@@ -181,3 +181,33 @@ def test_addresses(tmp_path, monkeypatch):
     assert absolute("a/b") == str(tmp_path / "a" / "b")
     assert absolute("s3://a/b") == "s3://a/b"
     assert absolute("~/x") == str(Path.home() / "x")
+
+
+@pytest.mark.parametrize(
+    ("root", "path", "expected"),
+    [
+        ("", "a/b", "{here}/a/b"),
+        ("/shared", "a/b", "/shared/a/b"),
+        ("/shared/", "./a//b", "/shared/a/b"),
+        ("file:///shared", "a/b", "/shared/a/b"),
+        ("relative", "a/b", "{here}/relative/a/b"),
+        ("~/shared", "a/b", "{home}/shared/a/b"),
+        ("s3://bucket", "a/b", "s3://bucket/a/b"),
+        ("s3://bucket/deep/", "./a//b", "s3://bucket/deep/a/b"),
+        # What says itself where it is stays there.
+        *((root, "/abs/a", "/abs/a") for root in ("", "/shared", "s3://bucket")),
+        *((root, "file:///abs/a", "/abs/a") for root in ("", "/shared", "s3://bucket")),
+        *((root, "~/a", "{home}/a") for root in ("", "/shared", "s3://bucket")),
+        *((root, "gs://other/a", "gs://other/a") for root in ("", "/shared", "s3://bucket")),
+    ],
+)
+def test_relative_paths_start_at_the_root(tmp_path, monkeypatch, root, path, expected):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LANDMARKS_ROOT", root)
+    found = absolute(path)
+    assert found == expected.format(here=tmp_path, home=tmp_path / "home")
+    assert absolute(found) == found
+    if not root:
+        monkeypatch.delenv("LANDMARKS_ROOT")
+        assert absolute(path) == found

@@ -1,12 +1,12 @@
 """Charts (matplotlib, imported when drawn) and pictures of faces (Pillow)."""
 
+from pipeline.evaluation.plots.canvas import render
 from pipeline.evaluation.plots.charts import (
     Series,
     ced_figure,
     curve_figure,
     histogram_figure,
     landmark_map_figure,
-    render,
     training_figure,
 )
 from pipeline.evaluation.plots.overlays import draw_landmarks, face_grid, heatmap_panel

@@ -1,67 +1,25 @@
 """Charts of errors. Each takes plain arrays by run name and returns a matplotlib ``Figure``.
 
-Errors come in as ratios and are drawn in per cent; ``render`` makes bytes of a figure. Figures are made
-without pyplot, so nothing is global and threads are safe.
+Errors come in as ratios and are drawn in per cent.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.evaluation.metrics.failure import auc, ced_curve
+from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 from pipeline.markup import Markup
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Series = tuple[Sequence[float], Sequence[float]]
 """x and y of one training curve, e.g. (steps, losses)."""
-
-
-def _canvas(
-    width: float, height: float, theme: Theme, columns: int = 1, rows: int = 1
-) -> tuple[Figure, list[Axes]]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained", facecolor=theme.background)
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    for axis in axes:
-        axis.set_facecolor(theme.background)
-        axis.grid(color=theme.faint, linewidth=0.7)
-        axis.set_axisbelow(True)
-        axis.tick_params(colors=theme.ink, labelsize=9, length=0)
-        for name, spine in axis.spines.items():
-            spine.set_color(theme.faint)
-            spine.set_visible(name in {"left", "bottom"})
-    return figure, axes
-
-
-def _label(axis: Axes, theme: Theme, *, x: str = "", y: str = "", title: str = "") -> None:
-    axis.set_xlabel(x, color=theme.ink, fontsize=10, parse_math=False)
-    axis.set_ylabel(y, color=theme.ink, fontsize=10, parse_math=False)
-    if title:
-        axis.set_title(title, color=theme.ink, fontsize=10.5, loc="left", parse_math=False)
-
-
-def _legend(axis: Axes, theme: Theme, **options: Any) -> None:
-    handles, labels = axis.get_legend_handles_labels()
-    # matplotlib drops labels that begin with an underscore and typesets text between dollar signs; a run may
-    # be called so.
-    legend = axis.legend(handles, labels, fontsize=9, frameon=False, labelcolor=theme.ink, **options)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
-
-
-def _named(name: str) -> str:
-    return f" {name}" if name.startswith("_") else name
 
 
 def ced_figure(nme: Mapping[str, np.ndarray], *, limit: float = 0.10, theme: Theme = LIGHT) -> Figure:
@@ -72,16 +30,16 @@ def ced_figure(nme: Mapping[str, np.ndarray], *, limit: float = 0.10, theme: The
         limit: Right end of the axis and θ of the AUC in the legend, a ratio.
         theme: Colours.
     """
-    figure, (axis,) = _canvas(6.4, 4.0, theme)
+    figure, (axis,) = canvas(6.4, 4.0, theme)
     for index, (name, values) in enumerate(nme.items()):
         x, y = ced_curve(values, limit)
         colour, style = theme.run(index)
-        label = f"{_named(name)}  (AUC {100 * auc(values, limit):.1f})"
+        label = f"{printable(name)}  (AUC {100 * auc(values, limit):.1f})"
         axis.step(100 * x, 100 * y, where="post", color=colour, linestyle=style, linewidth=2, label=label)
     axis.set_xlim(0, 100 * limit)
     axis.set_ylim(0, 100)
-    _label(axis, theme, x="NME threshold, %", y="faces with NME ≤ threshold, %")
-    _legend(axis, theme, loc="best")
+    label_axes(axis, theme, x="NME threshold, %", y="faces with NME ≤ threshold, %")
+    add_legend(axis, theme, loc="best")
     return figure
 
 
@@ -105,7 +63,7 @@ def histogram_figure(
         raise ValueError("no face has a finite NME: there is nothing to draw")
     right = max(limit if limit is not None else float(np.percentile(everything, 99)), 1e-6)
     edges = np.linspace(0, 100 * right, 31)
-    figure, (axis,) = _canvas(6.4, 4.0, theme)
+    figure, (axis,) = canvas(6.4, 4.0, theme)
     for index, (name, values) in enumerate(known.items()):
         if not len(values):
             continue
@@ -113,13 +71,13 @@ def histogram_figure(
         percent = np.minimum(100 * values, edges[-1])
         shares = 100 * np.histogram(percent, edges)[0] / len(percent)
         median = 100 * float(np.median(values))
-        label = f"{_named(name)}  (median {median:.2f} %)"
+        label = f"{printable(name)}  (median {median:.2f} %)"
         axis.stairs(shares, edges, fill=True, color=colour, alpha=0.16)
         axis.stairs(shares, edges, color=colour, linestyle=style, linewidth=1.8, label=label)
         axis.axvline(median, color=colour, linestyle=":", linewidth=1.4)
     axis.set_xlim(0, edges[-1])
-    _label(axis, theme, x="NME of a face, % (last bin: and above)", y="faces, %")
-    _legend(axis, theme, loc="upper right")
+    label_axes(axis, theme, x="NME of a face, % (last bin: and above)", y="faces, %")
+    add_legend(axis, theme, loc="upper right")
     return figure
 
 
@@ -131,23 +89,23 @@ def curve_figure(percent: Mapping[str, Mapping[str, float | None]], *, theme: Th
         theme: Colours.
     """
     groups = list(dict.fromkeys(curve for values in percent.values() for curve in values))
-    figure, (axis,) = _canvas(6.4, 0.9 + max(0.42, 0.2 * len(percent)) * len(groups), theme)
+    figure, (axis,) = canvas(6.4, 0.9 + max(0.42, 0.2 * len(percent)) * len(groups), theme)
     thickness = 0.8 / max(1, len(percent))
     rows = np.arange(len(groups))
     for index, (name, values) in enumerate(percent.items()):
         lengths = [values.get(curve) or 0.0 for curve in groups]
         offset = (index - (len(percent) - 1) / 2) * thickness
         colour = theme.run(index)[0]
-        bars = axis.barh(rows + offset, lengths, thickness * 0.9, color=colour, label=_named(name))
+        bars = axis.barh(rows + offset, lengths, thickness * 0.9, color=colour, label=printable(name))
         texts = ["" if values.get(curve) is None else f"{values[curve]:.2f}" for curve in groups]
         axis.bar_label(bars, texts, padding=3, fontsize=8, color=theme.ink)
     axis.set_yticks(rows, [curve.replace("_", " ") for curve in groups])
     axis.invert_yaxis()
     axis.margins(x=0.12)
     axis.grid(visible=False, axis="y")
-    _label(axis, theme, x="mean error, %")
+    label_axes(axis, theme, x="mean error, %")
     if len(percent) > 1:
-        _legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(percent)))
+        add_legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(percent)))
     return figure
 
 
@@ -175,7 +133,7 @@ def landmark_map_figure(
     }
     finite = np.concatenate([v[np.isfinite(v)] for v in values.values()])
     top = float(finite.max()) if len(finite) else 1.0
-    figure, axes = _canvas(max(6.4, 3.2 * columns + 0.6), max(4.0, 3.4 * rows), theme, columns, rows)
+    figure, axes = canvas(max(6.4, 3.2 * columns + 0.6), max(4.0, 3.4 * rows), theme, columns, rows)
     points = None
     for axis, (name, errors) in zip(axes, values.items(), strict=False):
         axis.axis("off")
@@ -189,7 +147,7 @@ def landmark_map_figure(
         points = axis.scatter(x, y, s=sizes, c=errors[known], cmap="viridis", vmin=0, vmax=top, linewidths=0)
         points.set_zorder(2)
         axis.invert_yaxis()
-        _label(axis, theme, title=name)
+        label_axes(axis, theme, title=name)
     for axis in axes[len(values) :]:
         axis.axis("off")
     if points is not None:
@@ -215,15 +173,15 @@ def training_figure(curves: Mapping[str, Mapping[str, Series]], *, theme: Theme 
         raise ValueError("no run has a training curve")
     columns = min(2, len(quantities))
     rows = -(-len(quantities) // columns)
-    figure, axes = _canvas(6.4 if columns == 1 else 10.0, 3.2 * rows, theme, columns, rows)
+    figure, axes = canvas(6.4 if columns == 1 else 10.0, 3.2 * rows, theme, columns, rows)
     for axis, quantity in zip(axes, quantities, strict=False):
         for index, (name, series) in enumerate(curves.items()):
             if quantity not in series:
                 continue
             colour, style = theme.run(index)
             x, y = (np.asarray(values, dtype=float) for values in series[quantity])
-            axis.plot(x, y, color=colour, linestyle=style, linewidth=1.7, label=_named(name))
-        _label(axis, theme, x="step", title=quantity)
+            axis.plot(x, y, color=colour, linestyle=style, linewidth=1.7, label=printable(name))
+        label_axes(axis, theme, x="step", title=quantity)
         # A first value orders above the last hides the whole rest of a linear axis.
         drawn = np.concatenate(
             [np.asarray(s[quantity][1], dtype=float) for s in curves.values() if quantity in s]
@@ -231,18 +189,7 @@ def training_figure(curves: Mapping[str, Mapping[str, Series]], *, theme: Theme 
         drawn = drawn[np.isfinite(drawn)]
         if len(drawn) and drawn.min() > 0 and drawn.max() / drawn.min() > 30:
             axis.set_yscale("log")
-        _legend(axis, theme, loc="best")
+        add_legend(axis, theme, loc="best")
     for axis in axes[len(quantities) :]:
         axis.set_visible(False)
     return figure
-
-
-def render(figure: Figure, kind: Literal["svg", "png"] = "svg", *, dpi: int = 144) -> bytes:
-    """The figure as bytes: SVG (text as outlines, alike everywhere) or PNG; the same bytes every time."""
-    import matplotlib as mpl
-
-    buffer = io.BytesIO()
-    metadata = {"Date": None} if kind == "svg" else {"Software": None}
-    with mpl.rc_context({"svg.hashsalt": "landmark-pipeline", "svg.fonttype": "path"}):
-        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata, facecolor=figure.get_facecolor())
-    return buffer.getvalue()

@@ -7,7 +7,16 @@ import pytest
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from pipeline.config.compose import compose, config_hash, differences, load_yaml, to_yaml, validate
+from pipeline.config.compose import (
+    compose,
+    config_hash,
+    differences,
+    load_yaml,
+    to_yaml,
+    validate,
+    value_at,
+    with_values,
+)
 from pipeline.errors import ConfigError
 from pipeline.registry import Part
 
@@ -276,3 +285,82 @@ def test_differences_name_dotted_keys():
         "second.epochs: None → 200.0",
         "training.epochs: None → 4.0",
     ]
+
+
+def test_values_are_put_at_dotted_keys():
+    config = everything()
+    changed = with_values(
+        config, {"name": "other", "training.batch": 5, "model.width": 16, "cluster.gpus": 1}, "here"
+    )
+    assert differences(config, changed) == [
+        "cluster.gpus: None → 1",
+        "model.width: 8 → 16",
+        "name: '0012' → 'other'",
+        "training.batch: 16 → 5",
+    ]
+    assert config == everything()
+
+
+def test_no_values_are_the_same_config():
+    config = everything()
+    assert with_values(config, {}, "here") == config
+    own = {
+        key: value_at(config, key)
+        for key in ("data", "training.epochs", "model.nested.lr", "second", "data.sources")
+    }
+    assert with_values(config, own, "here") == config
+
+
+def test_a_section_that_is_null_is_filled_as_a_whole():
+    config = everything()
+    assert config.second is None
+    filled = with_values(config, {"second": {"batch": 3}, "second.ema": True}, "here")
+    assert filled.second == Training(batch=3, ema=True)
+    assert with_values(filled, {"second": None}, "here") == config
+    assert message(with_values, config, {"second.batch": 3}, "here") == (
+        "here: key 'second.batch': the config has no section 'second'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (
+            "traning.batch",
+            3,
+            "key 'traning.batch': the config has no section 'traning'; did you mean 'training'?",
+        ),
+        (
+            "model.nestd.lr",
+            3,
+            "key 'model.nestd.lr': the config has no section 'model.nestd'; did you mean 'nested'?",
+        ),
+        ("training.batch.size", 3, "key 'training.batch.size': the config has no section 'training.batch'"),
+        ("training.btach", 3, "unknown key 'training.btach': did you mean 'batch'?"),
+        ("nmae", "x", "unknown key 'nmae': did you mean 'name'?"),
+        ("training.batch", "many", "key 'training.batch' = 'many': Input should be a valid integer"),
+        ("training", 3, "key 'training' = 3"),
+        ("training.batch", 13, "training.batch = 13 is unlucky"),
+        ("training.batch", 14, "part 'rcn' has no parameter 'widht'"),
+    ],
+)
+def test_a_value_that_cannot_be_put_is_named(key, value, expected):
+    text = message(with_values, everything(), {key: value}, "trial 3")
+    assert text.startswith(f"trial 3: {expected}")
+
+
+def test_the_value_at_a_key_is_plain():
+    config = everything()
+    assert value_at(config, "training.epochs") is None
+    assert value_at(config, "data.fractions") == [1e-5, 0.1]
+    assert value_at(config, "data.sources") == [{"root": "ä: #b", "limit": None}]
+    assert value_at(config, "model.nested.lr") == 1e-5
+    assert value_at(config, "training") == {"epochs": None, "batch": 16, "ema": True}
+
+
+@pytest.mark.parametrize(
+    "key", ["nothing", "training.nothing", "training.batch.x", "second.batch", "data.sources.root", ""]
+)
+def test_what_the_config_does_not_spell_out_has_no_value(key):
+    with pytest.raises(KeyError):
+        value_at(everything(), key)

@@ -101,3 +101,23 @@ def test_gpu_only_where_torch_is_already_there(monkeypatch):
 def test_an_extra_cannot_overwrite():
     with pytest.raises(ValueError, match="'versions'"):
         provenance.collect(None, None, versions={})
+
+
+def test_provenance_as_text():
+    collected = {
+        "seed": 0,
+        "commit": None,
+        "dirty": False,
+        "versions": {"torch": "2", "deep": {"x": ()}},
+        "gpus": [],
+    }
+    assert provenance.flat(collected | {"seeds": (0, 1), "note": ""}) == {
+        "seed": "0",
+        "commit": "–",
+        "dirty": "False",
+        "versions.torch": "2",
+        "versions.deep.x": "–",
+        "gpus": "–",
+        "seeds": "0, 1",
+        "note": "–",
+    }

@@ -92,6 +92,21 @@ IMPOSSIBLE = {
     "unknown key": ({"training": {"bacth": 3}}, "unknown key 'training.bacth': did you mean 'batch'?"),
     "zero stage": ({"cluster": {"zero_stage": 3}}, "key 'cluster.zero_stage' = 3: Input should be 0, 1 or 2"),
     "decay": ({"training": {"ema_decay": 1.0}}, "key 'training.ema_decay' = 1.0: Input should be less than 1"),
+    "elastic upside down": (
+        {"cluster": {"workers": 2, "min_workers": 3}},
+        "cluster.min_workers = 3 is above cluster.workers = 2",
+    ),
+    "elastic to nothing": ({"cluster": {"min_workers": 0}}, "key 'cluster.min_workers' = 0"),
+    "elastic and sharded": (
+        {"cluster": {"workers": 4, "min_workers": 2, "zero_stage": 1}},
+        "belongs to one number of workers; set cluster.zero_stage=0",
+    ),
+    "workers on one GPU": (
+        {"cluster": {"workers": 2, "gpu": True, "gpus_per_worker": 0.5}},
+        "cluster.gpus_per_worker < 1 would put several workers of one run on a GPU",
+    ),
+    "no GPU at all": ({"cluster": {"gpu": True, "gpus_per_worker": 0}}, "key 'cluster.gpus_per_worker' = 0"),
+    "two GPUs a worker": ({"cluster": {"gpu": True, "gpus_per_worker": 2}}, "key 'cluster.gpus_per_worker' = 2"),
     "betas": ({"optimizer": {"betas": [0.9, 1.0]}}, "key 'optimizer.betas.1' = 1.0: Input should be less than 1"),
 }  # fmt: skip
 
@@ -109,6 +124,42 @@ def test_what_looks_impossible_but_works():
     assert experiment(data={"validation": None}, training={"select": "last"}).data.validation is None
     assert experiment(data={"unlabelled": None}).unlabelled_batch == 0
     assert experiment(training={"epochs": None, "steps": 3}).training.steps == 3
+    assert experiment(cluster={"workers": 4, "min_workers": 4}).cluster.min_workers == 4
+    assert experiment(cluster={"workers": 4, "min_workers": 1, "gpu": True}).cluster.gpus_per_worker == 1
+    assert experiment(cluster={"gpu": True, "gpus_per_worker": 0.25}).cluster.gpus_per_worker == 0.25
+    # Without GPUs the fraction says nothing, and needs no change to try a GPU config on cores.
+    assert experiment(cluster={"workers": 2, "gpus_per_worker": 0.5}).cluster.workers == 2
+    assert experiment(cluster={"workers": 2, "zero_stage": 2}).cluster.min_workers is None
+
+
+@pytest.mark.parametrize("origin", ["defaults", "pieces/local.yaml"])
+def test_runs_are_tracked_where_the_environment_says(monkeypatch, origin):
+    def uri(*overrides: str) -> str:
+        if origin == "defaults":
+            return experiment(
+                tracking=dict(o.removeprefix("tracking.").split("=", 1) for o in overrides)
+            ).tracking.uri
+        monkeypatch.chdir(ROOT)
+        return compose(ROOT / "configs" / "demo.yaml", overrides, ExperimentConfig).tracking.uri
+
+    for unset in (
+        lambda: monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False),
+        lambda: monkeypatch.setenv("MLFLOW_TRACKING_URI", ""),
+    ):
+        unset()
+        assert uri() == "sqlite:///outputs/mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert uri() == "http://mlflow:5000"
+    assert uri("tracking.uri=sqlite:///own.db") == "sqlite:///own.db"
+
+
+def test_where_a_run_is_tracked_does_not_make_it_another_run(monkeypatch):
+    from jobs.train import WHERE
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    before = config_hash(experiment(), WHERE)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow:5000")
+    assert config_hash(experiment(), WHERE) == before
 
 
 @pytest.mark.parametrize(
@@ -134,3 +185,15 @@ def test_unlabelled_batches_are_shared_evenly(batch, ratio, workers, expected):
 def test_a_config_cannot_be_changed():
     with pytest.raises(ValueError, match="frozen"):
         experiment().seed = 3
+
+
+@pytest.mark.parametrize("name", ["hourglass", "dunet", "hrnet", "cpn", "simple_baseline", "regressor"])
+def test_a_model_that_the_step_does_not_drive_says_so(name):
+    with pytest.raises(ConfigError, match=f"model '{name}' .* does not drive yet"):
+        experiment(model={"name": name})
+
+
+@pytest.mark.parametrize("name", ["l1", "wing", "smooth_l1", "gaussian_log_likelihood"])
+def test_a_loss_that_the_step_does_not_drive_says_so(name):
+    with pytest.raises(ConfigError, match=f"loss '{name}' .* does not drive yet"):
+        experiment(loss={"name": name})

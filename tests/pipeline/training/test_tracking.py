@@ -7,10 +7,12 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
+import fsspec
 import pytest
 from PIL import Image
 
 from pipeline.errors import TrackingError
+from pipeline.storage import write_text
 from pipeline.training.config import TrackingConfig
 from pipeline.training.tracking import Tracker, absolute_uri, check_store, flatten
 
@@ -207,6 +209,83 @@ def test_a_relative_file_becomes_absolute(tmp_path, monkeypatch):
     assert absolute_uri("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
     assert absolute_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
     assert absolute_uri("http://h:5000") == "http://h:5000"
+
+
+def test_a_relative_file_starts_at_the_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("LANDMARKS_ROOT", str(tmp_path / "shared"))
+    assert absolute_uri("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/shared/a/b.db"
+    assert absolute_uri("sqlite:////a/b.db") == "sqlite:////a/b.db"
+
+
+def test_a_file_cannot_live_in_an_object_store(monkeypatch, tmp_path):
+    monkeypatch.setenv("LANDMARKS_ROOT", "s3://bucket/shared")
+    for refused in (
+        lambda: absolute_uri("sqlite:///a/b.db"),
+        lambda: check("sqlite:///a/b.db"),
+        lambda: Tracker(TrackingConfig(uri="sqlite:///a/b.db"), "x", str(tmp_path), {}, {}),
+    ):
+        with pytest.raises(TrackingError) as caught:
+            refused()
+        message = str(caught.value)
+        assert "tracking.uri = sqlite:///a/b.db" in message
+        assert "LANDMARKS_ROOT, which is an object store here (s3://bucket/shared/a/b.db)" in message
+        assert "MLFLOW_TRACKING_URI" in message
+    for taken in ("sqlite:////a/b.db", "http://h:5000"):
+        assert absolute_uri(taken) == taken
+    check("sqlite:////a/b.db")
+
+
+def test_a_run_of_many_names_its_parent_and_its_job(store, client, monkeypatch):
+    parent = store.start("search")
+    monkeypatch.setenv("LANDMARKS_JOB_ID", "tune-toy-1")
+    child = Tracker(store.config, "trial", str(store.root / "trial"), {}, {"verb": "tune"}, parent.run_id)
+    tags = client.get_run(child.run_id).data.tags
+    assert (tags["mlflow.parentRunId"], tags["landmarks.job"], tags["verb"]) == (
+        parent.run_id,
+        "tune-toy-1",
+        "tune",
+    )
+    # Without a job, e.g. resumed on a laptop, a run keeps the one it began in; one that had none gets none.
+    monkeypatch.setenv("LANDMARKS_JOB_ID", "")
+    Tracker(store.config, "trial", str(store.root / "trial"), {}, {}, parent.run_id)
+    assert client.get_run(child.run_id).data.tags["landmarks.job"] == "tune-toy-1"
+    alone = client.get_run(store.start("alone").run_id).data.tags
+    assert not {"mlflow.parentRunId", "landmarks.job"} & set(alone)
+    found = client.search_runs(
+        [client.get_experiment_by_name("tests").experiment_id],
+        f"tags.`mlflow.parentRunId` = '{parent.run_id}'",
+    )
+    assert [r.info.run_id for r in found] == [child.run_id]
+
+
+def test_what_a_run_has(store, client, tmp_path):
+    run = store.start("has")
+    assert not run.has("models")
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "model.json").write_text("{}")
+    run.file(str(tmp_path / "models"), "models")
+    run.text("x", "config.yaml")
+    assert run.has("models")
+    assert run.has("config.yaml")
+    assert not run.has("model")
+    assert not run.has("model.json")
+
+
+def test_files_of_an_object_store_are_artifacts_too(store, client):
+    import mlflow
+
+    write_text("memory://test-tracking/run/models/best/model.json", '{"a": 1}')
+    write_text("memory://test-tracking/run/report.html", "<p>")
+    try:
+        run = store.start("remote")
+        run.file("memory://test-tracking/run/models", "models")
+        run.file("memory://test-tracking/run/report.html")
+    finally:
+        fsspec.filesystem("memory").rm("/test-tracking", recursive=True)
+    assert {f.path for f in client.list_artifacts(run.run_id)} == {"models", "report.html"}
+    assert [f.path for f in client.list_artifacts(run.run_id, "models")] == ["models/best"]
+    uri = client.get_run(run.run_id).info.artifact_uri
+    assert mlflow.artifacts.load_text(f"{uri}/models/best/model.json") == '{"a": 1}'
 
 
 def test_flatten():

@@ -1,0 +1,125 @@
+"""The runs of a scaling study: a config per cell of its grid, every one checked before the first is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from jobs.train import WHERE, with_absolute_paths
+from pipeline.config.compose import config_hash, with_values
+from pipeline.config.scale import MethodConfig, ScaleConfig
+from pipeline.errors import ConfigError
+from pipeline.evaluation.scaling.cells import Cell, group_of
+from pipeline.shards.manifest import join
+from pipeline.storage import absolute
+from pipeline.training.config import ExperimentConfig
+from pipeline.training.plan import make_plan
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells and the runs that fill them.
+
+    Attributes:
+        cells: Cell → name of its run. Cells that compute the same share one.
+        runs: Name → config.
+        steps: Name → optimizer steps.
+    """
+
+    cells: dict[Cell, str]
+    runs: dict[str, ExperimentConfig]
+    steps: dict[str, int]
+
+
+def study_folder(config: ExperimentConfig) -> str:
+    """storage/name."""
+    assert config.scale is not None  # the caller checked
+    return absolute(join(config.scale.storage, config.name))
+
+
+def make_grid(config: ExperimentConfig) -> Grid:
+    """Spell a study out.
+
+    Args:
+        config: With a section ``scale``.
+
+    Raises:
+        ConfigError: A cell that cannot work, or a comparison whose sides would be trained for different numbers of steps.
+        ManifestError: A set is missing.
+    """
+    scale = config.scale
+    if scale is None:
+        raise ConfigError(
+            f"'{config.name}' has no section 'scale': name numbers of unlabelled and labelled faces (scale.unlabelled, "
+            "scale.labelled)"
+        )
+    base = with_absolute_paths(config)
+    cells: dict[Cell, str] = {}
+    runs: dict[str, ExperimentConfig] = {}
+    steps: dict[str, int] = {}
+    by_content: dict[str, str] = {}
+    for cell in _cells(scale):
+        chosen = _cell_config(base, scale, cell)
+        # The supervised cells of methods that differ in what they do with unlabelled faces are one and the same run.
+        content = config_hash(chosen, WHERE | {"name"})
+        name = by_content.setdefault(content, chosen.name)
+        cells[cell] = name
+        if name not in runs:
+            runs[name] = chosen
+            steps[name] = make_plan(chosen).steps
+    _check_steps(cells, steps)
+    return Grid(cells, runs, steps)
+
+
+def _cells(scale: ScaleConfig) -> list[Cell]:
+    # Seeds outermost: a study that is stopped early has whole comparisons, of fewer seeds.
+    return [
+        Cell(labelled, unlabelled, method, width, seed)
+        for seed, method, width, labelled, unlabelled in product(
+            scale.seeds, scale.methods, scale.widths or (None,), scale.labelled, scale.unlabelled
+        )
+    ]
+
+
+def _cell_config(base: ExperimentConfig, scale: ScaleConfig, cell: Cell) -> ExperimentConfig:
+    method: MethodConfig = scale.methods[cell.method]
+    values: dict[str, Any] = dict(method.set)
+    if cell.width is not None:
+        values["model.width"] = cell.width
+    values |= method.semi_supervised if cell.unlabelled else method.supervised
+    values |= {
+        "name": _run_name(cell),
+        "seed": cell.seed,
+        "data.subset_seed": cell.seed,
+        "data.labelled_count": cell.labelled,
+        "data.unlabelled_count": cell.unlabelled or None,
+        "cluster.storage": join(study_folder(base), "runs"),
+        "tracking.register_as": None,
+    }
+    if not cell.unlabelled:
+        values["unlabelled.objective"] = None
+    bare = base.model_copy(update={"tune": None, "scale": None})
+    chosen = with_values(bare, values, f"scale, {cell}")
+    if cell.unlabelled and chosen.unlabelled.objective is None:
+        raise ConfigError(
+            f"scale, {cell}: unlabelled.objective is null: name the objective that uses unlabelled faces, in the config or in "
+            f"scale.methods.{cell.method}.semi_supervised"
+        )
+    return chosen
+
+
+def _run_name(cell: Cell) -> str:
+    width = "" if cell.width is None else f"-w{cell.width}"
+    return f"{cell.method}{width}-l{cell.labelled}-u{cell.unlabelled}-s{cell.seed}"
+
+
+def _check_steps(cells: dict[Cell, str], steps: dict[str, int]) -> None:
+    supervised = {(group_of(c), c.seed): steps[name] for c, name in cells.items() if not c.unlabelled}
+    for cell, name in cells.items():
+        own = supervised[group_of(cell), cell.seed]
+        if steps[name] != own:
+            raise ConfigError(
+                f"scale, {cell}: {steps[name]:,} steps against {own:,} of its supervised column: give both the same length "
+                "(training.steps) and batch"
+            )

@@ -1,0 +1,112 @@
+"""The trained cells of a study, measured on one set: predictions are kept, so that a later command measures only what is new."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import fsspec
+
+from jobs.evaluate import predict
+from jobs.grid import Grid
+from jobs.subjects import check_fits, find_subject
+from jobs.train import TrainingResult
+from pipeline.errors import ConfigError
+from pipeline.evaluation import protocol, provenance
+from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.protocol import Evaluation, Protocol, face_nme
+from pipeline.evaluation.scaling.cells import CellResult, Study
+from pipeline.inference.model_file import load_description
+from pipeline.shards.manifest import join, load_manifest
+from pipeline.storage import absolute
+from pipeline.training.config import ExperimentConfig
+
+
+def measure(
+    config: ExperimentConfig, grid: Grid, results: Mapping[str, TrainingResult], folder: str
+) -> Study:
+    """Measure every finished run on ``data.test``, or, without one, on the held-out split.
+
+    Args:
+        config: Of the study.
+        grid: Its cells.
+        results: Run name → result, of the finished ones.
+        folder: Of the study; predictions go into ``measured/``.
+
+    Raises:
+        ConfigError: There is no set to measure on.
+        DataError: Cells that do not compare.
+    """
+    data = config.data.test or config.data.validation
+    if data is None:
+        raise ConfigError("scale measures on data.test, or without one on data.validation: name one of them")
+    data = absolute(data)
+    manifest = load_manifest(data)
+    markup = manifest.layout
+    settings = config.evaluation
+    measured = Protocol(
+        dataset=settings.dataset or manifest.name,
+        subset=settings.subset,
+        split=manifest.split,
+        normalisation=settings.normalisation,
+        box_source=manifest.crop.points,
+    )
+    # A run's name and content are one; another set, or the same set prepared anew, is measured anew.
+    kept = {name: join(folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
+    missing = [name for name, url in kept.items() if not _exists(url)]
+    if missing:
+        subjects = [find_subject(results[name].run_folder) for name in missing]
+        for subject in subjects:
+            check_fits(subject, manifest, data)
+        for name, answer in zip(missing, predict(subjects, data, gpu=config.cluster.gpu), strict=True):
+            answer.save(kept[name])
+    cells = []
+    for cell, name in grid.cells.items():
+        if name not in results:
+            continue
+        result, answer = results[name], Predictions.load(kept[name])
+        evaluation = protocol.evaluate(answer, markup, measured, run=name)
+        cells.append(
+            CellResult(
+                cell=cell,
+                run=name,
+                steps=result.steps,
+                seconds=result.seconds,
+                config_hash=load_description(result.model).config_hash,
+                mlflow_run=result.mlflow_run,
+                validation_nme=result.best,
+                nme_N=face_nme(answer, markup, measured.normalisation),
+                keys=tuple(str(key) for key in answer.keys),
+                extra=_extra(evaluation),
+            )
+        )
+    return Study(
+        tuple(cells),
+        measured.name,
+        markup.name,
+        provenance.collect(
+            None,
+            None,
+            data=manifest.name,
+            data_config_hash=manifest.config_hash,
+            selection=f"training.select = {config.training.select}",
+            selection_set="validation, held out of the training set",
+        ),
+        # Measured where it was selected, for want of a test set: the report says so.
+        selected_on_test=config.data.test is None and config.training.select == "best",
+    )
+
+
+def _exists(url: str) -> bool:
+    filesystem, path = fsspec.core.url_to_fs(url)
+    return bool(filesystem.exists(path))
+
+
+def _extra(evaluation: Evaluation) -> dict[str, float]:
+    figures: dict[str, float | None] = {
+        f"NME {name} %": summary.nme for name, summary in evaluation.errors.items()
+    }
+    figures |= {"FR10 %": evaluation.headline.failure_rate.get("10")}
+    figures |= {"AUC10 %": evaluation.headline.auc.get("10")}
+    if evaluation.scatter is not None:
+        figures["scatter px"] = evaluation.scatter.grid_px
+    return {name: value for name, value in figures.items() if value is not None}

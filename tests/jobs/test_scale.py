@@ -1,0 +1,81 @@
+"""``landmarks scale`` for real: a grid of runs, killed, resumed, and extended by a seed; measured as plain numpy measures."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+pytestmark = pytest.mark.cluster
+
+
+def keys_seen(run) -> set[str]:
+    lines = (run / "trace" / "rank0.jsonl").read_text().splitlines()
+    return {key for line in lines for key in json.loads(line)["keys"]}
+
+
+def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks):
+    toy_experiment["scale"] = {
+        "unlabelled": [40],
+        "labelled": [24, 60],
+        "seeds": [0, 1],
+        "methods": {"laplace": {"supervised": {"optimizer.lr": 0.002}}},
+        "storage": str(tmp_path / "scale"),
+    }
+    path, folder = tmp_path / "study.yaml", tmp_path / "scale" / "toy"
+    path.write_text(yaml.safe_dump(toy_experiment))
+    runs = folder / "runs"
+
+    def finished() -> dict[str, int]:
+        return {f.parent.name: f.stat().st_mtime_ns for f in runs.glob("*/finished.json")}
+
+    landmarks.kill_when(lambda: len(finished()) >= 2, "scale", str(path))
+    before = finished()
+    assert len(before) < 8
+
+    landmarks.run("scale", str(path))
+    after = finished()
+    assert {name: after[name] for name in before} == before
+    assert set(after) == {f"laplace-l{n}-u{u}-s{s}" for n in (24, 60) for u in (0, 40) for s in (0, 1)}
+
+    with (folder / "cells.csv").open() as file:
+        cells = {row["run"]: row for row in csv.DictReader(file)}
+    assert set(cells) == set(after)
+    for name, row in cells.items():
+        measured = np.load(next((folder / "measured").glob(f"{name}.*.npz")))
+        error = np.linalg.norm(measured["points_NK2"] - measured["target_NK2"], axis=-1).mean(axis=1)
+        ocular = np.linalg.norm(measured["target_NK2"][:, 36] - measured["target_NK2"][:, 45], axis=-1)
+        assert float(row["nme_percent"]) == pytest.approx(100 * (error / ocular).mean(), rel=1e-5)
+        assert int(row["steps"]) == 12
+    # What a seed's small set holds, its large one holds, too; another seed draws another.
+    small, large = (keys_seen(runs / f"laplace-l{n}-u0-s0") for n in (24, 60))
+    assert len(small) == 24
+    assert small < large
+    assert small != keys_seen(runs / "laplace-l24-u0-s1")
+    config = yaml.safe_load((runs / "laplace-l24-u0-s0" / "config.yaml").read_text())
+    assert config["optimizer"]["lr"] == 0.002
+    assert config["unlabelled"]["objective"] is None
+
+    output = landmarks.run("scale", str(path), "scale.seeds=[0,1,2]")
+    extended = finished()
+    assert {name: extended[name] for name in after} == after
+    assert set(extended) - set(after) == {f"laplace-l{n}-u{u}-s2" for n in (24, 60) for u in (0, 40)}
+    study = json.loads((folder / "study.json").read_text())
+    assert len(study["study"]["cells"]) == 12
+    assert {len(c["seeds"]) for c in study["levels"]} == {3}
+    assert "3 seeds" in output.replace("\n", " ")
+    assert "data:image/svg+xml" in (folder / "report.html").read_text()
+
+    import mlflow
+
+    ids = json.loads((folder / "mlflow.json").read_text())
+    client = mlflow.MlflowClient(tracking_uri=ids["uri"])
+    experiment = client.get_experiment_by_name("landmarks").experiment_id
+    tracked = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{ids['run_id']}'")
+    assert sorted(r.info.run_name for r in tracked) == sorted(extended)
+    assert {r.info.status for r in tracked} == {"FINISHED"}
+    assert all("system/worker0/memory_mib" in r.data.metrics for r in tracked)
+    assert any(a.path == "models" for a in client.list_artifacts(tracked[0].info.run_id))

@@ -1,0 +1,145 @@
+"""``landmarks tune`` for real: Ray Tune, Optuna and ASHA over trials that are Ray Train runs; killed, resumed, reported."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from jobs.tune import tune
+from pipeline.errors import ConfigError
+from pipeline.evaluation.search.trials import read_search
+from pipeline.training.config import ExperimentConfig
+
+SPACE = {
+    # The last one makes training diverge: a trial that fails must not take the search with it.
+    "optimizer.lr": {"type": "choice", "values": [0.001, 0.004, 1e30]},
+    "loss.true_scale": {"type": "float", "low": 0.5, "high": 2.0, "log": True},
+}
+
+
+@pytest.fixture
+def search(tmp_path, toy_experiment):
+    toy_experiment["unlabelled"] = {"objective": None}
+    toy_experiment["tune"] = {
+        "space": SPACE,
+        "trials": 6,
+        "seeds": 2,
+        "startup_trials": 6,
+        "grace": 0.3,
+        "storage": str(tmp_path / "tune"),
+    }
+    return toy_experiment
+
+
+def children(uri: str, parent: str) -> list:
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name("landmarks")
+    if experiment is None:
+        return []
+    return client.search_runs([experiment.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'")
+
+
+@pytest.mark.cluster
+def test_search_is_killed_resumed_and_reported(tmp_path, search, landmarks):
+    path, folder = tmp_path / "search.yaml", tmp_path / "tune" / "toy"
+    search["tracking"]["register_as"] = "toy-faces"
+    path.write_text(yaml.safe_dump(search))
+    runs = folder / "runs"
+
+    def finished() -> set[str]:
+        return {f.parent.name for f in runs.glob("*/finished.json")}
+
+    def one_trial_done() -> bool:
+        stems = [name.rsplit("-s", 1)[0] for name in finished()]
+        return any(stems.count(stem) == 2 for stem in stems)
+
+    landmarks.kill_when(one_trial_done, "tune", str(path))
+    before = {name: (runs / name / "finished.json").stat().st_mtime_ns for name in finished()}
+    assert not (folder / "best.yaml").exists()
+
+    landmarks.run("tune", str(path))
+    assert {n: (runs / n / "finished.json").stat().st_mtime_ns for n in before} == before
+
+    record = read_search(str(folder / "search.json"))
+    assert len(record.trials) == 6
+    states = {t.state for t in record.trials}
+    assert "finished" in states
+    # Trial 0 is the config itself.
+    assert record.trials[0].values == {"optimizer.lr": 0.001, "loss.true_scale": 1.0} == record.default
+    diverged = [t for t in record.trials if t.values["optimizer.lr"] == 1e30]
+    assert diverged
+    assert all(t.state == "failed" and t.reason.startswith("step ") for t in diverged)
+    assert all("loss is nan" in t.reason and "Traceback" not in t.reason for t in diverged)
+    for trial in record.of("finished"):
+        # The objective is the mean over the seeds of what the runs themselves wrote down.
+        ends = [json.loads((runs / f"{trial.name}-s{seed}" / "finished.json").read_text()) for seed in (0, 1)]
+        assert trial.per_seed == pytest.approx([end["best"] for end in ends])
+        assert trial.objective == pytest.approx(sum(end["best"] for end in ends) / 2)
+        assert trial.steps == 12
+    # ASHA never judges the second seed: a pruned trial has none.
+    for trial in record.of("pruned"):
+        assert not (runs / f"{trial.name}-s1" / "finished.json").exists()
+
+    best = min(record.of("finished"), key=lambda t: t.objective)
+    written = yaml.safe_load((folder / "best.yaml").read_text())
+    assert written["optimizer"]["lr"] == best.values["optimizer.lr"]
+    assert written["loss"]["true_scale"] == best.values["loss.true_scale"]
+    assert "12 = 1.6 epochs" in landmarks.run("train", str(folder / "best.yaml"), "--dry-run")
+
+    ids = json.loads((folder / "mlflow.json").read_text())
+    tracked = children(ids["uri"], ids["run_id"])
+    names = [r.info.run_name for r in tracked]
+    assert len(names) == len(set(names))
+    assert set(names) == {f.name for f in runs.iterdir()}
+    assert all(r.info.status != "RUNNING" for r in tracked)
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=ids["uri"])
+    assert client.get_run(ids["run_id"]).info.status == "FINISHED"
+    version = client.get_model_version_by_alias("toy-faces", "best")
+    assert client.get_run(version.run_id).info.run_name == f"{best.name}-s0"
+
+    page = (folder / "report.html").read_text()
+    assert best.name in page
+    assert (
+        page.count("data:image/svg+xml") >= 8
+    )  # history, curves, parallel coordinates, slices; two themes each
+
+    # A finished search is left alone, and keeps its config.
+    landmarks.run("tune", str(path))
+    assert read_search(str(folder / "search.json")).of("finished") == record.of("finished")
+    assert "choose another name" in landmarks.run("tune", str(path), "tune.trials=7", code=2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tune": None}, "has no section 'tune'"),
+        ({"space": {"optimizer.lrr": SPACE["optimizer.lr"]}}, "did you mean 'lr'"),
+        ({"space": {"optimizer.lr": {"type": "float", "low": -1, "high": 1}}}, "optimizer.lr"),
+        ({"space": {"loss.scale": {"type": "float", "low": 1, "high": 2}}}, "scale"),
+        ({"space": {"cluster.workers": {"type": "int", "low": 1, "high": 2}}}, "leave it out"),
+        (
+            {"space": {"unlabelled.objective.gain": {"type": "float", "low": 1, "high": 2}}},
+            "unlabelled.objective",
+        ),
+    ],
+)
+def test_a_space_that_cannot_work_fails_before_anything_starts(search, changes, message):
+    if "tune" in changes:
+        search["tune"] = None
+    else:
+        search["tune"] |= changes
+    with pytest.raises(ConfigError, match=message):
+        tune(ExperimentConfig.model_validate(search), dry_run=True)
+
+
+def test_a_search_without_a_held_out_split_is_refused(search):
+    search["data"]["validation"] = None
+    search["training"]["select"] = "last"
+    with pytest.raises(ConfigError, match="needs data.validation"):
+        tune(ExperimentConfig.model_validate(search), dry_run=True)
