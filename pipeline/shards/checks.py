@@ -35,7 +35,7 @@ class SetContent:
         keys: Keys, in order.
         images: (source, name) of each picture.
         hashes: Of the stored JPEGs.
-        shapes: (K, 2) landmarks of each face, in shares of the square's side.
+        shapes: (K, 2) landmarks of each face, in shares of the square's side; NaN where the position is not known.
         outside: Landmarks outside their original picture.
         cut: Landmarks outside the stored square.
     """
@@ -97,11 +97,19 @@ def _check_points(
     if meta.visible is None or len(meta.visible) != count:
         findings.add("error", where, f"field 'visible' does not have {count} entries", _AGAIN, "visible")
         return
-    points_K2 = np.asarray(meta.points, dtype=np.float64)
-    if not np.isfinite(points_K2).all():
+    known_K = np.array([point is not None for point in meta.points])
+    points_K2 = np.array([point or (np.nan, np.nan) for point in meta.points], dtype=np.float64)
+    if not np.isfinite(points_K2[known_K]).all():
         findings.add("error", where, "landmarks that are not finite", "correct the annotation", "finite")
         return
     visible_K = np.asarray(meta.visible, dtype=bool)
+    if (visible_K & ~known_K).any():
+        message = f"landmark {int((visible_K & ~known_K).argmax())} is visible and has no position"
+        findings.add("error", where, message, "correct the annotation", "visible, unknown")
+        return
+    if not known_K.any():
+        findings.add("error", where, "no landmark has a position", "remove the face", "unknown")
+        return
     stored_K2 = meta.crop_points() / meta.size
     if visible_K.sum() > 2:
         spread = float(np.ptp(stored_K2[visible_K], axis=0).max())
@@ -202,7 +210,8 @@ def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: 
         return
     if markup.pupils is not None:
         left, right = (shapes_NK2[:, list(indices), 0].mean(axis=1) for indices in markup.pupils)
-        swapped = float((left >= right).mean())
+        both = np.isfinite(left) & np.isfinite(right)
+        swapped = float((left >= right)[both].mean()) if both.any() else 0.0
         if swapped > _MAX_SWAPPED_SHARE:
             findings.add(
                 "error",
@@ -210,13 +219,15 @@ def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: 
                 f"in {swapped:.0%} of the faces the left eye lies right of the right one",
                 "left is the viewer's: check the landmarks' order, and that no picture was mirrored alone",
             )
+    # What some faces hide would shift the mean: only faces that show whatever any face of the set shows are averaged.
+    known_NK = np.isfinite(shapes_NK2).all(axis=2)
+    shapes_NK2 = shapes_NK2[known_NK[:, known_NK.any(axis=0)].all(axis=1)]
     if len(shapes_NK2) < _ENOUGH_FACES:
         return
     mean_K2 = shapes_NK2.mean(axis=0)
-    extent = float(np.ptp(mean_K2, axis=0).max())
-    low, high = mean_K2[:, 0].min(), mean_K2[:, 0].max()
-    mirrored_K2 = np.stack([low + high - mean_K2[:, 0], mean_K2[:, 1]], axis=1)[permutation]
-    distance_K = np.linalg.norm(mirrored_K2 - mean_K2, axis=1) / extent
+    low, high = np.nanmin(mean_K2, axis=0), np.nanmax(mean_K2, axis=0)
+    mirrored_K2 = np.stack([low[0] + high[0] - mean_K2[:, 0], mean_K2[:, 1]], axis=1)[permutation]
+    distance_K = np.nan_to_num(np.linalg.norm(mirrored_K2 - mean_K2, axis=1) / float((high - low).max()))
     worst = int(distance_K.argmax())
     if distance_K[worst] > _MAX_ASYMMETRY:
         findings.add(
@@ -255,7 +266,7 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
         return
     shapes_NK2 = np.stack(content.shapes)
     _check_symmetry(markup, shapes_NK2, url, findings)
-    total = shapes_NK2.shape[0] * shapes_NK2.shape[1]
+    total = int(np.isfinite(shapes_NK2).all(axis=2).sum())
     if content.outside > _MAX_OUTSIDE_SHARE * total:
         findings.add(
             "warning",

@@ -155,6 +155,22 @@ def test_ways_through_other_markups_lead_to_the_same_places(genuine, target):
 
 
 @pytest.mark.real_data
+@pytest.mark.parametrize("source", ["wflw98", "ibug68"])
+def test_29_to_19_leads_to_the_same_places(genuine, source):
+    """98 → 29 → 19 and 68 → 29 → 19 against the direct ways."""
+    first, cofw, aflw = load_markup(source), load_markup("cofw29"), load_markup("aflw19")
+    faces = genuine[source]
+    direct = find_mapping(first, aflw)
+    through = find_mapping(first, cofw).then(find_mapping(cofw, aflw))
+    both = direct.common_T & through.common_T
+    # 300-W annotates no lower edges of the brows, so COFW's brow centres have no counterpart there.
+    assert np.flatnonzero(~both).tolist() == ([] if source == "wflw98" else [1, 4])
+    eyes = np.linalg.norm(direct.points(faces)[:, 6] - direct.points(faces)[:, 11], axis=-1)
+    apart = np.linalg.norm(direct.points(faces) - through.points(faces), axis=-1)[:, both] / eyes[:, None]
+    assert np.median(apart, axis=0).max() < 0.06
+
+
+@pytest.mark.real_data
 def test_cofw68_is_annotated_as_300w(genuine):
     means = [mean_shape(genuine[name], "ibug68") for name in ("ibug68", "cofw68")]
     assert_same_layout(*means, "ibug68", near=0.2)

@@ -1,7 +1,8 @@
-"""COFW. Its arrays are given as HDF5 holds them; the file itself is tested where h5py is installed."""
+"""COFW. Its arrays are given as HDF5 holds them; a whole file is read last."""
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 import pytest
 
@@ -73,7 +74,6 @@ def test_wrong_arguments(tmp_path):
 
 
 def test_a_whole_file(tmp_path):
-    h5py = pytest.importorskip("h5py")
     path = tmp_path / "COFW_test_color.mat"
     image = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
     with h5py.File(path, "w") as content:

@@ -1,10 +1,11 @@
-"""MATLAB files of both kinds. HDF5 itself is tested where h5py is installed."""
+"""MATLAB files of both kinds."""
 
 from __future__ import annotations
 
 import pickle
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from scipy.io import savemat
@@ -47,7 +48,6 @@ def test_pictures_lie_on_their_side_in_hdf5():
 
 @pytest.fixture
 def mat73(tmp_path):
-    h5py = pytest.importorskip("h5py")
     path = tmp_path / "c.mat"
     with h5py.File(path, "w") as file:
         cells = [

@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 
-from pipeline.models.cholesky import FLOOR_PX, CholeskyEstimator, covariance
+from pipeline.losses.gaussian_log_likelihood import gaussian_log_likelihood
+from pipeline.models.cholesky import FLOOR_PX, CholeskyEstimator, _positive, covariance
 
 
 def estimator_of(raw_BK3):
@@ -37,12 +40,39 @@ def test_covariance_is_l_times_its_transpose():
     torch.testing.assert_close(torch.linalg.cholesky(covariance(entries)), lower)
 
 
-@pytest.mark.parametrize("scale", [-50.0, 0.0, 50.0])
-def test_gradients_are_finite(scale):
-    bottleneck = torch.full((2, 4, 2, 2), scale, requires_grad=True)
+@pytest.mark.parametrize("scale", [-500.0, -50.0, 0.0, 50.0, 500.0])
+def test_gradients_through_the_likelihood_are_finite_and_those_of_float64(scale):
+    """At raw values in the thousands either way: one diagonal on its floor, the other large, or both."""
     estimator = CholeskyEstimator(16, 3)
-    covariance(estimator(bottleneck)).logdet().sum().backward()
-    assert bottleneck.grad.isfinite().all()
+    error = torch.tensor([[[0.3, -0.2], [4.0, 1.0], [0.0, -7.0]]])
+
+    def gradients(dtype):
+        estimator.to(dtype).zero_grad()
+        bottleneck = torch.full((1, 4, 2, 2), scale, dtype=dtype, requires_grad=True)
+        first, below, second = estimator(bottleneck).unbind(-1)
+        rows = (first, torch.zeros_like(first), below, second)
+        factor = torch.stack(rows, dim=-1).unflatten(-1, (2, 2))
+        # As it trains: Σ itself is never formed, its float32 rounding is singular long before L is.
+        value = gaussian_log_likelihood(torch.zeros_like(error, dtype=dtype), factor, error.to(dtype))
+        value.sum().backward()
+        return bottleneck.grad, estimator.linear.weight.grad.clone()
+
+    for single, double in zip(gradients(torch.float32), gradients(torch.float64), strict=True):
+        assert single.isfinite().all()
+        largest = double.abs().max().item()
+        torch.testing.assert_close(single.double(), double, rtol=2e-3, atol=2e-3 * largest)
+
+
+@pytest.mark.parametrize("raw", [-50.0, 0.0, 50.0])
+def test_gradient_of_the_covariance_by_hand(raw):
+    """d Σ / d (l₁₁, l₂₁, l₂₂) for the sum of the entries, (l₁₁ + l₂₁)² + l₂₂², in float32."""
+    values = torch.tensor([[[raw, 3.0, -raw]]], requires_grad=True)
+    entries = torch.stack((_positive(values[..., 0]), values[..., 1], _positive(values[..., 2])), dim=-1)
+    covariance(entries).sum().backward()
+    first, below, second = entries.detach()[0, 0].tolist()
+    slopes = [1.0 if z > 0 else math.exp(z) for z in (raw, -raw)]
+    expected = [2 * (first + below) * slopes[0], 2 * (first + below), 2 * second * slopes[1]]
+    torch.testing.assert_close(values.grad[0, 0], torch.tensor(expected))
 
 
 def test_half_precision_is_left_in_float32():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.face import Annotation
-from pipeline.markup import Markup
+from pipeline.markup import Markup, load_markup
 from pipeline.shards.manifest import CropPolicy
 from pipeline.shards.place import place_labelled, place_unlabelled
 
@@ -63,8 +63,26 @@ def test_unknown_landmarks():
     points[3] = np.nan
     near = place_labelled([face(FIVE + 1)], annotation(points), MARKUP, DETECTOR, fall_back=True)
     assert near.five_source == "detector"
-    # Without a detection nobody knows where the mouth is.
+    # Without a detection: a hidden mouth corner lies at the other one, as in profile.
+    placed = place_labelled([], annotation(points), MARKUP, DETECTOR, fall_back=True)
+    np.testing.assert_allclose(placed.five_52, [*FIVE[:3], FIVE[4], FIVE[4]], atol=1e-4)
+    assert placed.five_source == "landmarks"
+    assert place_labelled([], annotation(points), MARKUP, DETECTOR, fall_back=False) is None
+    points[4] = np.nan  # nobody knows where the mouth is
     assert place_labelled([], annotation(points), MARKUP, DETECTOR, fall_back=True) is None
+
+
+def test_five_points_of_a_profile():
+    """Of 300-W's markup: half an eye is known, the other eye and one mouth corner are not, the nose tip is not."""
+    ibug = load_markup("ibug68")
+    points = np.random.default_rng(0).uniform(20, 60, (68, 2)).round(4)
+    points[[39, 40, 41, *range(42, 48), 54, 30]] = np.nan
+    placed = place_labelled([], Annotation(points, np.ones(68, bool)), ibug, LANDMARKS, fall_back=False)
+    eye, mouth = points[36:39].mean(axis=0), points[48]
+    expected = [eye, eye, (eye + mouth) / 2, mouth, mouth]
+    np.testing.assert_allclose(placed.five_52, expected, atol=1e-4)
+    # All the same, a square of three times the longer side around them.
+    assert placed.crop.side == pytest.approx(3 * np.ptp(expected, axis=0).max(), abs=1e-3)
 
 
 def test_points_without_area():
