@@ -62,6 +62,8 @@ def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console |
     try:
         with ray_session(cpus=max(cluster.workers * cluster.cpus_per_worker, os.cpu_count() or 1)):
             todo = [name for name, run in runs.items() if run.finished is None]
+            if todo:
+                parent.resume()
             failures = _train(config, {name: runs[name].config for name in todo}, parent, console)
             results: dict[str, TrainingResult] = {}
             for name in runs:

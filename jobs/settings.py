@@ -8,7 +8,7 @@ from pipeline.config.compose import compose, compose_raw, validate
 from pipeline.errors import ConfigError
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.storage import absolute
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config import ExperimentConfig, TrackingConfig
 
 
 def experiment(path: str, overrides: Sequence[str]) -> ExperimentConfig:
@@ -43,3 +43,8 @@ def sets_of(arguments: Sequence[str]) -> tuple[list[str], int | None]:
             if s is not None and absolute(s) not in found
         ]
     return found, streams
+
+
+def tracking_of(arguments: Sequence[str]) -> dict[str, TrackingConfig]:
+    """Where the configs among the arguments track to, by config."""
+    return {a: experiment(a, []).tracking for a in arguments if a.endswith((".yaml", ".yml"))}

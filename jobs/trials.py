@@ -80,6 +80,8 @@ def run_trials(
         )
         # Of a resumed search, what earlier commands have finished.
         resumed = sum(bool((result.metrics or {}).get("done")) for result in _known(tuner))
+        if resumed < search.trials:
+            parent.resume()
         with Fleet(board, config.name, "tune", parent, search.trials, console) as fleet:
             _LIVE[config.name] = fleet
             fleet.done = resumed

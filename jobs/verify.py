@@ -1,15 +1,22 @@
-"""``landmarks verify``: check prepared sets before training on them. Seconds, no GPU."""
+"""``landmarks verify``: check prepared sets, and a config's tracking store, before training on them. Seconds, no GPU."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
 from jobs.progress import progress
+from pipeline.errors import TrackingError
+from pipeline.shards.findings import Finding
 from pipeline.shards.manifest import load_manifest
+from pipeline.shards.pose_histogram import pose_histogram
+from pipeline.shards.poses import coordinates
 from pipeline.shards.verify import Report
 from pipeline.shards.verify import verify as verify_sets
+from pipeline.training.balance import BalanceConfig
+from pipeline.training.config import TrackingConfig
+from pipeline.training.tracking import check_store
 
 
 def _total(manifests: Sequence[str]) -> int:
@@ -33,6 +40,9 @@ def show(report: Report, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
+        if manifest.pose is not None and manifest.split == "train":
+            for line in pose_histogram(coordinates(manifest, url), BalanceConfig().bins).lines():
+                console.print(f"  {line}", highlight=False, soft_wrap=True)
     for finding in report.findings:
         style = "red" if finding.severity == "error" else "yellow"
         console.print(str(finding), style=style, highlight=False, soft_wrap=True, markup=False)
@@ -42,13 +52,20 @@ def show(report: Report, console: Console) -> None:
         console.print(f"{len(report.errors)} errors", style="red", highlight=False)
 
 
-def verify(manifests: Sequence[str], *, streams: int | None = None, near_duplicates: bool = True) -> int:
-    """Check prepared sets and print what is wrong.
+def verify(
+    manifests: Sequence[str],
+    *,
+    streams: int | None = None,
+    near_duplicates: bool = True,
+    tracking: Mapping[str, TrackingConfig] | None = None,
+) -> int:
+    """Check prepared sets, and where their training would be tracked, and print what is wrong.
 
     Args:
         manifests: Folders of prepared sets, or their manifests; local paths or URLs.
         streams: Number of canonical streams of the training that will read them.
         near_duplicates: Look for re-encoded copies between the sets too, the slowest check.
+        tracking: Config → its tracking section; nothing is written to the stores.
 
     Returns:
         Exit code: 1 if there are errors, else 0. Warnings do not count.
@@ -60,5 +77,10 @@ def verify(manifests: Sequence[str], *, streams: int | None = None, near_duplica
             lambda manifest: advance(manifest.samples // len(manifest.shards)),
             near_duplicates,
         )
+    for config, section in (tracking or {}).items():
+        try:
+            check_store(section)
+        except TrackingError as error:
+            report.findings.insert(0, Finding("error", config, str(error), "training would not start"))
     show(report, Console())
     return 0 if report.ok else 1

@@ -5,11 +5,15 @@ A run's id is kept beside the run (``mlflow.json``), so that a restart goes on i
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import getpass
 import io
 import json
 import logging
 import os
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -19,6 +23,7 @@ import fsspec
 from PIL import Image
 
 from pipeline.errors import TrackingError
+from pipeline.evaluation import provenance
 from pipeline.shards.manifest import join
 from pipeline.storage import ROOT_VARIABLE, absolute, is_local, local_path, write_text
 from pipeline.training.config import TrackingConfig
@@ -27,6 +32,8 @@ JOB_VARIABLE = "LANDMARKS_JOB_ID"
 """Environment variable: submission id of the Ray job a driver runs in."""
 
 _RUN_FILE = "mlflow.json"
+# MLflow answers /health under any host name: only its API says whether this one is allowed.
+_PROBE = "/api/2.0/mlflow/experiments/search?max_results=1"
 _PROBE_SECONDS = 5
 
 
@@ -57,15 +64,16 @@ def check_store(config: TrackingConfig) -> None:
     absolute_uri(config.uri)
     if config.uri.startswith(("http://", "https://")):
         try:
-            with urllib.request.urlopen(f"{config.uri.rstrip('/')}/health", timeout=_PROBE_SECONDS):
+            with urllib.request.urlopen(f"{config.uri.rstrip('/')}{_PROBE}", timeout=_PROBE_SECONDS):
                 return
         except urllib.error.HTTPError as error:
-            if error.code == 403:
+            if error.code == 403 and b"Invalid Host" in error.read(200):
                 raise TrackingError(
                     f"tracking.uri = {config.uri}: the MLflow server refuses this host name (403); start it with "
                     "--allowed-hosts naming it, port included"
                 ) from error
-            if error.code != 404:  # an older server has no /health, but it is there
+            # 404: an older server has another API, but it is there; 401: it is, and MLflow's client brings the password.
+            if error.code not in {401, 404}:
                 raise TrackingError(
                     f"tracking.uri = {config.uri}: the MLflow server answers {error.code}"
                 ) from error
@@ -81,8 +89,22 @@ def check_store(config: TrackingConfig) -> None:
         )
 
 
+@functools.cache
+def _origin() -> dict[str, str]:
+    """Who begins runs here, and from which commit, under MLflow's own names; what is unknown is left out."""
+    origin: dict[str, str] = {}
+    with contextlib.suppress(KeyError, OSError, ImportError):  # a container's user need not have a name
+        origin["mlflow.user"] = getpass.getuser()
+    code = provenance.commit()
+    if code["commit"] is not None:
+        origin["mlflow.source.git.commit"] = code["commit"]
+    if code["dirty"] is not None:
+        origin["mlflow.source.git.dirty"] = str(code["dirty"])
+    return origin
+
+
 class Tracker:
-    """One MLflow run.
+    """One MLflow run. One that has ended keeps its end, and so its duration, until ``resume`` says that work goes on.
 
     Args:
         config: Where.
@@ -117,6 +139,7 @@ class Tracker:
             except OSError as error:
                 raise TrackingError(f"tracking.uri = {config.uri}: {error}") from error
         self._mlflow = mlflow
+        self._ended: int | None = None
         try:
             self.client = mlflow.MlflowClient(tracking_uri=self.uri)
             self.run_id, created = self._find_or_create(config, name, run_folder)
@@ -144,7 +167,10 @@ class Tracker:
                 known = json.load(file)
             if known["uri"] == self.uri:
                 run = self.client.get_run(known["run_id"])
-                self.client.update_run(run.info.run_id, status="RUNNING")
+                # Changes nothing, and is refused for a run that was deleted.
+                self.client.update_run(run.info.run_id, status=run.info.status)
+                if run.info.status != "RUNNING":
+                    self._ended = run.info.end_time
                 return run.info.run_id, False
         except FileNotFoundError:
             known = None  # a new run
@@ -164,7 +190,7 @@ class Tracker:
             # A server has its own artifact store; a SQLite store needs a folder.
             artifacts = absolute(config.artifacts) if self.uri.startswith("sqlite:") else None
             experiment_id = self.client.create_experiment(config.experiment, artifact_location=artifacts)
-        run = self.client.create_run(experiment_id, run_name=name)
+        run = self.client.create_run(experiment_id, run_name=name, tags=_origin())
         write_text(url, json.dumps({"uri": self.uri, "run_id": run.info.run_id}) + "\n")
         return run.info.run_id, True
 
@@ -172,8 +198,6 @@ class Tracker:
         """Log metrics of one step."""
         if not values:
             return
-        import time
-
         now = int(time.time() * 1000)
         self.client.log_batch(
             self.run_id,
@@ -211,9 +235,15 @@ class Tracker:
         """Log a text artifact."""
         self.client.log_text(self.run_id, text, name)
 
+    def resume(self) -> None:
+        """Work goes on: the run is under way, and its next end counts."""
+        self._ended = None
+        self.client.update_run(self.run_id, status="RUNNING")
+
     def end(self, status: str) -> None:
         """FINISHED, FAILED or KILLED."""
-        self.client.set_terminated(self.run_id, status)
+        self._ended = self._ended or int(time.time() * 1000)
+        self.client.set_terminated(self.run_id, status, self._ended)
 
 
 def flatten(raw: dict[str, Any], prefix: str = "") -> dict[str, Any]:

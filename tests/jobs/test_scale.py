@@ -59,7 +59,20 @@ def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks
     assert config["optimizer"]["lr"] == 0.002
     assert config["unlabelled"]["objective"] is None
 
+    import mlflow
+
+    ids = json.loads((folder / "mlflow.json").read_text())
+    client = mlflow.MlflowClient(tracking_uri=ids["uri"])
+    experiment = client.get_experiment_by_name("landmarks").experiment_id
+
+    def ends() -> dict[str, int]:
+        return {r.info.run_name: r.info.end_time for r in client.search_runs([experiment])}
+
+    ended = ends()
     output = landmarks.run("scale", str(path), "scale.seeds=[0,1,2]")
+    # The study went on; the cells it had did not.
+    assert {name: ends()[name] for name in after} == {name: ended[name] for name in after}
+    assert ends()["toy"] > ended["toy"]
     extended = finished()
     assert {name: extended[name] for name in after} == after
     assert set(extended) - set(after) == {f"laplace-l{n}-u{u}-s2" for n in (24, 60) for u in (0, 40)}
@@ -69,11 +82,6 @@ def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks
     assert "3 seeds" in output.replace("\n", " ")
     assert "data:image/svg+xml" in (folder / "report.html").read_text()
 
-    import mlflow
-
-    ids = json.loads((folder / "mlflow.json").read_text())
-    client = mlflow.MlflowClient(tracking_uri=ids["uri"])
-    experiment = client.get_experiment_by_name("landmarks").experiment_id
     tracked = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{ids['run_id']}'")
     assert sorted(r.info.run_name for r in tracked) == sorted(extended)
     assert {r.info.status for r in tracked} == {"FINISHED"}

@@ -110,7 +110,14 @@ def test_search_is_killed_resumed_and_reported(tmp_path, search, landmarks):
     )  # history, curves, parallel coordinates, slices; two themes each
 
     # A finished search is left alone, and keeps its config.
+    def ends() -> dict[str, tuple[str, int]]:
+        # Trials that failed are tried again, and the search goes on with them.
+        infos = [r.info for r in children(ids["uri"], ids["run_id"])]
+        return {i.run_name: (i.status, i.end_time) for i in infos if i.status == "FINISHED"}
+
+    ended = ends()
     landmarks.run("tune", str(path))
+    assert ended.items() <= ends().items()
     assert read_search(str(folder / "search.json")).of("finished") == record.of("finished")
     assert "choose another name" in landmarks.run("tune", str(path), "tune.trials=7", code=2)
 

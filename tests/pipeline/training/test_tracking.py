@@ -4,6 +4,7 @@ import io
 import json
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from PIL import Image
 from pipeline.errors import TrackingError
 from pipeline.storage import write_text
 from pipeline.training.config import TrackingConfig
-from pipeline.training.tracking import Tracker, absolute_uri, check_store, flatten
+from pipeline.training.tracking import Tracker, _origin, absolute_uri, check_store, flatten
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,7 @@ def test_a_run_is_created_once_and_continued_after_a_restart(store, client):
     # A restart knows the run by its folder alone; parameters, which MLflow never lets change, are not logged again.
     second = store.start("continued", {"p0": "changed"}, {"verb": "resume"})
     assert second.run_id == first.run_id
+    second.resume()
     assert client.get_run(first.run_id).info.status == "RUNNING"
     second.metrics({"train/loss": 1.0}, step=20)
     second.end("FINISHED")
@@ -68,6 +70,67 @@ def test_a_run_is_created_once_and_continued_after_a_restart(store, client):
     experiment = client.get_experiment_by_name("tests")
     named = [r for r in client.search_runs([experiment.experiment_id]) if r.info.run_name == "continued"]
     assert len(named) == 1
+
+
+def times(client, run: Tracker) -> tuple[str, int, int | None]:
+    info = client.get_run(run.run_id).info
+    return info.status, info.start_time, info.end_time
+
+
+def test_a_run_keeps_its_end_until_work_goes_on(store, client):
+    first = store.start("ended")
+    first.end("FINISHED")
+    ended = times(client, first)
+    time.sleep(0.01)
+    again = store.start("ended")
+    again.text("x", "late.txt")
+    assert times(client, again) == ended
+    again.end("FAILED")
+    again.end("FINISHED")
+    assert times(client, again) == ended
+    again.resume()
+    assert times(client, again)[0] == "RUNNING"
+    # As after a lost driver: what is under way has no end to keep.
+    lost = store.start("ended")
+    lost.end("FINISHED")
+    assert times(client, lost)[2] > ended[2]
+
+
+def test_a_deleted_run_says_what_to_do(store, client):
+    client.delete_run(store.start("deleted").run_id)
+    with pytest.raises(TrackingError, match=r"deleted/mlflow\.json: .*remove it"):
+        store.start("deleted")
+
+
+@pytest.fixture
+def origin(monkeypatch):
+    """Nobody, from nowhere, until a test says otherwise."""
+    known = {"commit": None, "dirty": None}
+    monkeypatch.setattr("pipeline.evaluation.provenance.commit", lambda: known)
+    _origin.cache_clear()
+    yield known
+    _origin.cache_clear()
+
+
+def test_a_new_run_says_who_began_it_and_from_which_commit(store, client, origin, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ada")
+    origin |= {"commit": "c0ffee", "dirty": True}
+    run = store.start("origin")
+    _origin.cache_clear()
+    monkeypatch.setenv("LOGNAME", "bob")
+    store.start("origin")  # who looks at it later did not begin it
+    tags = client.get_run(run.run_id).data.tags
+    assert tags["mlflow.user"] == "ada"
+    assert (tags["mlflow.source.git.commit"], tags["mlflow.source.git.dirty"]) == ("c0ffee", "True")
+
+
+def test_a_run_of_a_user_without_a_name(store, client, origin, monkeypatch):
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    tags = client.get_run(store.start("nameless").run_id).data.tags
+    assert not {"mlflow.user", "mlflow.source.git.commit", "mlflow.source.git.dirty"} & set(tags)
 
 
 def test_several_metrics_of_a_step_and_none(store, client):
@@ -158,16 +221,24 @@ def test_a_server_that_accepts_and_stays_silent_is_given_up(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(200, None), (404, None), (403, "--allowed-hosts"), (500, "answers 500")]
+    ("status", "body", "message"),
+    [
+        (200, b"{}", None),
+        (401, b"You are not authenticated", None),
+        (404, b"", None),
+        (403, b"Invalid Host header - possible DNS rebinding attack detected", "--allowed-hosts"),
+        (403, b"Permission denied", "answers 403"),
+        (500, b"", "answers 500"),
+    ],
 )
-def test_what_a_server_answers(status, message):
-    asked = []
-
+def test_what_a_server_answers(status, body, message):
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.path)
-            self.send_response(status)
+            # MLflow answers these two under any host name.
+            exempt = self.path in {"/health", "/version"}
+            self.send_response(200 if exempt else status)
             self.end_headers()
+            self.wfile.write(b"OK" if exempt else body)
 
         def log_message(self, *_args: object) -> None:
             """Silent."""
@@ -186,7 +257,6 @@ def test_what_a_server_answers(status, message):
         server.shutdown()
         thread.join()
         server.server_close()
-    assert asked == ["/health"]
 
 
 @pytest.mark.parametrize("uri", ["outputs/mlruns", "file:///tmp/mlruns", "/abs/mlruns", ""])
