@@ -7,16 +7,28 @@ from collections.abc import Sequence
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.evaluation.headline import COLUMNS, best, values
+from pipeline.evaluation.headline import (
+    COLUMNS,
+    DIRECTION_COLUMNS,
+    UNCERTAINTY_COLUMNS,
+    Column,
+    best,
+    values,
+)
 from pipeline.evaluation.protocol import Evaluation
 
 _WIDE = 120
 """Characters that all columns need."""
 _ALWAYS = ("fr10", "auc10", "scatter")
+_UNCERTAINTY = ("normal", "tangent", "bias", "r", "r_face", "cover50", "cover90", "nll")
+_UNCERTAINTY_NARROW = ("bias", "r", "cover50", "cover90")
+_UNCERTAINTY_CAPTION = (
+    "r: correlation of |Σ|^(1/4) and error; In 50, 90 %: share in the ellipse that ought to hold so many."
+)
 
 
 def headline_tables(evaluations: Sequence[Evaluation], width: int | None = None) -> list[Table]:
-    """One table per protocol, runs as rows, the best of each column in bold.
+    """Per protocol one table of errors, and one of the uncertainty where a run states it; runs are rows, the best in bold.
 
     Args:
         evaluations: Any number, of any protocols; numbers of different protocols never share a table.
@@ -25,22 +37,28 @@ def headline_tables(evaluations: Sequence[Evaluation], width: int | None = None)
     groups: dict[str, list[Evaluation]] = {}
     for evaluation in evaluations:
         groups.setdefault(evaluation.protocol_name, []).append(evaluation)
-    return [_table(name, group, width is not None and width < _WIDE) for name, group in groups.items()]
+    narrow = width is not None and width < _WIDE
+    tables = []
+    for name, group in groups.items():
+        main = {group[0].protocol.normalisation, *_ALWAYS}
+        shown = [c for c in COLUMNS if c.key in main or not narrow]
+        tables.append(_table(Text(name, style="bold"), group, shown, _caption(group)))
+        stating = [e for e in group if e.uncertainty is not None]
+        if stating:
+            columns = (*DIRECTION_COLUMNS, *UNCERTAINTY_COLUMNS)
+            shown = [c for c in columns if c.key in (_UNCERTAINTY_NARROW if narrow else _UNCERTAINTY)]
+            title = Text("Uncertainty and direction of the errors", style="bold")
+            tables.append(_table(title, stating, shown, Text(_UNCERTAINTY_CAPTION)))
+    return tables
 
 
-def _table(protocol: str, group: Sequence[Evaluation], narrow: bool) -> Table:
+def _table(title: Text, group: Sequence[Evaluation], shown: Sequence[Column], caption: Text) -> Table:
     # Text, never str: Rich would read square brackets in a run's name as mark-up.
-    table = Table(
-        title=Text(protocol, style="bold"),
-        title_justify="left",
-        caption=_caption(group),
-        caption_justify="left",
-    )
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("Run", overflow="fold")
     table.add_column("Faces", justify="right")
     rows = [values(evaluation) for evaluation in group]
-    shown = {group[0].protocol.normalisation, *_ALWAYS} if narrow else {c.key for c in COLUMNS}
-    columns = [c for c in COLUMNS if c.key in shown and any(row[c.key] is not None for row in rows)]
+    columns = [c for c in shown if any(row[c.key] is not None for row in rows)]
     for column in columns:
         table.add_column(f"{column.label}\n{column.unit}", justify="right")
     winners = {column.key: best(rows, column) for column in columns}

@@ -24,6 +24,7 @@ class Column:
         unit: ``%``, ``px`` or empty.
         better: Which way is better; None for a property of the run, which is never set in bold.
         meaning: One sentence, for the report's legend.
+        digits: Printed after the decimal point.
     """
 
     key: str
@@ -31,12 +32,13 @@ class Column:
     unit: str
     better: Literal["lower", "higher"] | None
     meaning: str
+    digits: int = 2
 
     def text(self, value: float | None) -> str:
         """The number as printed."""
         if value is None:
             return ABSENT
-        return f"{value:,.0f}" if self.better is None else f"{value:.2f}"
+        return f"{value:,.{self.digits}f}"
 
 
 _NME = "mean distance of predicted from true visible landmarks over"
@@ -54,11 +56,46 @@ COLUMNS: tuple[Column, ...] = (
         "scatter", "Scatter", "px", "lower", "mean spread of the heatmaps, px of the network's input grid"
     ),
 )
-RUN_COLUMNS: tuple[Column, ...] = (
-    Column("parameters", "Parameters", "", None, "trainable parameters of the network that predicts"),
-    Column("steps", "Steps", "", None, "optimiser steps of the evaluated checkpoint"),
-    Column("images", "Images", "", None, "training images, labelled and unlabelled"),
+DIRECTION_COLUMNS: tuple[Column, ...] = (
+    Column("normal", "Normal NME", "%", "lower", "mean error across the contours, under the protocol's size"),
+    Column(
+        "tangent", "Tangent NME", "%", "lower", "mean error along the contours, under the protocol's size"
+    ),
+    Column("bias", "Bias rate", "%", None, "(tangent − normal) / normal: how much more errors spread along"),
 )
+UNCERTAINTY_COLUMNS: tuple[Column, ...] = (
+    Column(
+        "spread",
+        "Spread",
+        "%",
+        None,
+        "mean |Σ|^(1/4) of the predicted covariances, under the protocol's size",
+    ),
+    Column("r", "r landmarks", "", "higher", "Pearson correlation of spread and error over all landmarks"),
+    Column("rho", "ρ landmarks", "", "higher", "Spearman's rank correlation of the same"),
+    Column("r_face", "r faces", "", "higher", "Pearson correlation of a face's mean spread and its NME"),
+    Column("rho_face", "ρ faces", "", "higher", "Spearman's rank correlation of the same"),
+    Column(
+        "cover50", "In 50 %", "%", None, "share of landmarks in the ellipse that ought to hold half of them"
+    ),
+    Column(
+        "cover90", "In 90 %", "%", None, "share of landmarks in the ellipse that ought to hold 90 % of them"
+    ),
+    Column(
+        "nll",
+        "NLL",
+        "nats",
+        "lower",
+        "mean Gaussian negative log-likelihood of the true landmarks, errors in % of the protocol's size",
+    ),
+)
+RUN_COLUMNS: tuple[Column, ...] = (
+    Column("parameters", "Parameters", "", None, "trainable parameters of the network that predicts", 0),
+    Column("steps", "Steps", "", None, "optimiser steps of the evaluated checkpoint", 0),
+    Column("images", "Images", "", None, "training images, labelled and unlabelled", 0),
+)
+
+ALL_COLUMNS: tuple[Column, ...] = (*COLUMNS, *DIRECTION_COLUMNS, *UNCERTAINTY_COLUMNS, *RUN_COLUMNS)
 
 _ERROR_COLUMNS: dict[str, Callable[[Evaluation], float | None]] = {
     "fr8": lambda e: e.headline.failure_rate["8"],
@@ -67,6 +104,17 @@ _ERROR_COLUMNS: dict[str, Callable[[Evaluation], float | None]] = {
     "auc8": lambda e: e.headline.auc["8"],
     "auc10": lambda e: e.headline.auc["10"],
     "scatter": lambda e: e.scatter.grid_px if e.scatter else None,
+    "normal": lambda e: e.direction.normal_nme if e.direction else None,
+    "tangent": lambda e: e.direction.tangent_nme if e.direction else None,
+    "bias": lambda e: e.direction.bias_rate if e.direction else None,
+    "spread": lambda e: e.uncertainty.spread if e.uncertainty else None,
+    "r": lambda e: e.uncertainty.by_landmark.pearson if e.uncertainty else None,
+    "rho": lambda e: e.uncertainty.by_landmark.spearman if e.uncertainty else None,
+    "r_face": lambda e: e.uncertainty.by_face.pearson if e.uncertainty else None,
+    "rho_face": lambda e: e.uncertainty.by_face.spearman if e.uncertainty else None,
+    "cover50": lambda e: e.uncertainty.coverage["50"] if e.uncertainty else None,
+    "cover90": lambda e: e.uncertainty.coverage["90"] if e.uncertainty else None,
+    "nll": lambda e: e.uncertainty.nll if e.uncertainty else None,
 }
 
 

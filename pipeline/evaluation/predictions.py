@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 
 import fsspec
 import numpy as np
@@ -18,6 +18,8 @@ from pipeline.faces.crop import Crop
 from pipeline.storage import write_bytes
 
 FORMAT = "landmark-pipeline/predictions/1"
+_ROUNDING = 1e-5
+"""Share of a covariance's trace by which float32 may take an eigenvalue below 0, or its halves apart."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Predictions:
         scale_N: (N,) float64, network px per original px.
         scatter_NK: (N, K) float64, heatmap scatter in px of the network's INPUT grid; None for a model
             without heatmaps.
+        covariance_NK22: (N, K, 2, 2) float32 covariance of each predicted landmark, axes (x, y), px² of the
+            ORIGINAL picture, symmetric and positive semidefinite; None for a model that states none.
         images_NSS3: (N, S, S, 3) uint8 small crops for the report; None where not kept.
         crops_N3: (N, 3) float64, left, top and side of each small crop in original px; given exactly when
             images are.
@@ -43,6 +47,7 @@ class Predictions:
     mask_NK: np.ndarray
     scale_N: np.ndarray
     scatter_NK: np.ndarray | None = None
+    covariance_NK22: np.ndarray | None = None
     images_NSS3: np.ndarray | None = None
     crops_N3: np.ndarray | None = None
 
@@ -65,6 +70,7 @@ class Predictions:
             "mask_NK": (n, k),
             "scale_N": (n,),
             "scatter_NK": (n, k),
+            "covariance_NK22": (n, k, 2, 2),
             "images_NSS3": (n, None, None, 3),
             "crops_N3": (n, 3),
         }
@@ -106,12 +112,27 @@ class Predictions:
         )
         if self.scatter_NK is not None:
             self._require_finite("scatter_NK", self.scatter_NK, "leave it None for a model without heatmaps")
+        self._check_covariance()
 
-    def _require_finite(self, field: str, values: np.ndarray, remedy: str) -> None:
+    def _check_covariance(self) -> None:
+        name, values = "covariance_NK22", self.covariance_NK22
+        if values is None:
+            return
+        if values.dtype != np.float32:
+            raise DataError(f"predictions, field '{name}': {values.dtype}, expected float32")
+        self._require_finite(name, values, "leave it None for a model that states no uncertainty")
+        wide = values.astype(np.float64)
+        tolerance_NK = _ROUNDING * np.abs(np.trace(wide, axis1=-2, axis2=-1))
+        symmetric_NK = np.abs(wide[..., 0, 1] - wide[..., 1, 0]) <= tolerance_NK
+        semidefinite_NK = np.linalg.eigvalsh(wide)[..., 0] >= -tolerance_NK
+        sound = np.where(symmetric_NK & semidefinite_NK, 0.0, np.nan)
+        self._require_finite(name, sound, "a covariance is symmetric and positive semidefinite", "sound")
+
+    def _require_finite(self, field: str, values: np.ndarray, remedy: str, what: str = "finite") -> None:
         bad_N = ~np.isfinite(values).reshape(len(self.keys), -1).all(axis=1)
         if bad_N.any():
             raise DataError(
-                f"predictions, field '{field}': not finite for {int(bad_N.sum())} of {len(self.keys)} faces, "
+                f"predictions, field '{field}': not {what} for {int(bad_N.sum())} of {len(self.keys)} faces, "
                 f"first '{self.keys[bad_N][0]}'; {remedy}"
             )
 
@@ -135,6 +156,24 @@ class Predictions:
             raise DataError("these predictions keep no pictures: evaluate again with pictures kept")
         left, top, side = (float(value) for value in self.crops_N3[index])
         return Crop(left, top, side, self.images_NSS3.shape[1]).to_crop(points_K2)
+
+    def covariance_on_thumbnail(self, index: int) -> np.ndarray:
+        """Covariances of face ``index`` in the pixels of its small crop.
+
+        Args:
+            index: Row of the face.
+
+        Returns:
+            (K, 2, 2) float64, px² of ``images_NSS3[index]``.
+
+        Raises:
+            DataError: No small crops, or no covariances were kept.
+        """
+        if self.images_NSS3 is None or self.crops_N3 is None or self.covariance_NK22 is None:
+            raise DataError("these predictions keep no pictures or no covariances: evaluate again")
+        # A crop is a square, never turned: the map to it is a scaling.
+        factor = self.images_NSS3.shape[1] / float(self.crops_N3[index, 2])
+        return np.asarray(self.covariance_NK22[index], dtype=np.float64) * factor**2
 
     def save(self, url: str) -> None:
         """Write one compressed ``.npz``, atomically; local path or URL.
@@ -171,7 +210,7 @@ class Predictions:
         if str(arrays.pop("format", "")) != FORMAT:
             raise DataError(f"{url}: field 'format' is not '{FORMAT}'; evaluate again with this release")
         known = {f.name for f in fields(cls)}
-        required = known - {"scatter_NK", "images_NSS3", "crops_N3"}
+        required = {f.name for f in fields(cls) if f.default is MISSING}
         if not required <= set(arrays) <= known:
             odd = sorted((required - set(arrays)) | (set(arrays) - known))
             raise DataError(f"{url}: missing or unknown arrays {odd}; evaluate again")

@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from pipeline.errors import DataError
+from pipeline.evaluation.direction import DirectionSummary, summarise_direction
 from pipeline.evaluation.metrics.nme import (
     NORMALISATIONS,
     Normalisation,
@@ -33,6 +34,7 @@ from pipeline.evaluation.summary import (
     summarise_landmarks,
     summarise_scatter,
 )
+from pipeline.evaluation.uncertainty import UncertaintySummary, summarise_uncertainty
 from pipeline.markup import Markup
 from pipeline.storage import write_text
 
@@ -68,7 +70,7 @@ class Protocol(Strict):
 
 
 class Evaluation(Strict):
-    """The numbers of one run under one protocol. NME, FR and AUC are per cent, scatter and errors in px."""
+    """The numbers of one run under one protocol. NME, FR, AUC, rates and coverage are per cent, scatter and *px px."""
 
     format: Literal["landmark-pipeline/evaluation"] = "landmark-pipeline/evaluation"
     version: Literal[1] = 1
@@ -86,6 +88,12 @@ class Evaluation(Strict):
     )
     scatter: ScatterSummary | None = Field(description="None for a model without heatmaps")
     per_landmark: LandmarkErrors
+    direction: DirectionSummary | None = Field(
+        default=None, description="None for a markup without curves, and in files older than it"
+    )
+    uncertainty: UncertaintySummary | None = Field(
+        default=None, description="None for a model that states no covariance"
+    )
     selected_on_test: bool = Field(
         default=False, description="the checkpoint was chosen on the very set evaluated here"
     )
@@ -156,6 +164,8 @@ def evaluate(
         errors=summaries,
         scatter=None if scatter is None else summarise_scatter(scatter, mask_NK, predictions.scale_N),
         per_landmark=summarise_landmarks(errors_NK, sizes[protocol.normalisation], markup),
+        direction=summarise_direction(predictions, sizes[protocol.normalisation], markup),
+        uncertainty=summarise_uncertainty(predictions, sizes[protocol.normalisation]),
         selected_on_test=selected_on_test,
         provenance=dict(provenance or {}),
     )

@@ -12,6 +12,8 @@ from pipeline.evaluation.protocol import face_nme
 from pipeline.evaluation.provenance import flat
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
 from pipeline.evaluation.report_pictures import faces, group_charts, training_chart
+from pipeline.evaluation.report_tables import run_table
+from pipeline.evaluation.report_uncertainty import direction, uncertainty
 from pipeline.storage import write_text
 
 __all__ = ["ReferenceRow", "RunReport", "build_report", "render_report"]
@@ -56,6 +58,7 @@ def render_report(
     groups: dict[str, list[RunReport]] = {}
     for run in runs:
         groups.setdefault(run.evaluation.protocol_name, []).append(run)
+    drawn = [_group(group, reference_rows, places) for group in groups.values()]
     return page_template("report.html.j2").render(
         title=title,
         notes=list(notes),
@@ -63,8 +66,8 @@ def render_report(
         places=places,
         truth="#{:02x}{:02x}{:02x}".format(*TRUTH),
         prediction="#{:02x}{:02x}{:02x}".format(*PREDICTION),
-        columns=(*headline.COLUMNS, *headline.RUN_COLUMNS),
-        groups=[_group(group, reference_rows, places) for group in groups.values()],
+        columns=_defined(drawn),
+        groups=drawn,
         panels=[
             (run.name, [(caption, jpeg(picture)) for caption, picture in run.heatmap_panels])
             for run in runs
@@ -82,36 +85,32 @@ def _group(
     """What the template shows of the runs of one protocol; only these are ever compared."""
     protocol = runs[0].evaluation.protocol
     nme = {run.name: face_nme(run.predictions, run.layout, protocol.normalisation) for run in runs}
-    ours = [run.values for run in runs]
     references = [row for row in reference_rows if row.dataset in {None, protocol.dataset}]
-    shown = [
-        column
-        for column in (*headline.COLUMNS, *headline.RUN_COLUMNS)
-        if any(row.get(column.key) is not None for row in (*ours, *(r.values for r in references)))
-    ]
-    winners = {column.key: headline.best(ours, column) for column in shown}
+    table = run_table((*headline.COLUMNS, *headline.RUN_COLUMNS), runs, references)
     return {
         "protocol": protocol.name,
         "normalisation": protocol.normalisation,
-        "columns": shown,
-        "rows": [
-            {
-                "name": run.name,
-                "selected_on_test": run.evaluation.selected_on_test,
-                "cells": [(c.text(row[c.key]), index in winners[c.key]) for c in shown],
-            }
-            for index, (run, row) in enumerate(zip(runs, ours, strict=True))
-        ],
-        "references": [
-            {"name": r.name, "caveat": r.caveat, "cells": [c.text(r.values.get(c.key)) for c in shown]}
-            for r in references
-        ],
+        **table,
         "warnings": _warnings(runs),
-        "cards": _cards(runs, shown),
+        "cards": _cards(runs, table["columns"]),
         "charts": group_charts(runs, nme, places),
         "curves": _curve_table(runs),
         "faces": faces(runs, nme),
+        "direction": direction(runs, references, places),
+        "uncertainty": uncertainty(runs, references, places),
     }
+
+
+def _defined(groups: Sequence[Mapping[str, Any]]) -> list[headline.Column]:
+    """The columns to explain: the usual ones, and those of the sections that are there."""
+    columns = [*headline.COLUMNS, *headline.RUN_COLUMNS]
+    for section, more in (
+        ("direction", headline.DIRECTION_COLUMNS),
+        ("uncertainty", headline.UNCERTAINTY_COLUMNS),
+    ):
+        if any(group[section] for group in groups):
+            columns += more
+    return columns
 
 
 def _warnings(runs: Sequence[RunReport]) -> list[str]:

@@ -63,7 +63,7 @@ class ReferenceRow:
 
     Attributes:
         name: Method and source, e.g. ``LaplaceKL, Robinson et al. 2019, table 2``.
-        values: Column key (``headline.COLUMNS``, ``headline.RUN_COLUMNS``) → value in the column's unit.
+        values: Column key (``headline.ALL_COLUMNS``) → value in the column's unit.
         caveat: What differs from our protocol; printed with the row.
         dataset: Shown only under protocols of this data set; None for all.
     """
@@ -93,7 +93,7 @@ def check(runs: Sequence[RunReport], reference_rows: Sequence[ReferenceRow]) -> 
                 f"run '{run.name}': predictions of {len(run.predictions)} faces beside an evaluation of "
                 f"{run.evaluation.faces}: give the predictions that the evaluation was made from"
             )
-    known = {column.key for column in (*headline.COLUMNS, *headline.RUN_COLUMNS)}
+    known = {column.key for column in headline.ALL_COLUMNS}
     for row in reference_rows:
         unknown = sorted(set(row.values) - known)
         if unknown:

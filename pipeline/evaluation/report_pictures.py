@@ -45,19 +45,19 @@ def group_charts(
             "Cumulative error",
             f"Cumulative error distribution up to 10 % NME of {names}; the areas are the table's AUC₁₀.",
             False,
-            lambda theme: charts.ced_figure(nme, theme=_placed(theme, nme, places)),
+            lambda theme: charts.ced_figure(nme, theme=placed(theme, nme, places)),
         ),
         (
             "Error of the faces",
             f"Histogram of the faces' NME of {names}, medians marked.",
             False,
-            lambda theme: charts.histogram_figure(nme, theme=_placed(theme, nme, places)),
+            lambda theme: charts.histogram_figure(nme, theme=placed(theme, nme, places)),
         ),
         (
             "Error by contour",
             f"Bars of the mean error on each facial contour of {names}; the numbers are in the table below.",
             False,
-            lambda theme: charts.curve_figure(by_curve, theme=_placed(theme, nme, places)),
+            lambda theme: charts.curve_figure(by_curve, theme=placed(theme, nme, places)),
         ),
         (
             "Error on the face",
@@ -69,21 +69,28 @@ def group_charts(
     return [{"title": title, "alt": alt, "wide": wide, **themed(draw)} for title, alt, wide, draw in drawn]
 
 
-def _placed(theme: Theme, shown: Mapping[str, object], places: Mapping[str, int]) -> Theme:
-    # A run keeps its colour when only some of the report's runs are in a chart.
+def placed(theme: Theme, shown: Mapping[str, object], places: Mapping[str, int]) -> Theme:
+    """A run keeps its colour when only some of the report's runs are in a chart."""
     return theme.only([places[name] for name in shown])
 
 
 def mean_shape(predictions: Predictions) -> np.ndarray:
     """(K, 2) mean of the true faces, each centred and scaled by its box; NaN for a landmark never seen."""
     points = np.where(predictions.mask_NK[..., None], predictions.target_NK2, np.nan)
-    low, high = np.fmin.reduce(points, axis=1), np.fmax.reduce(points, axis=1)
-    size = (high - low).max(axis=-1)
-    scaled = (points - ((low + high) / 2)[:, None]) / np.where(size > 0, size, np.nan)[:, None, None]
+    centre_N2, size_N = boxes(predictions)
+    scaled = (points - centre_N2[:, None]) / size_N[:, None, None]
     known = np.isfinite(scaled)
     counts = known.sum(axis=0)
     sums = np.where(known, scaled, 0).sum(axis=0)
     return np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+
+
+def boxes(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
+    """Centre (N, 2) and longer side (N,) of the true faces' boxes, px; NaN where there is none."""
+    points = np.where(predictions.mask_NK[..., None], predictions.target_NK2, np.nan)
+    low, high = np.fmin.reduce(points, axis=1), np.fmax.reduce(points, axis=1)
+    size_N = (high - low).max(axis=-1)
+    return (low + high) / 2, np.where(size_N > 0, size_N, np.nan)
 
 
 def training_chart(runs: Sequence[RunReport]) -> dict[str, str] | None:
@@ -95,7 +102,7 @@ def training_chart(runs: Sequence[RunReport]) -> dict[str, str] | None:
     places = {run.name: index for index, run in enumerate(runs)}
     return {
         "alt": f"Training curves of {', '.join(curves)}: {quantities} against the step",
-        **themed(lambda theme: charts.training_figure(curves, theme=_placed(theme, curves, places))),
+        **themed(lambda theme: charts.training_figure(curves, theme=placed(theme, curves, places))),
     }
 
 

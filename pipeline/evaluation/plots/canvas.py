@@ -59,6 +59,11 @@ def printable(name: str) -> str:
     return f" {name}" if name.startswith("_") else name
 
 
+def shortened(name: str, most: int = 26) -> str:
+    """A run's name over a panel: titles of neighbours must not meet."""
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
 def render(figure: Figure, kind: Literal["svg", "png"] = "svg", *, dpi: int = 144) -> bytes:
     """The figure as bytes: SVG (text as outlines, alike everywhere) or PNG; the same bytes every time."""
     import matplotlib as mpl

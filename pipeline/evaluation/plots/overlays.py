@@ -11,17 +11,19 @@ from pipeline.evaluation.plots.palette import PREDICTION, TRUTH
 from pipeline.markup import Markup
 
 _SUPERSAMPLE = 2  # Pillow draws without anti-aliasing: draw twice as large and average down
-_OUTLINE = (0, 0, 0)
+OUTLINE = (0, 0, 0)
 
 
-def _enlarge(image_HW3: np.ndarray, width: int) -> tuple[Image.Image, float]:
+def enlarge(image_HW3: np.ndarray, width: int) -> tuple[Image.Image, float]:
+    """A picture (H, W, 3) at ``width`` px, and by how much it grew."""
     height, original = image_HW3.shape[:2]
     factor = width / original
     size = (width, max(1, round(height * factor)))
     return Image.fromarray(np.ascontiguousarray(image_HW3)).resize(size, Image.Resampling.BICUBIC), factor
 
 
-def _on_canvas(points_K2: np.ndarray, factor: float, width: int) -> np.ndarray:
+def on_canvas(points_K2: np.ndarray, factor: float, width: int) -> np.ndarray:
+    """Points (K, 2) of a picture on one enlarged by ``factor`` to ``width`` px."""
     # Pillow's coordinates overflow far outside, and would paint a diverged model's lines over the whole face.
     return np.clip((np.asarray(points_K2, dtype=np.float64) + 0.5) * factor - 0.5, -9 * width, 10 * width)
 
@@ -40,10 +42,10 @@ def _draw_shape(
 
     segments = [(a, b) for c in markup.curves for a, b in c.segments if shown_K[a] and shown_K[b]]
     # All outlines first, so that none of them cuts through a neighbouring line.
-    for width, fill in ((2.3 * unit, _OUTLINE), (1.3 * unit, colour)):
+    for width, fill in ((2.3 * unit, OUTLINE), (1.3 * unit, colour)):
         for a, b in segments:
             draw.line((*points_K2[a], *points_K2[b]), fill=fill, width=max(1, round(width)))
-    for radius, fill in ((2.2 * unit, _OUTLINE), (1.6 * unit, colour)):
+    for radius, fill in ((2.2 * unit, OUTLINE), (1.6 * unit, colour)):
         for index in np.flatnonzero(shown_K):
             spot(int(index), radius, fill)
 
@@ -70,14 +72,14 @@ def draw_landmarks(
     Returns:
         (round(H · width / W), width, 3) uint8.
     """
-    canvas, factor = _enlarge(image_HW3, width * _SUPERSAMPLE)
+    canvas, factor = enlarge(image_HW3, width * _SUPERSAMPLE)
     draw = ImageDraw.Draw(canvas)
     unit = width * _SUPERSAMPLE / 320
     if target_K2 is not None:
         known = np.isfinite(target_K2).all(axis=-1) & (True if mask_K is None else mask_K)
-        _draw_shape(draw, _on_canvas(target_K2, factor, canvas.width), known, markup, TRUTH, unit)
+        _draw_shape(draw, on_canvas(target_K2, factor, canvas.width), known, markup, TRUTH, unit)
     known = np.isfinite(predicted_K2).all(axis=-1)
-    _draw_shape(draw, _on_canvas(predicted_K2, factor, canvas.width), known, markup, PREDICTION, unit)
+    _draw_shape(draw, on_canvas(predicted_K2, factor, canvas.width), known, markup, PREDICTION, unit)
     size = (width, max(1, round(image_HW3.shape[0] * width / image_HW3.shape[1])))
     return np.asarray(canvas.resize(size, Image.Resampling.BOX))
 
@@ -179,7 +181,7 @@ def face_grid(
         raise ValueError(f"{len(images)} pictures, {len(captions)} captions: give one for each, at least one")
     font = ImageFont.load_default(size=max(10, width // 18))
     line = round(font.size * 1.7) if isinstance(font, ImageFont.FreeTypeFont) else 18
-    tiles = [_enlarge(image, width)[0] for image in images]
+    tiles = [enlarge(image, width)[0] for image in images]
     columns = min(columns, len(tiles))
     height = max(tile.height for tile in tiles) + line
     grid = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), (255, 255, 255))

@@ -39,8 +39,12 @@ def make_predictions(
     seed: int = 0,
     pictures: bool = True,
     size: int = 80,
+    covariance: float | None = None,
 ) -> Predictions:
-    """Faces on a ring per curve, with noisy answers and flat pictures; ``seed`` moves only the noise."""
+    """Faces on a ring per curve, with noisy answers and flat pictures; ``seed`` moves only the noise.
+
+    ``covariance`` states the noise's own, times this.
+    """
     shape_rng, noise_rng = np.random.default_rng(7), np.random.default_rng(seed)
     k = markup.num_landmarks
     angle = np.linspace(0, 2 * np.pi, k, endpoint=False)
@@ -54,6 +58,9 @@ def make_predictions(
         mask_NK=np.ones((faces, k), dtype=bool),
         scale_N=np.full(faces, 0.5),
         scatter_NK=np.abs(noise_rng.normal(1.0 + noise, 0.1, (faces, k))),
+        covariance_NK22=None
+        if covariance is None
+        else np.tile((covariance * noise**2 * np.eye(2)).astype(np.float32), (faces, k, 1, 1)),
         images_NSS3=shape_rng.integers(0, 255, (faces, size, size, 3), dtype=np.uint8) if pictures else None,
         crops_N3=np.tile([20.0, 20.0, 160.0], (faces, 1)) if pictures else None,
     )

@@ -55,3 +55,23 @@ def test_narrow_terminal_keeps_the_main_columns_whole(tiny, predict, protocol):
     assert f"{evaluation.headline.nme:.2f}" in text
     assert f"{evaluation.headline.auc['10']:.2f}" in text
     assert "NME diagonal" not in text
+
+
+def test_uncertainty_is_told_only_where_it_is_stated(tiny, predict, protocol):
+    plain = evaluate(predict(tiny), tiny, protocol, run="plain")
+    stating = evaluate(predict(tiny, covariance=1.0, seed=1), tiny, protocol, run="[b]stating")
+    assert len(headline_tables([plain])) == 1
+    tables = headline_tables([plain, stating])
+    assert len(tables) == 2
+    text = printed(tables[1:])
+    assert "[b]stating" in text
+    assert "plain" not in text
+    u, d = stating.uncertainty, stating.direction
+    for value in (d.normal_nme, d.tangent_nme, d.bias_rate, u.by_landmark.pearson, u.coverage["90"], u.nll):
+        assert f"{value:.2f}" in text
+    narrow = Console(file=io.StringIO(), width=80)
+    narrow.print(headline_tables([stating], 80)[1])
+    text = narrow.file.getvalue()
+    assert "…" not in text
+    assert f"{u.coverage['90']:.2f}" in text
+    assert "NLL" not in text

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from pipeline.evaluation.headline import COLUMNS, RUN_COLUMNS, best, values
+from pipeline.evaluation.headline import ALL_COLUMNS, COLUMNS, RUN_COLUMNS, UNCERTAINTY_COLUMNS, best, values
 from pipeline.evaluation.protocol import evaluate
 
 LOWER = next(c for c in COLUMNS if c.key == "ocular")
@@ -37,7 +37,7 @@ def test_best(column, numbers, winners):
 def test_every_column_reads_its_own_number(predictions, tiny, protocol):
     evaluation = evaluate(predictions, tiny, protocol, run="base")
     found = values(evaluation)
-    assert list(found) == [c.key for c in COLUMNS]
+    assert list(found) == [c.key for c in ALL_COLUMNS if c not in RUN_COLUMNS]
     assert found["pupil"] == evaluation.errors["pupil"].nme
     assert found["fr8"] == evaluation.errors["ocular"].failure_rate["8"]
     assert found["auc7"] == evaluation.errors["ocular"].auc["7"]
@@ -45,6 +45,23 @@ def test_every_column_reads_its_own_number(predictions, tiny, protocol):
     assert found["scatter"] == evaluation.scatter.grid_px
     plain = evaluate(dataclasses.replace(predictions, scatter_NK=None), tiny, protocol, run="base")
     assert values(plain)["scatter"] is None
+
+
+def test_direction_and_uncertainty_columns(tiny, predict, protocol):
+    evaluation = evaluate(predict(tiny, covariance=1.0), tiny, protocol, run="base")
+    found, u = values(evaluation), evaluation.uncertainty
+    assert u is not None
+    assert (found["normal"], found["bias"]) == (
+        evaluation.direction.normal_nme,
+        evaluation.direction.bias_rate,
+    )
+    assert (found["r"], found["rho"]) == (u.by_landmark.pearson, u.by_landmark.spearman)
+    assert (found["r_face"], found["rho_face"]) == (u.by_face.pearson, u.by_face.spearman)
+    assert (found["spread"], found["nll"]) == (u.spread, u.nll)
+    assert (found["cover50"], found["cover90"]) == (u.coverage["50"], u.coverage["90"])
+    assert len({c.key for c in ALL_COLUMNS}) == len(ALL_COLUMNS)
+    plain = evaluate(predict(tiny), tiny, protocol, run="base")
+    assert all(values(plain)[c.key] is None for c in UNCERTAINTY_COLUMNS)
 
 
 def test_text():

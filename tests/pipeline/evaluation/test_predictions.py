@@ -19,10 +19,20 @@ def same(a: Predictions, b: Predictions) -> bool:
     return True
 
 
+COVARIANCES = np.tile(np.eye(2, dtype=np.float32), (12, 6, 1, 1))
+
+
+def first_face(covariance):
+    changed = COVARIANCES.copy()
+    changed[0, 3] = covariance
+    return changed
+
+
 @pytest.mark.parametrize("pictures", [True, False])
 @pytest.mark.parametrize("scatter", [True, False])
-def test_round_trip(tmp_path, tiny, predict, pictures, scatter):
-    predictions = predict(tiny, pictures=pictures)
+@pytest.mark.parametrize("covariance", [1.0, None])
+def test_round_trip(tmp_path, tiny, predict, pictures, scatter, covariance):
+    predictions = predict(tiny, pictures=pictures, covariance=covariance)
     if not scatter:
         predictions = dataclasses.replace(predictions, scatter_NK=None)
     url = str(tmp_path / "deep" / "predictions.npz")
@@ -127,6 +137,16 @@ def test_damaged_and_foreign_files_are_named(tmp_path, tiny, predict):
         ("mask_NK", np.ones((11, 6), dtype=bool), "mask_NK"),
         ("scale_N", np.zeros(12), "scale must be positive"),
         ("scatter_NK", np.full((12, 6), np.nan), "scatter_NK"),
+        ("covariance_NK22", np.zeros((12, 6, 2, 3), dtype=np.float32), "'covariance_NK22': shape"),
+        ("covariance_NK22", np.zeros((12, 6, 2, 2)), "float64, expected float32"),
+        (
+            "covariance_NK22",
+            np.full((12, 6, 2, 2), np.inf, dtype=np.float32),
+            "'covariance_NK22': not finite for 12 of 12",
+        ),
+        ("covariance_NK22", first_face([[1, 2], [2, 1]]), "not sound for 1 of 12 faces, first 'face-000'"),
+        ("covariance_NK22", first_face([[-1, 0], [0, -1]]), "positive semidefinite"),
+        ("covariance_NK22", first_face([[1, 0.5], [0.4, 1]]), "symmetric"),
         ("images_NSS3", None, "go together"),
         ("images_NSS3", np.zeros((12, 8, 8, 3)), "expected uint8"),
         ("images_NSS3", np.zeros((12, 8, 9, 3), dtype=np.uint8), "not square"),
@@ -143,3 +163,34 @@ def test_points_land_on_the_small_crop(tiny, predict):
     assert predictions.on_thumbnail(3, corners) == pytest.approx(np.array([[-0.5, -0.5], [79.5, 79.5]]))
     with pytest.raises(DataError, match="keep no pictures"):
         predict(tiny, pictures=False).on_thumbnail(0, corners)
+
+
+def test_covariances_that_only_rounding_makes_odd_are_taken(tiny, predict):
+    rounding = np.float32(1 + 1e-6)
+    for value in ([[4, 2], [2, 1]], [[0, 0], [0, 0]], [[1, rounding], [1, 1]], [[1e4, 0], [0, 1e-6]]):
+        dataclasses.replace(predict(tiny), covariance_NK22=first_face(value))
+
+
+def test_a_file_from_before_covariances_still_loads(tmp_path, tiny, predict):
+    plain = predict(tiny)
+    names = (
+        "keys",
+        "points_NK2",
+        "target_NK2",
+        "mask_NK",
+        "scale_N",
+        "scatter_NK",
+        "images_NSS3",
+        "crops_N3",
+    )
+    arrays = {name: getattr(plain, name) for name in names}
+    np.savez(tmp_path / "old.npz", format=np.array("landmark-pipeline/predictions/1"), **arrays)
+    assert same(Predictions.load(str(tmp_path / "old.npz")), plain)
+
+
+def test_covariance_on_the_small_crop(tiny, predict):
+    predictions = predict(tiny, size=80, noise=2.0, covariance=1.0)  # half scale: a quarter of the px²
+    assert predictions.covariance_on_thumbnail(0) == pytest.approx(np.tile(np.eye(2), (6, 1, 1)))
+    for without in (predict(tiny), predict(tiny, pictures=False, covariance=1.0)):
+        with pytest.raises(DataError, match="no pictures or no covariances"):
+            without.covariance_on_thumbnail(0)

@@ -138,7 +138,7 @@ def test_nothing_is_fetched_and_nothing_runs(make_run):
 def test_pictures_inside_fetch_nothing_either(make_run):
     html = render_report([make_run("a")])
     charts = [base64.b64decode(c).decode() for c in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", html)]
-    assert len(charts) == 2 * 4  # four charts, light and dark
+    assert len(charts) == 2 * 6  # six charts, light and dark
     for chart in charts:
         assert "<script" not in chart
         assert not re.search(r'href="(?!#)(?!data:image/png)', chart)

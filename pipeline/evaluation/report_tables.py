@@ -1,0 +1,44 @@
+"""A report's tables of runs as rows, published rows beneath."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline.evaluation import headline
+from pipeline.evaluation.report_input import ReferenceRow, RunReport
+
+
+def run_table(
+    columns: Sequence[headline.Column], runs: Sequence[RunReport], references: Sequence[ReferenceRow]
+) -> dict[str, Any]:
+    """What the template shows of runs that compare: columns with a number, the best of each marked.
+
+    Args:
+        columns: To choose from.
+        runs: Of one protocol.
+        references: Published rows of its data set; those without a number in these columns are left out.
+    """
+    ours = [run.values for run in runs]
+    published = [row for row in references if any(row.values.get(c.key) is not None for c in columns)]
+    shown = [
+        c
+        for c in columns
+        if any(row.get(c.key) is not None for row in (*ours, *(r.values for r in published)))
+    ]
+    winners = {column.key: headline.best(ours, column) for column in shown}
+    return {
+        "columns": shown,
+        "rows": [
+            {
+                "name": run.name,
+                "selected_on_test": run.evaluation.selected_on_test,
+                "cells": [(c.text(row[c.key]), index in winners[c.key]) for c in shown],
+            }
+            for index, (run, row) in enumerate(zip(runs, ours, strict=True))
+        ],
+        "references": [
+            {"name": r.name, "caveat": r.caveat, "cells": [c.text(r.values.get(c.key)) for c in shown]}
+            for r in published
+        ],
+    }
