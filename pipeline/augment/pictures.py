@@ -1,0 +1,150 @@
+"""What was drawn for a batch, done to its pictures.
+
+All numbers are on the CPU: nothing waits for the device to decide which pictures an operation is for, and each operation touches
+those alone. On a CPU pictures go through in groups that stay in its cache: a batch of 256 px pictures does not fit, and reading
+it from memory for every operation takes longer than the operations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from pipeline.augment.blur import REACH, gaussian_taps, spread
+from pipeline.augment.colour import ColourDraw, recolour
+from pipeline.augment.geometry import Padding, resample, sampling, unchanged
+from pipeline.augment.occlusion import cover
+
+_GROUP_PIXELS = 1 << 17
+"""Pixels a CPU thread takes at a time, 1.5 MB as float RGB; in smaller groups the calls cost more than the cache saves."""
+_LOW_PASS_BELOW = 0.8
+"""Scale under which bilinear resampling aliases visibly: its tent reaches one source pixel, whatever the scale."""
+
+
+@dataclass(frozen=True)
+class PicturePlan:
+    """What happens to each picture; on the CPU.
+
+    Attributes:
+        affine_B23: float64, from picture to changed picture, px.
+        scale_B: Factors within.
+        colour: Changes of colour.
+        sigma_B: Of the blur, px; 0 is none.
+        boxes_B4: Rectangles, px; empty is none.
+        paint_B3: Their colours.
+        padding: What lies outside of a picture.
+    """
+
+    affine_B23: Tensor
+    scale_B: Tensor
+    colour: ColourDraw
+    sigma_B: Tensor
+    boxes_B4: Tensor
+    paint_B3: Tensor
+    padding: Padding
+
+
+class _Steps:
+    """The plan's numbers as the operations take them, made once for the whole batch."""
+
+    def __init__(self, plan: PicturePlan, side: int) -> None:
+        self.padding: Padding = plan.padding
+        mirror_23 = torch.tensor([[-1.0, 0.0, side - 1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+        mirrored_B = (plan.affine_B23 == mirror_23).all(dim=2).all(dim=1)
+        self.mirrored = _places(mirrored_B)
+        self.moved = _places(~(unchanged(plan.affine_B23) | mirrored_B))
+        self.sampling_B23 = sampling(plan.affine_B23, side)
+        # The Gaussian, in source px, that together with the tent passes what the smaller grid can hold.
+        low_pass_B = 0.5 * (plan.scale_B.clamp(max=1) ** -2 - 1).sqrt() * (plan.scale_B < _LOW_PASS_BELOW)
+        self.low_pass = _Kernels(low_pass_B)
+        self.coloured = _places(plan.colour.changed())
+        self.matrix_B33, self.pivot_B3 = plan.colour.matrices()
+        self.pivots = bool((self.pivot_B3 != 0).any())
+        self.blur = _Kernels(plan.sigma_B)
+        self.boxes_B4, self.paint_B3 = plan.boxes_B4, plan.paint_B3
+
+    def __call__(self, images_B3SS: Tensor, start: int, out_B3SS: Tensor) -> None:
+        """Change pictures ``start`` … of the batch into ``out_B3SS``, their places in the result."""
+        stop = start + len(images_B3SS)
+        work = images_B3SS if images_B3SS.is_floating_point() else images_B3SS.float().div_(255)
+        moved = _within(self.moved, start, stop)
+        shrunk = _within(self.low_pass.places, start, stop)
+        if shrunk:
+            # A copy: these may be the caller's own pictures.
+            work = _change(work.clone(), shrunk, start, self.low_pass)
+        if len(moved) == len(work):
+            out_B3SS.copy_(resample(work, self.sampling_B23[start:stop], self.padding))
+        else:
+            out_B3SS.copy_(work)
+            _change(out_B3SS, _within(self.mirrored, start, stop), start, lambda some, _: some.flip(-1))
+            _change(out_B3SS, moved, start, self._resample)
+        _change(out_B3SS, _within(self.coloured, start, stop), start, self._recolour)
+        _change(out_B3SS, _within(self.blur.places, start, stop), start, self.blur)
+        cover(out_B3SS, self.boxes_B4[start:stop], self.paint_B3[start:stop])
+
+    def _resample(self, images_N3SS: Tensor, places: list[int]) -> Tensor:
+        return resample(images_N3SS, self.sampling_B23[places], self.padding)
+
+    def _recolour(self, images_N3SS: Tensor, places: list[int]) -> Tensor:
+        return recolour(images_N3SS, self.matrix_B33[places], self.pivot_B3[places] if self.pivots else None)
+
+
+class _Kernels:
+    """Gaussians of a batch; those of a few pictures reach as far as the widest of these."""
+
+    def __init__(self, sigma_B: Tensor) -> None:
+        self.places = _places(sigma_B > 0)
+        self.taps_BR = gaussian_taps(sigma_B)
+        self.radii = torch.ceil(REACH * sigma_B).long().tolist()
+
+    def __call__(self, images_N3SS: Tensor, places: list[int]) -> Tensor:
+        radius = max(self.radii[place] for place in places)
+        return spread(images_N3SS, self.taps_BR[places, : radius + 1])
+
+
+def _places(chosen_B: Tensor) -> list[int]:
+    return [place for place, flag in enumerate(chosen_B.tolist()) if flag]
+
+
+def _within(places: list[int], start: int, stop: int) -> list[int]:
+    return [place for place in places if start <= place < stop]
+
+
+def _change(
+    images_B3SS: Tensor, places: list[int], start: int, change: Callable[[Tensor, list[int]], Tensor]
+) -> Tensor:
+    """Change some of the pictures from ``start`` on, in place."""
+    if len(places) == len(images_B3SS):
+        images_B3SS.copy_(change(images_B3SS, places))
+    elif places:
+        here = torch.tensor(places, device=images_B3SS.device) - start
+        images_B3SS.index_copy_(0, here, change(images_B3SS.index_select(0, here), places))
+    return images_B3SS
+
+
+def change_pictures(images_B3SS: Tensor, plan: PicturePlan) -> Tensor:
+    """New pictures by the plan.
+
+    Args:
+        images_B3SS: Floating point in [0, 1], or uint8; left as they are.
+        plan: For all of them.
+
+    Returns:
+        (B, 3, S, S), contiguous, on the same device; of the same floating type, float32 for uint8. To the bit what came where
+        nothing happens, mirrored where nothing else does.
+    """
+    dtype = images_B3SS.dtype if images_B3SS.is_floating_point() else torch.float32
+    out_B3SS = torch.empty(images_B3SS.shape, dtype=dtype, device=images_B3SS.device)
+    count, side = len(images_B3SS), images_B3SS.shape[-1]
+    if count == 0:
+        return out_B3SS
+    steps = _Steps(plan, side)
+    group = count
+    if images_B3SS.device.type == "cpu":
+        group = max(torch.get_num_threads() * _GROUP_PIXELS // side**2, 1)
+    for start in range(0, count, group):
+        steps(images_B3SS[start : start + group], start, out_B3SS[start : start + group])
+    return out_B3SS
