@@ -60,6 +60,11 @@ class Manifest(_Strict):
         default=None, description="the markup itself, the fields of its YAML, where it is no packaged one"
     )
     num_landmarks: int = Field(ge=0)
+    pose: tuple[float | None, ...] | None = Field(
+        default=None,
+        description="pose of each labelled face, in order: its place along the first principal component of the aligned shapes, "
+        "in standard deviations; what data.balance weighs samples by. Null where a face's is unknown",
+    )
     crop: CropPolicy
     samples: int = Field(ge=1)
     shards: tuple[ShardEntry, ...]
@@ -77,6 +82,8 @@ class Manifest(_Strict):
         total = sum(s.samples for s in self.shards)
         if total != self.samples:
             raise ValueError(f"field 'samples' is {self.samples}, but its shards hold {total}")
+        if self.pose is not None and len(self.pose) != self.samples:
+            raise ValueError(f"field 'pose' has {len(self.pose)} entries for {self.samples} samples")
         if (self.markup is None) != (self.role == "unlabelled"):
             raise ValueError("a labelled set names its markup; an unlabelled one has markup null")
 
@@ -195,4 +202,9 @@ def dump_manifest(manifest: Manifest) -> str:
     # Sets of packaged markups stay, byte for byte, what they were before manifests had this field.
     if content["markup_definition"] is None:
         del content["markup_definition"]
-    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+    pose = content.pop("pose")
+    text = json.dumps(content, indent=2, sort_keys=True) + "\n"
+    if pose is None:
+        return text
+    # One line, not one of each face.
+    return text.replace("{\n", f'{{\n  "pose": {json.dumps(pose)},\n', 1)

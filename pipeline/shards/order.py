@@ -6,7 +6,9 @@ all epochs, global sample i lies in epoch ``i // N`` at ``j = i mod N``; global 
 of W serves those with ``i mod W = r``. Where W divides C these come, within an epoch, from a fixed set of streams, so every
 such world size sees the same global batches, and the position in a set is the single integer i.
 
-Every epoch is an exact permutation of the set: nothing is dropped, nothing is padded; a batch may straddle two epochs.
+Every epoch is an exact permutation of the set: nothing is dropped, nothing is padded; a batch may straddle two epochs. A
+*balanced* order (``Balance``) takes as many samples of every group: of the larger ones another choice each epoch, or the smaller
+ones repeatedly. Which they are is a function of (seed, epoch), too, and an epoch's number of samples stays the same.
 
 Two ways to deal:
 - *by shard* (at least C shards): the shards in shuffled order form one sequence, cut into C contiguous pieces that differ by
@@ -22,12 +24,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
 from pipeline.errors import ConfigError
 
-_SHARDS, _SAMPLES, _BUFFER, _SUBSET = 1, 2, 3, 4  # domains: no two uses share a generator
+_SHARDS, _SAMPLES, _BUFFER, _SUBSET, _BALANCE = 1, 2, 3, 4, 5  # domains: no two uses share a generator
 
 
 def _generator(*key: int) -> np.random.PCG64:
@@ -73,7 +76,7 @@ def shuffle_buffer(ordinals: np.ndarray, capacity: int, *key: int) -> Iterator[i
         key: Of the generator.
 
     Yields:
-        Each ordinal once.
+        Each entry once.
     """
     generator = _generator(*key)
     held = ordinals[:capacity].tolist()
@@ -90,6 +93,45 @@ def shuffle_buffer(ordinals: np.ndarray, capacity: int, *key: int) -> Iterator[i
         yield held.pop()
 
 
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """Groups of samples, e.g. of one pose, of which an epoch takes equally many.
+
+    Attributes:
+        group: (n,) int64 group of each sample that takes part, in the order of ``Order.ordinals``.
+        kind: ``undersample`` to the smallest group, another choice of the larger ones in each epoch (Rayhan et al. 2020); or
+            ``replicate`` the smaller ones up to the largest (Feng et al. 2018).
+        per_group: Samples of each group in an epoch, instead of the smallest's or the largest's size: larger groups are then
+            thinned out, smaller ones repeated.
+    """
+
+    group: np.ndarray
+    kind: Literal["undersample", "replicate"]
+    per_group: int | None = None
+
+    @cached_property
+    def members(self) -> list[np.ndarray]:
+        """Places of each group's samples."""
+        return [np.flatnonzero(self.group == g) for g in np.unique(self.group)]
+
+    @property
+    def share(self) -> int:
+        """Samples of each group in an epoch."""
+        if self.per_group is not None:
+            return self.per_group
+        sizes = [len(m) for m in self.members]
+        return min(sizes) if self.kind == "undersample" else max(sizes)
+
+    def choose(self, seed: int, epoch: int) -> np.ndarray:
+        """Sorted places of an epoch's samples, repeated ones as often as they are repeated."""
+        parts = []
+        for group, members in enumerate(self.members):
+            whole, rest = divmod(self.share, len(members))
+            extra = members[_permutation(len(members), seed, epoch, group, _BALANCE)[:rest]]
+            parts += [np.repeat(members, whole), extra]
+        return np.sort(np.concatenate(parts))
+
+
 @dataclass(eq=False)
 class Order:
     """The order of one set's samples, for any epoch.
@@ -102,6 +144,7 @@ class Order:
         seed: Of the order.
         buffer: Capacity of each stream's shuffle buffer, samples.
         selection: (n,) int64 sorted ordinals that take part; None for all.
+        balance: Groups of the samples that take part; None takes every sample once an epoch.
     """
 
     shard_samples: tuple[int, ...]
@@ -109,13 +152,19 @@ class Order:
     seed: int
     buffer: int = 256
     selection: np.ndarray | None = None
+    balance: Balance | None = None
 
     def __post_init__(self) -> None:
         self._cached_epoch: tuple[int, np.ndarray] | None = None
+        self._cached_choice: tuple[int, np.ndarray] | None = None
         if self.streams < 1 or self.buffer < 1:
             raise ConfigError("fields 'streams' and 'shuffle_buffer' must be at least 1")
-        if self.samples == 0:
+        if len(self._selected) == 0:
             raise ConfigError("an order needs at least one sample")
+        if self.balance is not None and len(self.balance.group) != len(self._selected):
+            raise ConfigError(
+                f"{len(self.balance.group)} groups were given for {len(self._selected)} samples"
+            )
 
     @cached_property
     def _shard_starts(self) -> np.ndarray:
@@ -127,10 +176,20 @@ class Order:
             return np.arange(self._shard_starts[-1], dtype=np.int64)
         return self.selection
 
-    @property
+    @cached_property
     def samples(self) -> int:
-        """N: samples an epoch holds."""
-        return len(self._selected)
+        """N: samples an epoch holds, repeated ones counted as often."""
+        if self.balance is None:
+            return len(self._selected)
+        return self.balance.share * len(self.balance.members)
+
+    def _chosen(self, epoch: int) -> np.ndarray:
+        """Sorted ordinals of an epoch."""
+        if self.balance is None:
+            return self._selected
+        if self._cached_choice is None or self._cached_choice[0] != epoch:
+            self._cached_choice = (epoch, self._selected[self.balance.choose(self.seed, epoch)])
+        return self._cached_choice[1]
 
     @cached_property
     def by_sample(self) -> bool:
@@ -146,7 +205,7 @@ class Order:
         return ordinals - self._shard_starts[self.shard_of(ordinals)]
 
     def ordinals(self) -> np.ndarray:
-        """Sorted ordinals of all samples that take part."""
+        """Sorted ordinals of all samples that take part, in some epoch or other."""
         return self._selected
 
     def stream_length(self, stream: int) -> int:
@@ -156,7 +215,7 @@ class Order:
     def stream_sequence(self, epoch: int, stream: int) -> np.ndarray:
         """Ordinals in the order a stream *reads* them, before its shuffle buffer (by shard) or as it yields them (by sample)."""
         if self.by_sample:
-            return self._selected[
+            return self._chosen(epoch)[
                 _permutation(self.samples, self.seed, epoch, _SAMPLES)[stream :: self.streams]
             ]
         start = stream * (self.samples // self.streams) + min(stream, self.samples % self.streams)
@@ -165,9 +224,10 @@ class Order:
     def _epoch_sequence(self, epoch: int) -> np.ndarray:
         # Every stream of an epoch cuts its piece from the same sequence.
         if self._cached_epoch is None or self._cached_epoch[0] != epoch:
-            bounds = np.searchsorted(self._selected, self._shard_starts)
+            chosen = self._chosen(epoch)
+            bounds = np.searchsorted(chosen, self._shard_starts)
             shards = _permutation(len(self.shard_samples), self.seed, epoch, _SHARDS)
-            sequence = np.concatenate([self._selected[bounds[s] : bounds[s + 1]] for s in shards])
+            sequence = np.concatenate([chosen[bounds[s] : bounds[s + 1]] for s in shards])
             self._cached_epoch = (epoch, sequence)
         return self._cached_epoch[1]
 
@@ -204,10 +264,11 @@ def order_for(
     buffer: int,
     count: int | None = None,
     subset_seed: int = 0,
+    balance: Balance | None = None,
 ) -> Order:
-    """An order over a whole set, or over a nested subset of ``count`` samples."""
+    """An order over a whole set, or over a nested subset of ``count`` samples; ``balance`` has the groups of these."""
     selection = None if count is None else nested_subset(sum(shard_samples), count, subset_seed)
-    return Order(tuple(shard_samples), streams, seed, buffer, selection)
+    return Order(tuple(shard_samples), streams, seed, buffer, selection, balance)
 
 
 def check_world(world: int, streams: int, batch: int) -> None:

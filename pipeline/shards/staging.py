@@ -26,6 +26,7 @@ from pipeline.shards.manifest import (
     manifest_url,
 )
 from pipeline.shards.plan import SetPlan
+from pipeline.shards.poses import poses_of, read_shapes
 from pipeline.shards.prepare import ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.write import write_shard
@@ -239,6 +240,8 @@ def assemble(plan: SetPlan, digest: str, staging: Staging, max_reject_share: flo
         statistics=_statistics(counts),
         config_hash=digest,
     )
+    if manifest.role == "labelled":
+        manifest = manifest.model_copy(update={"pose": poses_of(read_shapes(manifest, plan.folder))})
     write_text(manifest_url(plan.folder), dump_manifest(manifest))
     keep = {shard.path for shard in shards} | {MANIFEST_NAME, REJECTED_NAME}
     stale = re.compile(re.escape(plan.name) + r"-[0-9a-f]{8}-\d{6}\.tar")

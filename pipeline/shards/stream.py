@@ -40,7 +40,10 @@ class _Shards:
         self.urls = [join(folder, shard.path) for shard in manifest.shards]
 
     def read(self, shard: int, offsets: np.ndarray) -> Iterator[tuple[int, RawSample | None, str | None]]:
-        """Yield (offset, sample, problem) for sorted offsets of one shard, reading front to back, no further than needed."""
+        """Yield (offset, sample, problem) for sorted offsets of one shard, reading front to back, no further than needed.
+
+        An offset that is wanted several times comes as often.
+        """
         wanted = iter(offsets.tolist())
         offset = next(wanted, None)
         problem: str | None = None
@@ -48,7 +51,7 @@ class _Shards:
             for place, raw in enumerate(iterate_shard(self.urls[shard])):
                 if offset is None:
                     return
-                if place == offset:
+                while place == offset:
                     yield place, raw, None
                     offset = next(wanted, None)
             problem = f"{self.urls[shard]}: holds fewer samples than the manifest says"
@@ -65,10 +68,10 @@ class _ShardStream:
     def __init__(self, shards: _Shards, order: Order, epoch: int, stream: int, skip: int) -> None:
         self._yielded = order.stream_order(epoch, stream)
         sequence = order.stream_sequence(epoch, stream)
-        done = {next(self._yielded) for _ in range(skip)}
-        pending = sequence if not done else sequence[~np.isin(sequence, np.fromiter(done, np.int64))]
-        self._incoming = self._read(shards, order, pending)
-        self._held: dict[int, tuple[RawSample | None, str | None]] = {}
+        done = np.fromiter((next(self._yielded) for _ in range(skip)), np.int64, skip)
+        self._incoming = self._read(shards, order, _without(sequence, done))
+        # A balanced order may hold a sample several times at once.
+        self._held: dict[int, list[tuple[RawSample | None, str | None]]] = {}
 
     @staticmethod
     def _read(
@@ -89,9 +92,24 @@ class _ShardStream:
         ordinal = next(self._yielded)
         while ordinal not in self._held:
             arrived, raw, problem = next(self._incoming)
-            self._held[arrived] = (raw, problem)
-        raw, problem = self._held.pop(ordinal)
+            self._held.setdefault(arrived, []).append((raw, problem))
+        raw, problem = self._held[ordinal].pop()
+        if not self._held[ordinal]:
+            del self._held[ordinal]
         return ordinal, raw, problem
+
+
+def _without(sequence: np.ndarray, done: np.ndarray) -> np.ndarray:
+    """The sequence less the entries that are done, as often as they are."""
+    if not len(done):
+        return sequence
+    # Copies of a sample are neighbours in what a stream reads.
+    first = np.flatnonzero(np.diff(sequence, prepend=-1))
+    ordinals, copies = sequence[first], np.diff(first, append=len(sequence))
+    values, times = np.unique(done, return_counts=True)
+    by = np.argsort(ordinals)
+    copies[by[np.searchsorted(ordinals, values, sorter=by)]] -= times
+    return np.repeat(ordinals, copies)
 
 
 class SampleStream:

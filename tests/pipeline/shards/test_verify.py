@@ -149,6 +149,47 @@ def test_landmarks_outside_the_picture_and_the_square(sets):
     assert any("lie outside the stored square" in m for m in messages(report))
 
 
+def unknown(hidden):
+    """A change that takes the positions of some landmarks away, by the sample's number."""
+
+    def change(index, jpg, meta):
+        points, visible = list(meta["points"]), list(meta["visible"])
+        for landmark in hidden(index):
+            points[landmark], visible[landmark] = None, False
+        return jpg, meta | {"points": points, "visible": visible}
+
+    return change
+
+
+def test_landmarks_without_a_position_are_sound(sets):
+    """None of the set's faces has two of them, every other face hides the half of its jaw that others show."""
+    rewrite(sets["train"], unknown(lambda index: [27, 30, *(range(9) if index % 2 else ())]))
+    report = verify([str(sets["train"])])
+    assert not report.errors, messages(report)
+    # What is wrong with the others is still seen.
+    order = list(range(68))
+    order[16], order[8] = order[8], order[16]
+
+    def shuffle(index, jpg, meta):
+        points = [meta["points"][k] for k in order]
+        return jpg, meta | {"points": points, "visible": [point is not None for point in points]}
+
+    rewrite(sets["train"], shuffle)
+    assert any("mirrored, landmark" in m for m in messages(verify([str(sets["train"])])))
+
+
+def test_landmarks_that_are_visible_nowhere(sets):
+    def change(index, jpg, meta):
+        return jpg, meta | {"points": [None, *meta["points"][1:]]}
+
+    rewrite(sets["train"], change)
+    assert any(
+        "landmark 0 is visible and has no position" in m for m in messages(verify([str(sets["train"])]))
+    )
+    rewrite(sets["train"], unknown(lambda index: range(68)))
+    assert any("no landmark has a position" in m for m in messages(verify([str(sets["train"])])))
+
+
 def test_mirrored_pictures_without_mirrored_order(sets):
     def change(index, jpg, meta):
         return jpg, meta | {"points": [[meta["width"] - 1 - x, y] for x, y in meta["points"]]}
