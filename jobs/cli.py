@@ -47,12 +47,13 @@ def verify(
         int | None, typer.Option(help="canonical streams of the training that will read them")
     ] = None,
 ) -> None:
-    """Find now what would fail later: hashes, counts, pictures, landmarks, leakage between train and test."""
-    from jobs.settings import sets_of
+    """Find now what would fail later: hashes, counts, pictures, landmarks, leakage between train and test, tracking."""
+    from jobs.settings import sets_of, tracking_of
     from jobs.verify import verify as run
 
     found, of_config = sets_of(manifests)
-    raise typer.Exit(run(found, streams=streams if streams is not None else of_config))
+    streams = streams if streams is not None else of_config
+    raise typer.Exit(run(found, streams=streams, tracking=tracking_of(manifests)))
 
 
 @app.command()
@@ -257,6 +258,21 @@ def bench_wasserstein(
     from jobs.bench.wasserstein import bench as run
 
     run(batch=batch, landmarks=landmarks, size=size, out=out)
+
+
+@bench.command("augment")
+def bench_augment(
+    name: Annotated[str, typer.Argument(metavar="SET", help="adnet or uglli")] = "adnet",
+    sizes: Annotated[list[int] | None, typer.Option("--size", help="side of the pictures, px")] = None,
+    batch: Annotated[int, typer.Option(help="pictures", min=1)] = 32,
+    rounds: Annotated[int, typer.Option(help="times each side is measured, in turn", min=1)] = 5,
+    threads: Annotated[int, typer.Option(help="of either side", min=1)] = 1,
+    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
+) -> None:
+    """Batched augmentation on the CPU against the same operations per picture with Pillow, same threads."""
+    from jobs.bench.augment import bench as run
+
+    run(name, sizes=sizes or [128, 256], batch=batch, rounds=rounds, threads=threads, out=out)
 
 
 def main() -> None:

@@ -9,11 +9,24 @@ from rich.table import Table
 from jobs.train import WHERE, run_folder_of
 from pipeline.config.compose import config_hash, to_yaml
 from pipeline.models.cost import cost
-from pipeline.registry import build
 from pipeline.training.config import ExperimentConfig
-from pipeline.training.plan import activation_bytes, build_generator, count_parameters, make_plan
+from pipeline.training.plan import (
+    Plan,
+    activation_bytes,
+    build_generator,
+    build_objective,
+    count_parameters,
+    make_plan,
+)
 
 _ADAM_BYTES_PER_PARAMETER = 16  # weight, gradient, two moments, fp32
+
+
+def _balance(plan: Plan) -> str:
+    if plan.balance is None:
+        return "none: every labelled face once an epoch"
+    sizes = ", ".join(str(len(members)) for members in plan.balance.members)
+    return f"{plan.balance.kind}: {plan.balance.share} of each pose bin an epoch; bins of {sizes} faces"
 
 
 def describe(config: ExperimentConfig) -> None:
@@ -25,25 +38,26 @@ def describe(config: ExperimentConfig) -> None:
     plan = make_plan(config)
     console = Console()
     console.print(to_yaml(config), highlight=False, markup=False)
-    landmarks = plan.train.num_landmarks
     with torch.device("meta"):
-        figures = cost(build_generator(config, landmarks), config.input_size)
+        figures = cost(build_generator(config, plan.markup), config.input_size)
     generator = figures.parameters
-    critic = 0
+    critic, views = 0, 1
     if config.unlabelled.objective is not None:
-        objective = build(
-            "objective", config.unlabelled.objective, num_landmarks=landmarks, image_size=config.input_size
-        )
+        objective = build_objective(config, plan.markup)
         critic = count_parameters(objective.critic) if objective.critic is not None else 0
+        views = objective.views
     workers = config.cluster.workers
-    pictures = (config.training.batch + config.unlabelled_batch) // workers
-    activations = activation_bytes(config.model, landmarks, config.input_size) * pictures
+    pictures = (config.training.batch + config.unlabelled_batch * views) // workers
+    activations = activation_bytes(config.model, plan.markup, config.input_size) * pictures
     weights = (generator + critic) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
     rows = {
         "run": f"{run_folder_of(config)} · config {config_hash(config, WHERE)}",
         "generator": f"{generator:,} parameters ({config.model.name}), {figures.macs / 1e9:,.2f} GMACs a picture",
+        "method": f"{config.method.name}: loss {config.loss.name}"
+        + (f", decoder {config.decoder.name}" if config.decoder else ""),
         "objective's network": f"{critic:,} parameters" if critic else "none",
+        "balance": _balance(plan),
         "labelled faces": f"{plan.labelled:,} of {plan.train.samples:,}, {plan.markup.name}, stored {plan.train.crop.size} px",
         "unlabelled faces": f"{plan.unlabelled_faces:,}" if plan.unlabelled else "not used",
         "validation faces": f"{plan.validation.samples:,}" if plan.validation else "none",

@@ -110,9 +110,9 @@ class Run:
     finished: dict[str, Any] | None
 
     def tracker(self, verb: str = "train", parent: str | None = None, **tags: str) -> Tracker:
-        """Begin, or continue, the run's MLflow run."""
+        """Begin, or continue, the run's MLflow run; a finished run's keeps the end it has."""
         parameters = flatten(self.config.model_dump(mode="json", exclude={"prepare", "tune", "scale"}))
-        return Tracker(
+        tracker = Tracker(
             self.config.tracking,
             self.config.name,
             self.folder,
@@ -120,6 +120,9 @@ class Run:
             {"landmarks.config_hash": self.digest, "landmarks.verb": verb, **tags},
             parent,
         )
+        if self.finished is None:
+            tracker.resume()
+        return tracker
 
     def state(self) -> dict[str, Any] | None:
         """What the workers wrote when they finished; None before that."""
@@ -136,7 +139,7 @@ def ready(config: ExperimentConfig) -> Run:
     config = with_absolute_paths(config)
     plan = make_plan(config)
     folder = run_folder_of(config)
-    parameters = count_parameters(build_generator(config, plan.train.num_landmarks))
+    parameters = count_parameters(build_generator(config, plan.markup))
     require_free_space(
         folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
     )

@@ -2,7 +2,8 @@
 
 A part named ``laplace_kl`` of kind ``loss`` is the object ``LOSS`` of the module ``pipeline.losses.laplace_kl``; nothing has to
 be listed anywhere. A name with a dot is a module of the user's own (``my_team.losses.focal``). Parameters are checked against
-the part's constructor: names, types and missing ones.
+the part's constructor: names, types and missing ones. A part that is built for a markup in another way than it is built from
+plain values has a class method ``from_markup``, which is then its constructor here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from pipeline.errors import ConfigError
 KINDS: dict[str, tuple[str, str]] = {
     "model": ("pipeline.models", "MODEL"),
     "loss": ("pipeline.losses", "LOSS"),
+    "method": ("pipeline.methods", "METHOD"),
+    "augmentation": ("pipeline.augment", "AUGMENTATION"),
     "objective": ("pipeline.methods.unlabelled", "OBJECTIVE"),
     "discriminator": ("pipeline.models", "DISCRIMINATOR"),
 }
@@ -71,6 +74,16 @@ def find(kind: str, name: str) -> Any:
     raise ConfigError(f"no {kind} named '{name}': {hint}known ones are {', '.join(known)}")
 
 
+def _constructor(kind: str, name: str) -> Any:
+    part = find(kind, name)
+    return getattr(part, "from_markup", part)
+
+
+def _signature(kind: str, name: str) -> inspect.Signature:
+    # Losses name the markup's type for type checkers only, to be importable without its YAML reader; it is never configured.
+    return inspect.signature(_constructor(kind, name), locals={"Markup": Any}, eval_str=True)
+
+
 def check(kind: str, part: Part, given: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Check a part's parameters against its constructor.
 
@@ -85,8 +98,7 @@ def check(kind: str, part: Part, given: frozenset[str] = frozenset()) -> dict[st
     Raises:
         ConfigError: Unknown, missing or ill-typed parameter.
     """
-    constructor = find(kind, part.name)
-    signature = inspect.signature(constructor, eval_str=True)
+    signature = _signature(kind, part.name)
     # A part without a constructor of its own has torch's, which takes anything and needs nothing.
     anything = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     known = {n: p for n, p in signature.parameters.items() if n not in given and p.kind not in anything}
@@ -115,14 +127,23 @@ def check(kind: str, part: Part, given: frozenset[str] = frozenset()) -> dict[st
     return checked
 
 
-def build(kind: str, part: Part, **given: Any) -> Any:
+def build(kind: str, part: Part, offered: dict[str, Any] | None = None, **given: Any) -> Any:
     """Construct a part from its checked parameters and what the caller supplies.
+
+    Args:
+        kind: Of the part.
+        part: Name and parameters.
+        offered: Arguments for constructors that take them, e.g. the markup; others do without.
+        given: Arguments that every constructor of the kind takes.
 
     Raises:
         ConfigError: See ``check``; or the constructor refuses the values.
     """
-    parameters = check(kind, part, frozenset(given))
+    offered = offered or {}
+    parameters = check(kind, part, frozenset(given) | frozenset(offered))
+    taken = _signature(kind, part.name).parameters
+    supplied = {name: value for name, value in offered.items() if name in taken}
     try:
-        return find(kind, part.name)(**parameters, **given)
+        return _constructor(kind, part.name)(**parameters, **supplied, **given)
     except ValueError as error:
         raise ConfigError(f"{kind} '{part.name}': {error}") from error

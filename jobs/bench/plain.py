@@ -1,7 +1,7 @@
 """The plain PyTorch loop that ``landmarks train`` is measured against: what one would write for one process by hand.
 
 Same networks, losses, batch, optimizer and precision as the experiment; tars through ``tarfile``, pictures through Pillow,
-``torch.optim.Adam``, no engine, no workers, no checkpoints, no tracking. Encoded samples are read into memory before the
+torch's optimizer, no engine, no workers, no checkpoints, no tracking. Encoded samples are read into memory before the
 clock starts, so that only decoding, batching and the step are timed.
 
 Reads its settings as JSON from standard input and prints one line of JSON.
@@ -25,10 +25,13 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.methods.build import make_generator, make_method
+from pipeline.models.output import as_output
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import load_manifest, manifest_url
 from pipeline.storage import local_path
-from pipeline.training.config import ExperimentConfig, OptimizerConfig
+from pipeline.training.config import ExperimentConfig
+from pipeline.training.engines import make_optimizer
 
 _Sample = tuple[bytes, dict[str, Any]]
 
@@ -79,9 +82,11 @@ def _decode(jpeg: bytes, meta: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     return image, points * (meta["size"] / meta["side"]) - 0.5
 
 
-def _adam(module: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
-    return kind(module.parameters(), lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+def _sized(images_B3HW: Tensor, heatmaps_BKHW: Tensor) -> Tensor:
+    size = heatmaps_BKHW.shape[-2:]
+    if images_B3HW.shape[-2:] == size:
+        return images_B3HW
+    return F.interpolate(images_B3HW, size, mode="bilinear", antialias=True)
 
 
 def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
@@ -89,13 +94,15 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
     device = torch.device("cuda" if config.cluster.gpu else "cpu")
     torch.manual_seed(config.seed)
     labelled_batch, unlabelled_batch = config.training.batch, config.unlabelled_batch
-    landmarks = load_manifest(config.data.train).num_landmarks
+    markup = load_manifest(config.data.train).layout
+    landmarks = markup.num_landmarks
     labelled = batches(
         read_samples(config.data.train, labelled_batch * (steps + warmup)), labelled_batch, config.input_size
     )
-    generator = build("model", config.model, num_landmarks=landmarks).to(device).train()
-    loss = build("loss", config.loss).to(device)
-    optimizer = _adam(generator, config.optimizer)
+    generator = make_generator(config.model, markup, config.input_size).to(device).train()
+    parts = (config.method, config.loss, config.decoder)
+    method = make_method(*parts, markup, config.input_size, generator).to(device)
+    optimizer = make_optimizer(generator.parameters(), config.optimizer)
     pool = critic = critic_optimizer = None
     gain = 1.0
     if unlabelled_batch and config.data.unlabelled and config.unlabelled.objective:
@@ -105,7 +112,7 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
         gain = float(objective.get("gain", 1.0))
         part = Part.model_validate(objective.get("discriminator") or {"name": "patchgan"})
         critic = build("discriminator", part, in_channels=landmarks + 3).to(device).train()
-        critic_optimizer = _adam(critic, config.unlabelled.optimizer)
+        critic_optimizer = make_optimizer(critic.parameters(), config.unlabelled.optimizer)
     clip = config.training.gradient_clipping
 
     def precision() -> AbstractContextManager[Any]:
@@ -129,13 +136,13 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
         images, points = (t.to(device) for t in next(labelled))
         known = points.isfinite().all(-1)
         with precision():
-            total = loss(generator(images), points, known)
+            total, _ = method.supervised(as_output(generator(images)), points, known)
             if pool is not None and critic is not None and critic_optimizer is not None:
                 faces = next(pool)[0].to(device)
-                heatmaps = loss.heatmaps(generator(faces))
-                truth = loss.draw_true(points.nan_to_num(), (images.shape[2], images.shape[3]), known)
-                fake = torch.cat([faces * 2 - 1, heatmaps * gain], 1)
-                on_real = critic(torch.cat([images * 2 - 1, truth * gain], 1)).float()
+                heatmaps = method.heatmaps(as_output(generator(faces)))
+                truth = method.draw_true(points, known)
+                fake = torch.cat([_sized(faces, heatmaps) * 2 - 1, heatmaps * gain], 1)
+                on_real = critic(torch.cat([_sized(images, truth) * 2 - 1, truth * gain], 1)).float()
                 on_fake = critic(fake.detach()).float()
                 critic_total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
         if pool is not None and critic is not None and critic_optimizer is not None:

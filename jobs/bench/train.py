@@ -85,6 +85,8 @@ def _check(config: ExperimentConfig) -> None:
         raise ConfigError(
             f"unlabelled.objective '{objective.name}': the plain loop knows 'adversarial' or none; set unlabelled.objective=null"
         )
+    if config.augmentation is not None:
+        raise ConfigError("augmentation: the plain loop has none; set augmentation=null")
     for field in ("train", "unlabelled"):
         folder = getattr(config.data, field)
         if folder is None or (field == "unlabelled" and objective is None):

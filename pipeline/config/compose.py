@@ -24,7 +24,8 @@ def load_yaml(path: str | Path) -> DictConfig:
     """Read one YAML and the pieces it extends.
 
     ``extends: [data/synthetic.yaml, …]`` names pieces relative to the file; later ones override earlier ones, and the file
-    itself overrides them all.
+    itself overrides them all. Sections are merged, key by key; but a section with another ``name`` (another model, loss, …) takes
+    the place of the whole old one, whose parameters are not its own.
 
     Raises:
         ConfigError: Missing or malformed file, or a circle of ``extends``.
@@ -51,16 +52,40 @@ def _load(path: Path, chain: tuple[Path, ...]) -> DictConfig:
     pieces = own.pop(_EXTENDS, [])
     if isinstance(pieces, str):
         pieces = [pieces]
-    merged = [_load(path.parent / str(piece), (*chain, resolved)) for piece in pieces]
-    result = OmegaConf.merge(*merged, own)
-    assert isinstance(result, DictConfig)  # merging mappings gives a mapping
+    result = DictConfig({})
+    for layer in (*(_load(path.parent / str(piece), (*chain, resolved)) for piece in pieces), own):
+        _drop_renamed(result, layer)
+        merged = OmegaConf.merge(result, layer)
+        assert isinstance(merged, DictConfig)  # merging mappings gives a mapping
+        result = merged
     return result
+
+
+def _drop_renamed(old: DictConfig, new: DictConfig) -> None:
+    """Take the sections out of ``old`` that ``new`` gives another name; the run's own name is not a section's."""
+    plain_old, plain_new = OmegaConf.to_container(old), OmegaConf.to_container(new)
+    assert isinstance(plain_old, dict)
+    assert isinstance(plain_new, dict)
+    for key, value in plain_new.items():
+        before = plain_old.get(key)
+        if not isinstance(value, dict) or not isinstance(before, dict):
+            continue
+        if _renamed(before, value):
+            del old[key]
+        else:
+            _drop_renamed(old[key], new[key])
+
+
+def _renamed(old: Any, new: Any) -> bool:
+    both = isinstance(old, dict | DictConfig) and isinstance(new, dict | DictConfig)
+    return both and "name" in old and "name" in new and old["name"] != new["name"]
 
 
 def compose_raw(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Load a config, apply ``dotted.key=value`` overrides, and resolve it to plain data.
 
-    A number in a dotted key is a place in a list: ``prepare.sets.0.reader.count=100``.
+    A number in a dotted key is a place in a list: ``prepare.sets.0.reader.count=100``. A whole section with another name replaces
+    the old one: ``"loss={name: wing, omega: 5}"``; ``loss.name=wing`` keeps the parameters that are there.
 
     Raises:
         ConfigError: Naming the file or the override.
@@ -73,7 +98,8 @@ def compose_raw(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
         try:
             # From a list of one, so that 1e-3, null and [a, b] mean here what they mean in a file.
             parsed = OmegaConf.from_dotlist([f"value={value}"])["value"]
-            OmegaConf.update(config, key, parsed, merge=not isinstance(parsed, list))
+            replaces = isinstance(parsed, list) or _renamed(OmegaConf.select(config, key), parsed)
+            OmegaConf.update(config, key, parsed, merge=not replaces)
         except yaml.YAMLError as error:
             raise ConfigError(f"override {override!r} has no YAML value: {error}") from error
         except (OmegaConfBaseException, IndexError, TypeError, ValueError) as error:

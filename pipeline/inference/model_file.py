@@ -1,11 +1,13 @@
 """A trained generator on disk: weights without pickle, and everything needed to use them without the training code's config.
 
-``model.safetensors`` holds the weights, ``model.json`` says which network, loss (for decoding), markup and crop they belong to.
+``model.safetensors`` holds the weights, ``model.json`` says which network, method, loss and decoder, markup and crop
+they belong to.
 """
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any, Literal
 
 import fsspec
@@ -17,8 +19,11 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError, DataError
-from pipeline.losses.base import HeatmapLoss
-from pipeline.registry import Part, build
+from pipeline.markup import Markup, load_markup, markup_from
+from pipeline.methods.base import Method, Prediction
+from pipeline.methods.build import make_generator, make_method
+from pipeline.models.output import as_output
+from pipeline.registry import Part
 from pipeline.shards.manifest import CropPolicy, join
 from pipeline.storage import write_bytes, write_text
 
@@ -34,7 +39,12 @@ class ModelDescription(BaseModel):
     name: str = Field(description="run that trained it")
     model: Part
     loss: Part
+    method: Part = Part(name="laplace")
+    decoder: Part | None = None
     markup: str
+    markup_definition: dict[str, Any] | None = Field(
+        None, description="the markup itself, the fields of its YAML, where it is no packaged one"
+    )
     num_landmarks: int
     input_size: int = Field(description="network input side, px")
     crop: CropPolicy = Field(description="how training faces were cropped; crop others alike")
@@ -44,26 +54,56 @@ class ModelDescription(BaseModel):
     config_hash: str
     seed: int
     validation: dict[str, float] = Field(default_factory=dict)
+    residual_covariance: list[list[list[float]]] | None = Field(
+        None,
+        description="(K, 2, 2) px² of the input: second moments of the errors on the held-out split, where the network states "
+        "no uncertainty of its own",
+    )
     extra: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def layout(self) -> Markup:
+        """The markup of its landmarks.
+
+        Raises:
+            ConfigError: Neither kept here nor packaged, or malformed.
+        """
+        if self.markup_definition is not None:
+            return markup_from(
+                self.markup_definition, f"{DESCRIPTION} of '{self.name}', field 'markup_definition'"
+            )
+        return load_markup(self.markup)
 
 
 class LandmarkModel(nn.Module):
-    """A generator with the decoder its loss belongs to.
+    """A network with the way its method reads it.
 
     Args:
-        generator: Pictures to logits.
-        loss: Gives normalised heatmaps from logits.
+        generator: Pictures to outputs.
+        method: Reads them.
         description: What is known of it.
     """
 
-    def __init__(self, generator: nn.Module, loss: HeatmapLoss, description: ModelDescription) -> None:
-        super().__init__()
-        self.generator, self.loss, self.description = generator, loss, description
+    residual_K22: Tensor | None
 
-    def forward(self, images_B3HW: Tensor) -> Tensor:
-        """Normalised heatmaps (B, K, h, w) of pictures (B, 3, h, w) in [0, 1]."""
-        heatmaps: Tensor = self.loss.heatmaps(self.generator(images_B3HW))
-        return heatmaps
+    def __init__(self, generator: nn.Module, method: Method, description: ModelDescription) -> None:
+        super().__init__()
+        self.generator, self.method, self.description = generator, method, description
+        residual = description.residual_covariance
+        self.register_buffer(
+            "residual_K22", None if residual is None else torch.tensor(residual), persistent=False
+        )
+
+    def forward(self, images_B3HW: Tensor) -> Prediction:
+        """Landmarks of pictures (B, 3, H, W) in [0, 1] at the network's input size, their covariance, and heatmaps if it has any.
+
+        A network that states no uncertainty gets that of its residuals on the held-out split, the same for every picture.
+        """
+        prediction = self.method.read(as_output(self.generator(images_B3HW)))
+        if prediction.covariance_BK22 is None and self.residual_K22 is not None:
+            covariance = self.residual_K22.expand(len(images_B3HW), -1, -1, -1)
+            return replace(prediction, covariance_BK22=covariance)
+        return prediction
 
 
 def save_model(folder: str, description: ModelDescription, state: dict[str, Tensor]) -> None:
@@ -99,8 +139,11 @@ def load_model(folder: str, device: torch.device | str = "cpu") -> LandmarkModel
     """
     description = load_description(folder)
     try:
-        generator = build("model", description.model, num_landmarks=description.num_landmarks)
-        loss = build("loss", description.loss)
+        markup, side = description.layout, description.input_size
+        generator = make_generator(description.model, markup, side)
+        method = make_method(
+            description.method, description.loss, description.decoder, markup, side, generator
+        )
     except ConfigError as error:
         raise DataError(f"{join(folder, DESCRIPTION)}: {error}") from error
     try:
@@ -108,4 +151,4 @@ def load_model(folder: str, device: torch.device | str = "cpu") -> LandmarkModel
             generator.load_state_dict(load_tensors(file.read()))
     except (FileNotFoundError, SafetensorError, RuntimeError) as error:
         raise DataError(f"{join(folder, WEIGHTS)}: weights cannot be loaded: {error}") from error
-    return LandmarkModel(generator, loss, description).to(device).eval()
+    return LandmarkModel(generator, method, description).to(device).eval()

@@ -17,7 +17,7 @@ from pipeline.training.validate import sequential_batches
 
 @torch.no_grad()
 def heatmap_panels(model_folder: str, data: str, faces: int) -> list[tuple[str, Image.Image]]:
-    """The first faces of a set beside their heatmaps: the same faces for every model.
+    """The first faces of a set beside their heatmaps: the same faces for every model; none from a model without heatmaps.
 
     Args:
         model_folder: Folder of model.json.
@@ -30,7 +30,10 @@ def heatmap_panels(model_folder: str, data: str, faces: int) -> list[tuple[str, 
     model = load_model(model_folder)
     batch = next(islice(sequential_batches(data, faces), 1))
     inputs = to_device(batch, torch.device("cpu"), model.description.input_size)
-    heatmaps = model(inputs.images_B3HW).numpy()
+    heatmaps_BKHW = model(inputs.images_B3HW).heatmaps_BKHW
+    if heatmaps_BKHW is None:
+        return []
+    heatmaps = heatmaps_BKHW.float().clamp(min=0.0).numpy()
     images = np.round(inputs.images_B3HW.numpy().transpose(0, 2, 3, 1) * 255).astype(np.uint8)
     markup = load_manifest(data).layout
     return [

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from pipeline.evaluation.predictions import Predictions
-from pipeline.heatmaps.decode import mean, scatter
+from pipeline.heatmaps.uncertainty import to_image
 from pipeline.inference.model_file import LandmarkModel
 from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import Manifest, SampleMeta, join
@@ -38,7 +38,7 @@ def predict_shard(
         thumbnail: Side of the small crops kept for reports, px; None keeps none.
 
     Returns:
-        Predictions in original px; scatter in px of the network input.
+        Predictions and covariances in original px; scatter in px of the network input.
 
     Raises:
         ShardError: The tar cannot be read. A test set is not thinned out silently.
@@ -67,8 +67,8 @@ def _predict(
         quarantine,
     )
     inputs = to_device(batch, device, model.description.input_size)
-    heatmaps = model(inputs.images_B3HW)
-    points = mean(heatmaps).double().cpu().numpy()
+    prediction = model(inputs.images_B3HW)
+    points = prediction.points_BK2.double().cpu().numpy()
     metas = [SampleMeta.model_validate_json(raw.json) for raw in raws]
     ratio = manifest.crop.size / model.description.input_size
     stored = (points + 0.5) * ratio - 0.5
@@ -76,6 +76,13 @@ def _predict(
         [[(np.nan, np.nan) if p is None else p for p in m.points or []] for m in metas], dtype=np.float64
     )
     known = np.isfinite(target).all(axis=-1)
+    scale = np.array([model.description.input_size / m.side for m in metas])
+    covariance = None
+    if prediction.covariance_BK22 is not None:
+        # Crops are squares, never turned: the map to the original picture is a scaling.
+        linear_B22 = torch.eye(2, dtype=torch.float64) / torch.from_numpy(scale)[:, None, None]
+        covariance = to_image(prediction.covariance_BK22.double().cpu(), linear_B22).float().numpy()
+    scatter_BK = prediction.scatter
     images = None
     if thumbnail is not None:
         small = F.interpolate(
@@ -87,8 +94,9 @@ def _predict(
         points_NK2=np.stack([m.crop.to_original(p) for m, p in zip(metas, stored, strict=True)]),
         target_NK2=np.nan_to_num(target),
         mask_NK=np.asarray(known),
-        scale_N=np.array([model.description.input_size / m.side for m in metas]),
-        scatter_NK=scatter(heatmaps).double().cpu().numpy(),
+        scale_N=scale,
+        scatter_NK=None if scatter_BK is None else scatter_BK.double().cpu().numpy(),
+        covariance_NK22=covariance,
         images_NSS3=images,
         crops_N3=np.array([(m.left, m.top, m.side) for m in metas]) if images is not None else None,
     )

@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError
 from pipeline.heatmaps.decode import mean
 from pipeline.heatmaps.decoders import Decoder, find, names
 from pipeline.heatmaps.draw import laplace_heatmaps
+from pipeline.heatmaps.stride import to_pixels
 from pipeline.heatmaps.uncertainty import cholesky_factor
 from pipeline.losses.base import HeatmapLoss, fill_masked, masked_mean
 from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss
@@ -29,7 +30,9 @@ class Decoded(HeatmapLoss):
     Args:
         loss: on points, px of the heatmap grid.
         decoder: differentiable; None is softargmax with β = 1.
-        true_scale: b, px, of the Laplace heatmaps drawn for a discriminator; the loss itself does not use it.
+        true_scale: b, cells, of the Laplace heatmaps drawn for a discriminator; the loss itself does not use it.
+        stride: input px per cell: points and covariances reach the loss in input px, whatever the heatmaps' size, so that
+            its thresholds mean the same on every network. 1 leaves them in px of the grid.
 
     Raises:
         ConfigError: a decoder without a gradient, or a loss on heatmaps.
@@ -40,6 +43,7 @@ class Decoded(HeatmapLoss):
         loss: CoordinateLoss | CovarianceLoss,
         decoder: Decoder | None = None,
         true_scale: float = 1.0,
+        stride: int = 1,
     ) -> None:
         super().__init__(true_scale)
         if loss.needs == "heatmaps":
@@ -53,6 +57,7 @@ class Decoded(HeatmapLoss):
                 f"take one of {', '.join(names(differentiable=True))}, or a loss on heatmaps"
             )
         self.loss = loss
+        self.stride = stride
         self.weights = decoder.weights
 
     def heatmaps(self, logits_BKHW: Tensor) -> Tensor:
@@ -71,10 +76,11 @@ class Decoded(HeatmapLoss):
         return masked_mean(self._per_landmark(p_BKHW, target_BK2, mask_BK), mask_BK)
 
     def _per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None) -> Tensor:
-        points_BK2 = mean(p_BKHW)
-        target_BK2 = target_BK2.to(points_BK2.dtype)
+        points_BK2 = to_pixels(mean(p_BKHW), self.stride)
+        target_BK2 = to_pixels(target_BK2, self.stride).to(points_BK2.dtype)
         if isinstance(self.loss, CovarianceLoss):
-            return self.loss.per_landmark(points_BK2, cholesky_factor(self.covariance(p_BKHW)), target_BK2)
+            factor_BK22 = cholesky_factor(self.covariance(p_BKHW)) * self.stride
+            return self.loss.per_landmark(points_BK2, factor_BK22, target_BK2)
         return self.loss.per_landmark(points_BK2, target_BK2, mask_BK)
 
     def draw_true(self, target_BK2: Tensor, size: tuple[int, int], mask_BK: Tensor | None = None) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.augment.batch import FaceBatch
+from pipeline.augment.compose import Augmentation
 from pipeline.shards.loader import Batch
 
 
@@ -19,6 +21,7 @@ class DeviceBatch:
         images_B3HW: float32 in [0, 1], network input size.
         points_BK2: float32 landmarks (x, y), px of the network input; NaN where unknown.
         mask_BK: bool, landmarks that count.
+        visible_BK: bool, landmarks that can be seen, for augmentation that hides some; they count or not by ``mask_BK``.
         valid_B: bool, pictures that could be read.
         scale_B: float32, network px per original px.
         keys: Sample keys.
@@ -27,6 +30,7 @@ class DeviceBatch:
     images_B3HW: Tensor
     points_BK2: Tensor
     mask_BK: Tensor
+    visible_BK: Tensor
     valid_B: Tensor
     scale_B: Tensor
     keys: list[str]
@@ -55,6 +59,44 @@ def to_device(
         scale = scale * (input_size / stored)
     valid = batch.valid_B.to(device, non_blocking=True)
     mask = points.isfinite().all(dim=-1) & valid[:, None]
+    visible = batch.visible_BK.to(device, non_blocking=True) & valid[:, None]
     if mask_occluded:
-        mask &= batch.visible_BK.to(device, non_blocking=True)
-    return DeviceBatch(images.contiguous(), points, mask, valid, scale, batch.keys)
+        mask &= visible
+    return DeviceBatch(images.contiguous(), points, mask, visible, valid, scale, batch.keys)
+
+
+def augmented(
+    batch: DeviceBatch,
+    augmentation: Augmentation,
+    generator: torch.Generator,
+    rank: int = 0,
+    world: int = 1,
+    mask_occluded: bool = False,
+) -> DeviceBatch:
+    """The batch after augmentation; what the pictures lose, their landmarks lose.
+
+    Args:
+        batch: A rank's share, labelled or not.
+        augmentation: What happens to it.
+        generator: Of the step, in the same state on every rank.
+        rank: r.
+        world: W.
+        mask_occluded: Leave landmarks that augmentation covers out of the mask, as those that were covered before.
+    """
+    faces = FaceBatch(batch.images_B3HW, batch.points_BK2, batch.mask_BK, batch.visible_BK)
+    changed, affine_B23, _ = augmentation(faces, generator, rank, world)
+    assert changed.points_BK2 is not None
+    assert changed.mask_BK is not None
+    assert changed.visible_BK is not None
+    # The factor by which a picture grew is that of its area, rooted.
+    linear = affine_B23[:, :, :2].to(batch.scale_B.device)
+    grown_B = (linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]).abs().sqrt()
+    mask_BK = changed.mask_BK & changed.visible_BK if mask_occluded else changed.mask_BK
+    return replace(
+        batch,
+        images_B3HW=changed.images_B3SS,
+        points_BK2=changed.points_BK2,
+        mask_BK=mask_BK,
+        visible_BK=changed.visible_BK,
+        scale_B=batch.scale_B * grown_B,
+    )

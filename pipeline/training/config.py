@@ -10,12 +10,18 @@ from pydantic import Field, model_validator
 from pipeline.config.scale import ScaleConfig
 from pipeline.config.strict import Strict
 from pipeline.config.tune import TuneConfig
+from pipeline.methods.base import GIVEN as METHOD_GIVEN
+from pipeline.methods.base import build_decoder, refuse_pair
+from pipeline.methods.build import LOSS_OFFERED, MODEL_OFFERED
+from pipeline.models.output import traits
 from pipeline.registry import Part, check, find
 from pipeline.shards.prepare_config import PrepareConfig
+from pipeline.training.balance import BalanceConfig
 
 # Constructor arguments the trainer supplies itself.
-MODEL_GIVEN = frozenset({"num_landmarks"})
-OBJECTIVE_GIVEN = frozenset({"num_landmarks", "image_size"})
+MODEL_GIVEN = frozenset({"num_landmarks"}) | MODEL_OFFERED
+OBJECTIVE_GIVEN = frozenset({"num_landmarks", "image_size", "markup"})
+AUGMENTATION_GIVEN = frozenset({"markup"})
 
 
 _Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -49,20 +55,31 @@ class DataConfig(Strict):
     shuffle_buffer: int = Field(256, ge=1, description="samples held by each stream's shuffle buffer")
     decode_threads: int = Field(1, ge=1, description="JPEG decoding threads per worker and set")
     prefetch_batches: int = Field(4, ge=1, description="decoded batches held ready per worker and set")
+    balance: BalanceConfig = Field(BalanceConfig(), description="over the poses of labelled faces")
     max_bad_share: float = Field(
         0.01, ge=0, le=1, description="share of undecodable samples over which the run stops"
     )
 
 
 class OptimizerConfig(Strict):
-    """Adam, as in all five papers but UGLLI."""
+    """Adam, as in all five papers but UGLLI, which has RMSprop."""
 
+    name: Literal["adam", "rmsprop"] = Field("adam", description="adam, or adamw by 'decoupled'; or rmsprop")
     lr: float = Field(1e-3, gt=0, description="Robinson et al., section 3.4")
     weight_decay: float = Field(
         1e-5, ge=0, description="L2 on the gradient (Adam), decoupled (AdamW); section 3.4"
     )
     betas: tuple[_Beta, _Beta] = Field((0.9, 0.999), description="torch's defaults; the paper names none")
     decoupled: bool = Field(False, description="AdamW instead of Adam")
+    smoothing: float = Field(0.99, gt=0, lt=1, description="of rmsprop: decay of the squared gradient's mean")
+
+    @model_validator(mode="after")
+    def _kind(self) -> OptimizerConfig:
+        if self.decoupled and self.name != "adam":
+            raise ValueError(
+                "optimizer.decoupled makes AdamW of Adam; optimizer.name = 'rmsprop' has no such form"
+            )
+        return self
 
 
 class ScheduleConfig(Strict):
@@ -209,7 +226,7 @@ class ReferenceConfig(Strict):
 
     name: str = Field(description="method and source")
     values: dict[str, float] = Field(
-        description="column key → value: ocular, pupil, box, fr10, auc10, scatter, …"
+        description="column key → value: ocular, pupil, box, fr10, auc10, scatter, normal, tangent, bias, r, r_face, cover90, …"
     )
     caveat: str = Field(description="what differs from our protocol")
 
@@ -228,23 +245,12 @@ class EvaluationConfig(Strict):
     references: tuple[ReferenceConfig, ...] = ()
 
 
-def _check_drivable(model: Part, loss: Part) -> None:
-    """Parts that are there for use in code, but that the training step does not drive yet, say so."""
-    from pipeline.losses.base import HeatmapLoss
-
-    if getattr(find("model", model.name), "gives", None) is not None:
-        raise ValueError(
-            f"model '{model.name}' puts out several stages, strides or coordinates, which 'landmarks train' does not drive yet: "
-            "use it in code, or train a model that gives one stack of heatmaps at the input's resolution, e.g. model.name=rcn"
-        )
-    chosen = find("loss", loss.name)
-    if getattr(chosen, "needs", "heatmaps") != "heatmaps" or (
-        issubclass(chosen, HeatmapLoss) and chosen.points is not HeatmapLoss.points
-    ):
-        raise ValueError(
-            f"loss '{loss.name}' is one on points or on values of pixels, which 'landmarks train' does not drive yet: use it in "
-            "code, or train on distributions, e.g. loss.name=laplace_kl"
-        )
+def _check_pair(config: ExperimentConfig) -> None:
+    """A network, a loss and a decoder that cannot work together fail here; instances are tried in ``plan``."""
+    chosen = find("loss", config.loss.name)
+    decoder = build_decoder(config.decoder)
+    gives = traits(find("model", config.model.name)).gives
+    refuse_pair(chosen, gives, decoder)
 
 
 class ExperimentConfig(Strict):
@@ -260,6 +266,17 @@ class ExperimentConfig(Strict):
     data: DataConfig
     model: Part = Part(name="rcn")
     loss: Part = Part(name="laplace_kl")
+    decoder: Part | None = Field(
+        None,
+        description="how landmarks are read from heatmaps; null: as the method, or else the loss, has it",
+    )
+    method: Part = Field(
+        Part(name="laplace"), description="which outputs are supervised, and what a paper adds to the loss"
+    )
+    augmentation: Part | None = Field(
+        None,
+        description="changes every training picture, labelled and unlabelled alike; null: none, as in the paper",
+    )
     unlabelled: UnlabelledConfig = UnlabelledConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
@@ -276,9 +293,12 @@ class ExperimentConfig(Strict):
     @model_validator(mode="after")
     def _possible(self) -> ExperimentConfig:
         """What cannot work fails here, before any process starts."""
-        _check_drivable(self.model, self.loss)
         check("model", self.model, MODEL_GIVEN)
-        check("loss", self.loss)
+        check("loss", self.loss, LOSS_OFFERED)
+        check("method", self.method, METHOD_GIVEN)
+        if self.augmentation is not None:
+            check("augmentation", self.augmentation, AUGMENTATION_GIVEN)
+        _check_pair(self)
         if (self.training.epochs is None) == (self.training.steps is None):
             raise ValueError("set exactly one of training.epochs and training.steps (the other null)")
         multiple = getattr(find("model", self.model.name), "input_multiple", 1)
@@ -288,6 +308,14 @@ class ExperimentConfig(Strict):
             )
         if self.unlabelled.objective is not None:
             check("objective", self.unlabelled.objective, OBJECTIVE_GIVEN)
+            if (
+                find("objective", self.unlabelled.objective.name).needs_teacher
+                and not self.training.ema_decay
+            ):
+                raise ValueError(
+                    f"objective '{self.unlabelled.objective.name}' learns from the average of the generator's weights: set "
+                    "training.ema_decay, e.g. 0.99"
+                )
             if self.data.unlabelled is None:
                 raise ValueError(
                     "unlabelled.objective is set, but data.unlabelled names no set of unlabelled faces"

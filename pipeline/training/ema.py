@@ -36,6 +36,13 @@ class WeightAverage:
             for name, value in module.state_dict().items()
         }
 
+    @torch.no_grad()
+    def copy_to(self, target: nn.Module, module: nn.Module) -> None:
+        """Put the averaged parameters and the module's own buffers into another network of the same kind, in place."""
+        torch._foreach_copy_([p for _, p in target.named_parameters()], self._averages)
+        for own, buffer in zip(target.buffers(), module.buffers(), strict=True):
+            own.copy_(buffer)
+
     def load(self, state: dict[str, torch.Tensor], updates: int) -> None:
         """Go on from a saved average."""
         self.updates = updates

@@ -37,7 +37,12 @@ def prepare_process(use_gpu: bool) -> None:
         deepspeed.init_distributed(dist_backend="nccl" if use_gpu else "gloo", verbose=False)
 
 
-def _optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+    """The optimizer a config names."""
+    if config.name == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, lr=config.lr, alpha=config.smoothing, weight_decay=config.weight_decay
+        )
     # torch's own Adam: DeepSpeed's CPU Adam is compiled at first use, and its {"type": "Adam"} silently means AdamW.
     kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
     return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
@@ -79,7 +84,7 @@ def build_engine(
 
     Args:
         module: The network; broadcast from rank 0 by DeepSpeed, so that all ranks start equal.
-        optimizer: Adam or AdamW.
+        optimizer: Adam, AdamW or RMSprop.
         micro_batch: Pictures of one rank in one step; DeepSpeed only reports with it.
         world: Number of ranks.
         zero_stage: 0, 1 or 2.
@@ -93,7 +98,7 @@ def build_engine(
 
     engine, *_ = deepspeed.initialize(
         model=module,
-        optimizer=_optimizer(module.parameters(), optimizer),
+        optimizer=make_optimizer(module.parameters(), optimizer),
         config=engine_config(
             micro_batch=micro_batch,
             world=world,

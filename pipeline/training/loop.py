@@ -11,27 +11,38 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from pipeline.registry import build
+from pipeline.augment.draws import step_generator
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import join
 from pipeline.shards.order import Order
 from pipeline.shards.stream import SampleStream
 from pipeline.storage import write_text
 from pipeline.training import checkpoint
-from pipeline.training.batches import DeviceBatch, to_device
+from pipeline.training.batches import DeviceBatch, augmented, to_device
 from pipeline.training.checkpoint import RunState
 from pipeline.training.config import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.meter import Guard, Meter
-from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan, orders
+from pipeline.training.plan import (
+    Plan,
+    build_augmentation,
+    build_generator,
+    build_method,
+    build_objective,
+    count_parameters,
+    make_plan,
+    orders,
+    set_origin,
+)
 from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
 from pipeline.training.schedule import multiplier
 from pipeline.training.step import Stepper
 from pipeline.training.system import SystemMeter
-from pipeline.training.validate import validate
+from pipeline.training.validate import Validation, validate
 
 VALIDATION_BATCH = 32
+LABELLED, UNLABELLED = 0, 1  # streams: their augmentations share no random numbers
 
 
 class Host(Protocol):
@@ -65,18 +76,16 @@ class TrainingLoop:
         self.labelled_share = config.training.batch // host.world
         self.unlabelled_share = config.unlabelled_batch // host.world
         torch.manual_seed(config.seed)
-        generator = build_generator(config, self.plan.train.num_landmarks)
+        markup = self.plan.markup
+        generator = build_generator(config, markup)
         self.parameters = count_parameters(generator)
-        self.loss = build("loss", config.loss).to(host.device)
+        self.method = build_method(config, markup, generator).to(host.device)
+        set_origin(generator, self.method, self.plan)
+        self.augmentation = build_augmentation(config, markup)
         self.objective = None
         critic = None
         if config.unlabelled.objective is not None:
-            self.objective = build(
-                "objective",
-                config.unlabelled.objective,
-                num_landmarks=self.plan.train.num_landmarks,
-                image_size=config.input_size,
-            )
+            self.objective = build_objective(config, markup)
             critic = self.objective.critic
         training = config.training
         engine = partial(
@@ -94,11 +103,22 @@ class TrainingLoop:
         self.average = (
             WeightAverage(self.generator.module, training.ema_decay) if training.ema_decay else None
         )
-        self.evaluated = build_generator(config, self.plan.train.num_landmarks).to(host.device)
+        self.evaluated = build_generator(config, markup).to(host.device)
+        teacher = None
+        if self.objective is not None and self.objective.needs_teacher:
+            teacher = build_generator(config, markup).to(host.device).eval().requires_grad_(False)
         autocast = (host.device.type, torch.bfloat16) if training.precision == "bf16" else None
         self.step = Stepper(
-            self.generator, self.loss, self.critic, self.objective, config.unlabelled.weight, autocast
+            self.generator,
+            self.method,
+            self.critic,
+            self.objective,
+            config.unlabelled.weight,
+            autocast,
+            teacher,
         )
+        # Step and result of the last validation of this process.
+        self.validated: tuple[int, Validation | None] = (-1, None)
         self.state = RunState(config_hash=config_hash)
         folder = host.latest()
         if folder is not None:
@@ -154,16 +174,19 @@ class TrainingLoop:
         waited = 0.0
         while state.step < plan.steps:
             began = time.perf_counter()
-            labelled_batch = self._on_device(labelled)
+            labelled_batch = self._on_device(labelled, LABELLED)
             unlabelled_batch = None
             if unlabelled is not None and state.step >= config.unlabelled.start_step:
-                unlabelled_batch = self._on_device(unlabelled)
+                unlabelled_batch = self._on_device(unlabelled, UNLABELLED)
                 state.unlabelled_position += config.unlabelled_batch
             rate = multiplier(config.schedule, state.step, plan.steps)
             set_learning_rate(self.generator, config.optimizer.lr * rate)
             if self.critic is not None:
                 set_learning_rate(self.critic, config.unlabelled.optimizer.lr * rate)
             seed_step(config.seed, state.step, self.host.rank)
+            if self.step.teacher is not None and unlabelled_batch is not None:
+                assert self.average is not None  # the config asks for it
+                self.average.copy_to(self.step.teacher, self.generator.module)
             figures = self.step(labelled_batch, unlabelled_batch)
             if self.average is not None:
                 self.average.update(self.generator.module)
@@ -201,17 +224,20 @@ class TrainingLoop:
             guard.check()
             self._save()
 
-    def _on_device(self, loader: BatchLoader) -> DeviceBatch:
-        return to_device(
-            loader.next(), self.host.device, self.config.input_size, self.config.data.occluded == "mask"
-        )
+    def _on_device(self, loader: BatchLoader, stream: int) -> DeviceBatch:
+        mask_occluded = self.config.data.occluded == "mask"
+        batch = to_device(loader.next(), self.host.device, self.config.input_size, mask_occluded)
+        if self.augmentation is None:
+            return batch
+        generator = step_generator(self.config.seed, self.state.step, stream)
+        return augmented(batch, self.augmentation, generator, self.host.rank, self.host.world, mask_occluded)
 
     def _validate(self) -> None:
         self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
         assert self.config.data.validation is not None  # the caller asked
         result = validate(
             self.evaluated,
-            self.loss,
+            self.method,
             self.config.data.validation,
             self.plan.markup,
             input_size=self.config.input_size,
@@ -220,13 +246,17 @@ class TrainingLoop:
             rank=self.host.rank,
             world=self.host.world,
         )
-        if self.state.best is None or result["nme"] < self.state.best or not math.isfinite(self.state.best):
-            self.state.best, self.state.best_step = result["nme"], self.state.step
+        self.validated = (self.state.step, result)
+        nme = result.figures["nme"]
+        if self.state.best is None or nme < self.state.best or not math.isfinite(self.state.best):
+            self.state.best, self.state.best_step = nme, self.state.step
             self._export("best", result)
         best = {"validation/best_nme": self.state.best}
-        self._publish_progress({f"validation/{k}": v for k, v in result.items() if k != "faces"} | best)
+        self._publish_progress(
+            {f"validation/{k}": v for k, v in result.figures.items() if k != "faces"} | best
+        )
 
-    def _export(self, which: str, validation: dict[str, float]) -> None:
+    def _export(self, which: str, validation: Validation | None) -> None:
         if self.host.rank == 0:
             weights = checkpoint.weights(self.generator.module, self.average)
             export_model(self.run_folder, which, self.plan, self.state, weights, self.parameters, validation)
@@ -255,7 +285,7 @@ class TrainingLoop:
         self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
         pictures = validation_pictures(
             self.evaluated,
-            self.loss,
+            self.method,
             self.config.data.validation,
             self.plan.markup,
             self.config.input_size,
@@ -270,7 +300,8 @@ class TrainingLoop:
         bad = gather_bad_samples(own, self.host.world)
         if self.host.rank != 0:
             return
-        self._export("last", {})
+        measured, validation = self.validated
+        self._export("last", validation if measured == self.state.step else None)
         if bad:
             write_bad_samples(self.run_folder, bad)
         write_text(join(self.run_folder, "finished.json"), self.state.model_dump_json(indent=2) + "\n")

@@ -3,16 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
+from pipeline.augment.compose import Augmentation
 from pipeline.errors import ConfigError, ManifestError
 from pipeline.markup import Markup
+from pipeline.methods.base import Method
+from pipeline.methods.build import make_generator, make_method
+from pipeline.methods.unlabelled.base import UnlabelledObjective
+from pipeline.models.output import as_output, traits
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import Manifest, load_manifest
-from pipeline.shards.order import Order, check_world, order_for
+from pipeline.shards.order import Balance, Order, check_world, order_for
+from pipeline.training.balance import balance_of, origin_shape
 from pipeline.training.config import ExperimentConfig
+
+
+@runtime_checkable
+class StartsFromShape(Protocol):
+    """A network that predicts displacements from a mean shape."""
+
+    def set_mean(self, mean_K2: torch.Tensor, size: tuple[int, int]) -> None:
+        """Set the shape: landmarks in px of a picture of ``size``, (h, w)."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,8 @@ class Plan:
         unlabelled: Of the unlabelled set, when an objective uses it.
         markup: Of the labelled set.
         labelled: Labelled faces used.
+        balance: How often faces of each pose are seen; None sees every face once an epoch.
+        epoch_faces: Labelled faces of an epoch, which balancing may make fewer or more than there are.
         unlabelled_faces: Unlabelled faces used.
         steps: Optimizer steps.
         validate_steps: Steps between validations; likewise the next two.
@@ -36,6 +53,8 @@ class Plan:
     unlabelled: Manifest | None
     markup: Markup
     labelled: int
+    balance: Balance | None
+    epoch_faces: int
     unlabelled_faces: int
     steps: int
     validate_steps: int
@@ -44,8 +63,8 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> float:
-        """Steps for one pass over the labelled faces used."""
-        return self.labelled / self.config.training.batch
+        """Steps for one pass over the labelled faces used, balanced as they are."""
+        return self.epoch_faces / self.config.training.batch
 
     def due(self, step: int, interval: int) -> bool:
         """Whether something done every ``interval`` steps is due after ``step`` steps; always after the last."""
@@ -96,11 +115,13 @@ def make_plan(config: ExperimentConfig) -> Plan:
                 f"{name} holds {manifest.num_landmarks} landmarks, its markup '{markup.name}' has "
                 f"{markup.num_landmarks}: prepare the set again"
             )
-    _try_parts(config, markup.num_landmarks)
+    _try_parts(config, markup)
     workers = config.cluster.workers
     check_world(workers, data.streams, training.batch)
     labelled = _count(data.labelled_count, train, "data.labelled_count")
-    per_epoch = labelled / training.batch
+    balance = balance_of(data.balance, data.train, train, data.labelled_count, data.subset_seed)
+    epoch_faces = labelled if balance is None else balance.share * len(balance.members)
+    per_epoch = epoch_faces / training.batch
     steps = training.steps or max(round((training.epochs or 0) * per_epoch), 1)
 
     def every(epochs: float) -> int:
@@ -113,6 +134,8 @@ def make_plan(config: ExperimentConfig) -> Plan:
         unlabelled=unlabelled,
         markup=markup,
         labelled=labelled,
+        balance=balance,
+        epoch_faces=epoch_faces,
         unlabelled_faces=_count(data.unlabelled_count, unlabelled, "data.unlabelled_count")
         if unlabelled
         else 0,
@@ -123,18 +146,22 @@ def make_plan(config: ExperimentConfig) -> Plan:
     )
 
 
-def _try_parts(config: ExperimentConfig, num_landmarks: int) -> None:
-    """Construct every part once without memory: values that a constructor refuses fail here, not in a worker."""
+def _try_parts(config: ExperimentConfig, markup: Markup) -> None:
+    """Run every part once without memory: what they refuse, of values or of each other, fails here, not in a worker."""
+    side = config.input_size
     with torch.device("meta"):
-        build_generator(config, num_landmarks)
-        build("loss", config.loss)
+        generator = build_generator(config, markup)
         if config.unlabelled.objective is not None:
-            build(
-                "objective",
-                config.unlabelled.objective,
-                num_landmarks=num_landmarks,
-                image_size=config.input_size,
+            build_objective(config, markup)
+        multiple = traits(generator).input_multiple
+        if side % multiple:
+            raise ConfigError(
+                f"input_size = {side}: model '{config.model.name}' with these parameters needs a multiple of {multiple}"
             )
+        with torch.no_grad():
+            output = as_output(generator.eval()(torch.empty(1, 3, side, side)))
+    build_method(config, markup, generator).check(output)
+    build_augmentation(config, markup)
 
 
 def _load(url: str, field: str, role: str) -> Manifest:
@@ -154,7 +181,7 @@ def orders(plan: Plan) -> tuple[Order, Order | None]:
     """The orders of the labelled and the unlabelled stream. Their seeds differ: the two are never in lock-step."""
     data, seed = plan.config.data, plan.config.seed
 
-    def order(manifest: Manifest, count: int | None, of_seed: int) -> Order:
+    def order(manifest: Manifest, count: int | None, of_seed: int, balance: Balance | None = None) -> Order:
         return order_for(
             [s.samples for s in manifest.shards],
             streams=data.streams,
@@ -162,18 +189,58 @@ def orders(plan: Plan) -> tuple[Order, Order | None]:
             buffer=data.shuffle_buffer,
             count=count,
             subset_seed=data.subset_seed,
+            balance=balance,
         )
 
-    labelled = order(plan.train, data.labelled_count, 2 * seed)
+    labelled = order(plan.train, data.labelled_count, 2 * seed, plan.balance)
     if plan.unlabelled is None:
         return labelled, None
     return labelled, order(plan.unlabelled, data.unlabelled_count, 2 * seed + 1)
 
 
-def build_generator(config: ExperimentConfig, num_landmarks: int) -> nn.Module:
-    """The heatmap network a config names."""
-    generator: nn.Module = build("model", config.model, num_landmarks=num_landmarks)
-    return generator
+def build_generator(config: ExperimentConfig, markup: Markup) -> nn.Module:
+    """The network a config names."""
+    return make_generator(config.model, markup, config.input_size)
+
+
+def build_method(config: ExperimentConfig, markup: Markup, generator: nn.Module) -> Method:
+    """The supervised loss and its way of reading the network, ``generator``, that it is for."""
+    return make_method(config.method, config.loss, config.decoder, markup, config.input_size, generator)
+
+
+def build_objective(config: ExperimentConfig, markup: Markup) -> UnlabelledObjective:
+    """The unlabelled objective a config names; it must name one."""
+    assert config.unlabelled.objective is not None
+    objective: UnlabelledObjective = build(
+        "objective",
+        config.unlabelled.objective,
+        offered={"markup": markup},
+        num_landmarks=markup.num_landmarks,
+        image_size=config.input_size,
+    )
+    return objective
+
+
+def build_augmentation(config: ExperimentConfig, markup: Markup) -> Augmentation | None:
+    """The augmentation a config names, if any."""
+    if config.augmentation is None:
+        return None
+    made: Augmentation = build("augmentation", config.augmentation, markup=markup)
+    return made
+
+
+def set_origin(generator: nn.Module, method: Method, plan: Plan) -> None:
+    """Give a regressor the shape that its displacements start from; other networks have none.
+
+    Raises:
+        ConfigError: The training faces do not have one.
+    """
+    if method.origin == "centre" or not isinstance(generator, StartsFromShape):
+        return
+    data, size = plan.config.data, plan.train.crop.size
+    bins = data.balance.bins
+    shape = origin_shape(method.origin, bins, data.train, plan.train, data.labelled_count, data.subset_seed)
+    generator.set_mean(torch.from_numpy(shape).float(), (size, size))
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -181,11 +248,12 @@ def count_parameters(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters() if p.requires_grad)
 
 
-def activation_bytes(part: Part, num_landmarks: int, input_size: int) -> int:
+def activation_bytes(model: Part, markup: Markup, input_size: int) -> int:
     """What autograd keeps for one picture's backward pass through a generator; nothing is computed (meta tensors)."""
     with torch.device("meta"):
-        module = build("model", part, num_landmarks=num_landmarks)
-        image = torch.empty(1, 3, input_size, input_size)
+        module = make_generator(model, markup, input_size)
+        # Two, and half of what they keep: batch norm refuses a single value per channel.
+        images = torch.empty(2, 3, input_size, input_size)
     kept: dict[int, int] = {}
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
@@ -195,6 +263,8 @@ def activation_bytes(part: Part, num_landmarks: int, input_size: int) -> int:
 
     keep_alive: list[torch.Tensor] = []
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        module(image).flatten(2).softmax(-1)
+        for stage in as_output(module(images)).stages:
+            if stage.heatmaps is not None:
+                stage.heatmaps.flatten(2).softmax(-1)
     weights = {id(p.untyped_storage()) for p in module.parameters()}
-    return sum(size for storage, size in kept.items() if storage not in weights)
+    return sum(size for storage, size in kept.items() if storage not in weights) // 2

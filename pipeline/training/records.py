@@ -14,6 +14,7 @@ from pipeline.shards.manifest import join
 from pipeline.storage import local_path, write_text
 from pipeline.training.checkpoint import RunState
 from pipeline.training.plan import Plan
+from pipeline.training.validate import Validation
 
 
 def export_model(
@@ -23,7 +24,7 @@ def export_model(
     state: RunState,
     weights: dict[str, Tensor],
     parameters: int,
-    validation: dict[str, float],
+    validation: Validation | None,
 ) -> None:
     """Write ``models/WHICH`` of a run: weights and what is needed to use them.
 
@@ -34,14 +35,17 @@ def export_model(
         state: Where it stands.
         weights: State dict of the generator, averaged if the run averages.
         parameters: Trainable ones.
-        validation: Figures on the held-out split, if any.
+        validation: Of this model on the held-out split, if it was measured.
     """
     config = plan.config
     description = ModelDescription(
         name=config.name,
         model=config.model,
         loss=config.loss,
+        method=config.method,
+        decoder=config.decoder,
         markup=plan.markup.name,
+        markup_definition=plan.train.markup_definition,
         num_landmarks=plan.train.num_landmarks,
         input_size=config.input_size,
         crop=plan.train.crop,
@@ -50,7 +54,8 @@ def export_model(
         parameters=parameters,
         config_hash=state.config_hash,
         seed=config.seed,
-        validation=validation,
+        validation=validation.figures if validation else {},
+        residual_covariance=None if validation is None else validation.residual_covariance(),
         extra={
             "selected": which,
             "labelled_seen": state.labelled_position,

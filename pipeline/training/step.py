@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from pipeline.losses.base import HeatmapLoss
+from pipeline.methods.base import Method
 from pipeline.methods.unlabelled.base import StepView, UnlabelledObjective
+from pipeline.models.output import Output, as_output
 from pipeline.training.batches import DeviceBatch
 
 
@@ -27,20 +28,22 @@ class Stepper:
     """The networks of a run and how one step changes them.
 
     Attributes:
-        generator: Engine of the heatmap network.
-        loss: Supervised loss.
+        generator: Engine of the network that finds landmarks.
+        method: Supervised loss on its outputs.
         critic: Engine of the objective's own network, if it has one.
         objective: Unlabelled objective, if any.
         weight: λ.
-        autocast: Autocast for calls that bypass an engine (the critic's bare module); None in fp32.
+        autocast: Autocast for calls that bypass an engine (the critic's bare module, the teacher); None in fp32.
+        teacher: The averaged generator, for objectives that ask for it.
     """
 
     generator: Any
-    loss: HeatmapLoss
+    method: Method
     critic: Any | None = None
     objective: UnlabelledObjective | None = None
     weight: float = 0.0
     autocast: tuple[str, torch.dtype] | None = None
+    teacher: nn.Module | None = None
 
     def __call__(self, labelled: DeviceBatch, unlabelled: DeviceBatch | None) -> dict[str, Tensor]:
         """Take one step on both networks.
@@ -54,21 +57,21 @@ class Stepper:
         """
         if unlabelled is None or self.objective is None:
             return self._supervised(labelled)
+        pictures_N3HW, context = self.objective.pictures(unlabelled.images_B3HW)
         # One forward over both halves: fewer, larger operations, and one set of gradient hooks.
-        logits = self.generator(torch.cat([labelled.images_B3HW, unlabelled.images_B3HW]))
-        # split, not slices: the gradient of a slice is a tensor of the whole batch, mostly zeros (4 % of a CPU step).
-        first, second = logits.split([len(labelled.images_B3HW), len(unlabelled.images_B3HW)])
-        supervised = self.loss.forward_from_probabilities(
-            self.loss.heatmaps(first), labelled.points_BK2, labelled.mask_BK
-        )
+        output = as_output(self.generator(torch.cat([labelled.images_B3HW, pictures_N3HW])))
+        first, second = output.split([len(labelled.images_B3HW), len(pictures_N3HW)])
+        supervised, method_figures = self.method.supervised(first, labelled.points_BK2, labelled.mask_BK)
         view = StepView(
             labelled_B3HW=labelled.images_B3HW,
             target_BK2=labelled.points_BK2,
             mask_BK=labelled.mask_BK,
             unlabelled_B3HW=unlabelled.images_B3HW,
-            heatmaps_BKHW=self.loss.heatmaps(second),
+            output=second,
             valid_B=unlabelled.valid_B,
-            loss=self.loss,
+            method=self.method,
+            context=context,
+            teacher=self._ask_teacher if self.teacher is not None else None,
         )
         figures: dict[str, Tensor] = {}
         critic_call = None
@@ -85,21 +88,33 @@ class Stepper:
         self.generator.step()
         if self.critic is not None:
             self.critic.module.requires_grad_(True)
-        return {"loss": total.detach(), "supervised": supervised.detach()} | figures | term_figures
+        return (
+            {"loss": total.detach(), "supervised": supervised.detach()}
+            | method_figures
+            | figures
+            | term_figures
+        )
 
     def _supervised(self, labelled: DeviceBatch) -> dict[str, Tensor]:
-        logits = self.generator(labelled.images_B3HW)
-        loss = self.loss.forward_from_probabilities(
-            self.loss.heatmaps(logits), labelled.points_BK2, labelled.mask_BK
-        )
+        output = as_output(self.generator(labelled.images_B3HW))
+        loss, figures = self.method.supervised(output, labelled.points_BK2, labelled.mask_BK)
         self.generator.backward(loss)
         self.generator.step()
-        return {"loss": loss.detach(), "supervised": loss.detach()}
+        return {"loss": loss.detach(), "supervised": loss.detach()} | figures
+
+    @torch.no_grad()
+    def _ask_teacher(self, images_B3HW: Tensor) -> Output:
+        assert self.teacher is not None  # only handed out when there is one
+        with self._precision():
+            return as_output(self.teacher(images_B3HW))
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.autocast is None:
+            return nullcontext()
+        return torch.autocast(self.autocast[0], dtype=self.autocast[1])
 
     def _bare_critic(self, pairs_BCHW: Tensor) -> Tensor:
         assert self.critic is not None  # only handed out when there is one
-        context: AbstractContextManager[Any] = nullcontext()
-        if self.autocast is not None:
-            context = torch.autocast(self.autocast[0], dtype=self.autocast[1])
-        with context:
-            return self.critic.module(pairs_BCHW)
+        with self._precision():
+            critic: Tensor = self.critic.module(pairs_BCHW)
+        return critic

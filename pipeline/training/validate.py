@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import TrainingError
-from pipeline.heatmaps.decode import mean, scatter
-from pipeline.losses.base import HeatmapLoss
 from pipeline.markup import Markup
+from pipeline.methods.base import Method
+from pipeline.models.output import as_output
 from pipeline.shards.loader import Batch, Quarantine, collate
 from pipeline.shards.manifest import join, load_manifest, manifest_url, parent
 from pipeline.shards.read import iterate_shard
@@ -51,10 +52,29 @@ def normaliser(points_BK2: Tensor, markup: Markup) -> Tensor:
     return (high - low).prod(dim=-1).sqrt()
 
 
+@dataclass(frozen=True)
+class Validation:
+    """A model's errors on a set.
+
+    Attributes:
+        figures: ``nme`` (%), ``loss``, ``faces``, ``undefined`` (faces without a normaliser), and of networks with heatmaps
+            ``scatter`` (px of the network's input).
+        residual_K22: (K, 2, 2) mean of e eᵀ over the faces with the landmark, e = predicted − true, px of the input; None of
+            networks that state an uncertainty of their own.
+    """
+
+    figures: dict[str, float]
+    residual_K22: np.ndarray | None = None
+
+    def residual_covariance(self) -> list[list[list[float]]] | None:
+        """``residual_K22`` as plain numbers."""
+        return None if self.residual_K22 is None else self.residual_K22.tolist()
+
+
 @torch.no_grad()
 def validate(
     module: nn.Module,
-    loss: HeatmapLoss,
+    method: Method,
     manifest: str,
     markup: Markup,
     *,
@@ -63,14 +83,14 @@ def validate(
     device: torch.device,
     rank: int = 0,
     world: int = 1,
-) -> dict[str, float]:
+) -> Validation:
     """Loss, NME (%, over known landmarks) and heatmap scatter (px of the network input) of a set.
 
     Sums are float64 and reduced over ranks, so that the result does not depend on how the set is shared out.
 
     Args:
         module: Generator; its training mode is restored afterwards.
-        loss: Supervised loss.
+        method: Supervised loss, and the way to read outputs.
         manifest: Labelled set.
         markup: Of the set.
         input_size: Network input side, px.
@@ -80,7 +100,7 @@ def validate(
         world: W.
 
     Returns:
-        ``nme``, ``loss``, ``scatter``, ``faces``, ``undefined`` (faces without a normaliser).
+        The figures; and the errors' second moments for networks that state no uncertainty.
 
     Raises:
         TrainingError: Predictions that are not finite, no face with a normaliser, too many samples that cannot be used.
@@ -88,30 +108,44 @@ def validate(
     was_training = module.training
     module.eval()
     sums = np.zeros(6)
+    has_heatmaps = method.maps is not None
+    landmarks_of_markup = markup.num_landmarks
+    # Per landmark: the sums of e eᵀ, and how many errors went in.
+    residuals = np.zeros((landmarks_of_markup, 5))
+    states_uncertainty = True
     for loaded in sequential_batches(manifest, batch, rank=rank, world=world):
         inputs = to_device(loaded, device, input_size)
-        heatmaps = loss.heatmaps(module(inputs.images_B3HW))
+        output = as_output(module(inputs.images_B3HW))
+        predicted = method.read(output)
+        scatter_BK = predicted.scatter
         known = inputs.mask_BK
-        error_BK = torch.where(known, (mean(heatmaps) - inputs.points_BK2).norm(dim=-1), 0.0).double()
+        difference_BK2 = torch.where(known[..., None], predicted.points_BK2 - inputs.points_BK2, 0.0)
+        error_BK = difference_BK2.norm(dim=-1).double()
+        if predicted.covariance_BK22 is None:
+            states_uncertainty = False
+            outer_BK4 = (difference_BK2[..., :, None] * difference_BK2[..., None, :]).flatten(-2).double()
+            residuals += torch.cat([outer_BK4.sum(0), known.sum(0)[:, None].double()], dim=1).cpu().numpy()
         face_size = normaliser(inputs.points_BK2, markup).double()
         per_face = error_BK.sum(1) / known.sum(1) / face_size
         # Whether a face counts is for its landmarks to say: a diverged model's NaN must not drop out of the mean.
         defined = known.any(1) & face_size.isfinite() & (face_size > 0)
         landmarks = int(known.sum())
-        mean_loss = float(loss.forward_from_probabilities(heatmaps, inputs.points_BK2, known))
+        mean_loss = float(method.supervised(output, inputs.points_BK2, known)[0])
         sums += [
             float(per_face[defined].sum()),
             int(defined.sum()),
             int((~defined).sum()),
             mean_loss * landmarks,
-            float(torch.where(known, scatter(heatmaps), 0.0).double().sum()),
+            float(torch.where(known, scatter_BK, 0.0).double().sum()) if scatter_BK is not None else 0.0,
             landmarks,
         ]
     module.train(was_training)
     if world > 1:
-        total = torch.tensor(sums, dtype=torch.float64, device=device)
+        joined = np.concatenate([sums, residuals.ravel()])
+        total = torch.tensor(joined, dtype=torch.float64, device=device)
         torch.distributed.all_reduce(total)
-        sums = total.cpu().numpy()
+        joined = total.cpu().numpy()
+        sums, residuals = joined[: len(sums)], joined[len(sums) :].reshape(residuals.shape)
     nme, faces, undefined, loss_sum, scatter_sum, landmarks_seen = sums.tolist()
     if not faces:
         raise TrainingError(
@@ -123,10 +157,15 @@ def validate(
             f"{manifest}: the model's landmarks are not finite: training diverged. Lower optimizer.lr, or set "
             "training.gradient_clipping"
         )
-    return {
+    figures = {
         "nme": 100 * nme / faces,
         "loss": loss_sum / max(landmarks_seen, 1),
-        "scatter": scatter_sum / max(landmarks_seen, 1),
         "faces": faces,
         "undefined": undefined,
     }
+    if has_heatmaps:
+        figures["scatter"] = scatter_sum / max(landmarks_seen, 1)
+    if states_uncertainty:
+        return Validation(figures)
+    moments = residuals[:, :4] / np.maximum(residuals[:, 4:], 1)
+    return Validation(figures, moments.reshape(-1, 2, 2))

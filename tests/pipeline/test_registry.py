@@ -6,10 +6,12 @@ import pkgutil
 import pytest
 from torch import nn
 
+from pipeline.augment.compose import Augmentation
 from pipeline.errors import ConfigError
 from pipeline.losses.base import HeatmapLoss
 from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss
 from pipeline.losses.laplace_kl import LaplaceKL
+from pipeline.methods.base import Method
 from pipeline.methods.unlabelled.base import UnlabelledObjective
 from pipeline.models.rcn import RCN
 from pipeline.registry import KINDS, Part, build, check, find, names
@@ -17,6 +19,8 @@ from pipeline.registry import KINDS, Part, build, check, find, names
 BASES = {
     "model": nn.Module,
     "loss": (HeatmapLoss, CoordinateLoss, CovarianceLoss),
+    "method": Method,
+    "augmentation": Augmentation,
     "objective": UnlabelledObjective,
     "discriminator": nn.Module,
 }

@@ -9,6 +9,7 @@ Deviations, each with its reason:
   channels, so that missing landmarks give nothing away. The paper could not train such sets (section 4.3, AFLW).
 - ``gain`` multiplies the heatmaps of both kinds before D. Normalised heatmaps peak near 0.2 and are zero almost everywhere,
   no larger than the noise (σ = 0.2) that D adds to its input. The default 1 is the paper's text.
+- Where heatmaps are smaller than the input, D sees the picture at their size; a regressor's heatmaps are drawn from its points.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from pipeline.losses.adversarial import discriminator_loss, generator_loss
 from pipeline.methods.unlabelled.base import Critic, StepView, UnlabelledObjective, detached
@@ -48,6 +50,11 @@ class Adversarial(UnlabelledObjective):
         self.gain = gain
 
     def _pair(self, images_B3HW: Tensor, heatmaps_BKHW: Tensor) -> Tensor:
+        size = heatmaps_BKHW.shape[-2:]
+        if images_B3HW.shape[-2:] != size:
+            images_B3HW = F.interpolate(
+                images_B3HW, size, mode="bilinear", antialias=True, align_corners=False
+            )
         return torch.cat([images_B3HW * 2 - 1, heatmaps_BKHW.to(images_B3HW.dtype) * self.gain], dim=1)
 
     @staticmethod
@@ -59,12 +66,9 @@ class Adversarial(UnlabelledObjective):
 
     def critic_loss(self, critic: Critic, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
         """Minus eq. 5: D learns to tell real pairs from fake ones."""
-        height, width = view.heatmaps_BKHW.shape[-2:]
-        truth = view.loss.draw_true(torch.nan_to_num(view.target_BK2), (height, width), view.mask_BK)
+        truth = view.method.draw_true(view.target_BK2, view.mask_BK)
         real = critic(self._pair(view.labelled_B3HW, truth))
-        fake = critic(
-            self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps_BKHW.detach(), view.mask_BK))
-        )
+        fake = critic(self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps.detach(), view.mask_BK)))
         loss = discriminator_loss(
             real, fake, view.mask_BK.any(dim=1).to(real.dtype), view.valid_B.to(real.dtype)
         )
@@ -76,7 +80,7 @@ class Adversarial(UnlabelledObjective):
         """The generator learns to make pairs that D takes for real."""
         if critic is None:
             raise TypeError("the adversarial objective needs its critic")
-        fake = critic(self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps_BKHW, view.mask_BK)))
+        fake = critic(self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps, view.mask_BK)))
         loss = generator_loss(fake, self.form, view.valid_B.to(fake.dtype))
         return loss, detached(adversarial=loss)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pipeline.losses.base import HeatmapLoss
+from pipeline.methods.base import Method
+from pipeline.models.output import Output
 
 
 @dataclass(frozen=True)
@@ -21,18 +24,27 @@ class StepView:
         target_BK2: Their landmarks (x, y), px of the network input; NaN where unknown.
         mask_BK: bool, landmarks to learn from.
         unlabelled_B3HW: Unlabelled pictures, [0, 1].
-        heatmaps_BKHW: Normalised heatmaps of the unlabelled pictures, with gradient.
+        output: Of the generator, with gradient, on the pictures that :meth:`UnlabelledObjective.pictures` made of them.
         valid_B: bool, unlabelled pictures that could be read.
-        loss: The supervised loss: it knows the distribution a true heatmap is drawn from.
+        method: Reads outputs, and knows what a true heatmap looks like.
+        context: What :meth:`UnlabelledObjective.pictures` returned beside its pictures.
+        teacher: Pictures to the output of the averaged generator, without gradient, where the objective asked for it.
     """
 
     labelled_B3HW: Tensor
     target_BK2: Tensor
     mask_BK: Tensor
     unlabelled_B3HW: Tensor
-    heatmaps_BKHW: Tensor
+    output: Output
     valid_B: Tensor
-    loss: HeatmapLoss
+    method: Method
+    context: Any = None
+    teacher: Callable[[Tensor], Output] | None = None
+
+    @cached_property
+    def heatmaps(self) -> Tensor:
+        """Heatmaps (N, K, h, w) of ``output``, with gradient; computed once."""
+        return self.method.heatmaps(self.output)
 
 
 # Calls a critic: the engine while it trains, its bare module while the generator trains against it.
@@ -42,11 +54,26 @@ Critic = Callable[[Tensor], Tensor]
 class UnlabelledObjective(ABC):
     """An objective on unlabelled pictures, with or without a network of its own.
 
-    The step calls ``critic_loss`` first (critic trainable, heatmaps detached by the objective), then, with the critic
-    frozen, ``generator_loss``.
+    The step runs the generator on ``pictures`` (joined with the labelled ones), then calls ``critic_loss`` (critic trainable,
+    heatmaps detached by the objective), then, with the critic frozen, ``generator_loss``.
     """
 
     critic: nn.Module | None = None
+    # Whether it needs the average of the generator's weights, training.ema_decay > 0.
+    needs_teacher: bool = False
+    # Pictures the generator sees per unlabelled picture, for the estimate of memory.
+    views: int = 1
+
+    def pictures(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Any]:
+        """What the generator is run on; and what the objective wants to remember of it.
+
+        Args:
+            unlabelled_B3HW: Pictures, [0, 1].
+
+        Returns:
+            (N, 3, H, W) pictures, N a multiple of B; and a context that comes back in the view.
+        """
+        return unlabelled_B3HW, None
 
     @abstractmethod
     def generator_loss(self, critic: Critic | None, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:

@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -364,3 +365,31 @@ def test_the_value_at_a_key_is_plain():
 def test_what_the_config_does_not_spell_out_has_no_value(key):
     with pytest.raises(KeyError):
         value_at(everything(), key)
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    part: dict[str, Any]
+    other: dict[str, Any] = {}
+
+
+@pytest.mark.parametrize(
+    ("own", "overrides", "expected"),
+    [
+        ("part: {b: 3}", [], {"name": "old", "a": 1, "b": 3}),
+        ("part: {name: old, b: 3}", [], {"name": "old", "a": 1, "b": 3}),
+        ("part: {name: new, c: 4}", [], {"name": "new", "c": 4}),
+        ("", ["part={name: new}"], {"name": "new"}),
+        ("", ["part={name: old, b: 5}"], {"name": "old", "a": 1, "b": 5}),
+        ("", ["part.name=new"], {"name": "new", "a": 1, "b": 2}),
+        ("part: {name: new, c: 4}", ["part.c=5", "part={name: third}"], {"name": "third"}),
+    ],
+)
+def test_another_part_does_not_inherit_the_old_ones_parameters(tmp_path, own, overrides, expected):
+    (tmp_path / "base.yaml").write_text("name: base\npart: {name: old, a: 1, b: 2}\nother: {x: 1}\n")
+    (tmp_path / "own.yaml").write_text(f"extends: base.yaml\nname: own\n{own}\n")
+    config = compose(tmp_path / "own.yaml", overrides, Named)
+    assert config.part == expected
+    assert config.name == "own"  # the run's name is no section's
+    assert config.other == {"x": 1}

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from pipeline.errors import DataError
+from pipeline.heatmaps.decode import mean
 from pipeline.inference.model_file import (
     LandmarkModel,
     ModelDescription,
@@ -15,6 +16,7 @@ from pipeline.inference.model_file import (
     load_model,
     save_model,
 )
+from pipeline.methods.build import make_method
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import CropPolicy
 
@@ -56,11 +58,16 @@ def folder(tmp_path, generator) -> str:
 def test_a_model_reads_back_to_identical_outputs(folder, generator):
     model = load_model(folder)
     images = torch.rand(2, 3, 80, 80)
-    loss = build("loss", DESCRIPTION.loss)
+    method = make_method(
+        DESCRIPTION.method, DESCRIPTION.loss, None, DESCRIPTION.layout, DESCRIPTION.input_size, generator
+    )
     with torch.no_grad():
-        expected = LandmarkModel(generator, loss, DESCRIPTION).eval()(images)
-        got = model(images)
-        assert torch.equal(got, expected)
+        expected = LandmarkModel(generator, method, DESCRIPTION).eval()(images)
+        prediction = model(images)
+        got = prediction.heatmaps_BKHW
+        assert torch.equal(got, expected.heatmaps_BKHW)
+        assert torch.equal(prediction.points_BK2, expected.points_BK2)
+        torch.testing.assert_close(prediction.points_BK2, mean(got))
         # β belongs to the model: without it the heatmaps would be others.
         logits = generator(images)
         torch.testing.assert_close(got, (0.7 * logits.flatten(2)).softmax(-1).view_as(logits))

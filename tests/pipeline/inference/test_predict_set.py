@@ -12,6 +12,8 @@ from pipeline.heatmaps.draw import laplace_heatmaps
 from pipeline.inference.model_file import LandmarkModel, ModelDescription
 from pipeline.inference.predict_set import concatenate, predict_shard
 from pipeline.losses.laplace_kl import LaplaceKL
+from pipeline.methods.laplace import Laplace
+from pipeline.models.output import Traits
 from pipeline.registry import Part
 from pipeline.shards.manifest import SampleMeta, load_manifest
 from pipeline.shards.read import iterate_shard
@@ -47,7 +49,8 @@ def truth(folder, size: int) -> LandmarkModel:
         name="x", model=Part(name="rcn"), loss=Part(name="laplace_kl"), markup="ibug68", num_landmarks=68,
         input_size=size, crop=manifest.crop, step=1, averaged=False, parameters=1, config_hash="0", seed=0,
     )  # fmt: skip
-    return LandmarkModel(Truth(np.nan_to_num(network, nan=5.0)), LaplaceKL(), description).eval()
+    method = Laplace(LaplaceKL(), Traits(), description.layout, size)
+    return LandmarkModel(Truth(np.nan_to_num(network, nan=5.0)), method, description).eval()
 
 
 def predict(folder, size: int, **options):

@@ -9,6 +9,7 @@ import torch
 
 from pipeline.config.compose import validate
 from pipeline.errors import ConfigError, ManifestError
+from pipeline.markup import load_markup
 from pipeline.registry import Part, build
 from pipeline.training.config import ExperimentConfig
 from pipeline.training.plan import activation_bytes, build_generator, count_parameters, make_plan, orders
@@ -195,12 +196,13 @@ def test_seeds_shuffle_differently_and_never_share_an_order(experiment):
 
 def test_the_generator_is_the_one_named(experiment):
     config = experiment(model={"name": "rcn", "width": 4})
-    generator = build_generator(config, 68)
+    generator = build_generator(config, load_markup("ibug68"))
     assert count_parameters(generator) == 17_408  # the paper's 0.0174 M
     next(generator.parameters()).requires_grad_(False)
     assert count_parameters(generator) < 17_408
 
 
+IBUG = load_markup("ibug68")
 TINY = """
 from torch import nn
 
@@ -225,7 +227,7 @@ def test_activations_of_a_network_worked_out_by_hand(tmp_path, monkeypatch):
     part = Part.model_validate({"name": "tiny_team.tiny", "width": 5})
     pixels = 32 * 32
     # Kept: the picture (for conv's weights), tanh's output (for itself and for the head's weights), the softmax's output.
-    assert activation_bytes(part, 7, 32) == 4 * pixels * (3 + 5 + 7)
+    assert activation_bytes(part, load_markup("mtfl5"), 32) == 4 * pixels * (3 + 5 + 5)
 
 
 def measured_bytes(part: Part, num_landmarks: int, size: int) -> int:
@@ -249,13 +251,13 @@ def measured_bytes(part: Part, num_landmarks: int, size: int) -> int:
 @pytest.mark.parametrize("parameters", [{"width": 4, "dropout": 0.0}, {"width": 8, "dropout": 0.2}])
 def test_activations_without_computing_are_those_of_real_tensors(parameters):
     part = Part.model_validate({"name": "rcn", **parameters})
-    estimated, real = activation_bytes(part, 68, 80), measured_bytes(part, 68, 80)
+    estimated, real = activation_bytes(part, IBUG, 80), measured_bytes(part, 68, 80)
     np.testing.assert_allclose(estimated, real, rtol=0.02)
 
 
 def test_activations_grow_with_pixels_and_width():
     def estimate(width: int, size: int) -> int:
-        return activation_bytes(Part.model_validate({"name": "rcn", "width": width}), 68, size)
+        return activation_bytes(Part.model_validate({"name": "rcn", "width": width}), IBUG, size)
 
     assert 3.9 < estimate(8, 160) / estimate(8, 80) < 4.1
     assert 1.0 < estimate(16, 80) / estimate(8, 80) < 2.0  # the head's 68 channels do not grow

@@ -26,8 +26,11 @@ from torch.nn import functional as F
 
 from pipeline.heatmaps.draw import laplace_heatmaps
 from pipeline.losses.laplace_kl import LaplaceKL
+from pipeline.markup import load_markup
+from pipeline.methods.laplace import Laplace
 from pipeline.methods.unlabelled.adversarial import Adversarial
 from pipeline.methods.unlabelled.base import Critic, StepView
+from pipeline.models.output import Traits
 from pipeline.models.patchgan import PatchGAN
 from pipeline.models.rcn import RCN
 from pipeline.training.batches import DeviceBatch
@@ -90,6 +93,7 @@ def make_batch(step: int, rank: int, count: int, labelled: bool) -> DeviceBatch:
         images_B3HW=images,
         points_BK2=points,
         mask_BK=torch.full((count, LANDMARKS), labelled),
+        visible_BK=torch.full((count, LANDMARKS), labelled),
         valid_B=torch.ones(count, dtype=torch.bool),
         scale_B=torch.ones(count),
         keys=[f"{step}-{rank}-{i}" for i in range(count)],
@@ -112,9 +116,9 @@ class TwoBackwards(Adversarial):
     """The official tutorial's discriminator update: a backward for the real pairs, another for the fake ones."""
 
     def critic_loss(self, critic: Critic, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
-        truth = view.loss.draw_true(view.target_BK2, (SIZE, SIZE), view.mask_BK)
+        truth = view.method.draw_true(view.target_BK2, view.mask_BK)
         critic.backward(F.softplus(-critic(self._pair(view.labelled_B3HW, truth))).mean())  # type: ignore[attr-defined]
-        fake = critic(self._pair(view.unlabelled_B3HW, view.heatmaps_BKHW.detach()))
+        fake = critic(self._pair(view.unlabelled_B3HW, view.heatmaps.detach()))
         return F.softplus(fake).mean(), {}
 
 
@@ -136,14 +140,15 @@ def build_stepper(case: Case, rank: int) -> Stepper:
         "gradient_clipping": case.clip,
     }
     generator = build_engine(network, GENERATOR, **common)
+    method = Laplace(LaplaceKL(), Traits(), load_markup("mtfl5"), SIZE)
     if not case.adversarial:
-        return Stepper(generator, LaplaceKL())
+        return Stepper(generator, method)
     objective = (TwoBackwards if case.mutation == "two backwards" else Adversarial)(
         LANDMARKS, SIZE, gain=GAIN
     )
     critic = build_engine(critic_network, CRITIC, **common)
     autocast = ("cpu", torch.bfloat16) if case.precision == "bf16" else None
-    return Stepper(generator, LaplaceKL(), critic, objective, WEIGHT, autocast)
+    return Stepper(generator, method, critic, objective, WEIGHT, autocast)
 
 
 def run_steps(case: Case, stepper: Stepper, rank: int, steps: range) -> list[float]:

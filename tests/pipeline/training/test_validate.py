@@ -15,6 +15,8 @@ from torch import nn
 from pipeline.errors import TrainingError
 from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.markup import Curve, Markup, load_markup
+from pipeline.methods.laplace import Laplace
+from pipeline.models.output import Traits
 from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry, dump_manifest, load_manifest
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.write import encode_meta, write_shard
@@ -41,7 +43,8 @@ def run(folder, **options) -> dict[str, float]:
     defaults = {"input_size": 80, "batch": 7, "device": CPU}
     module = options.pop("module", None) or Guess()
     markup = options.pop("markup", None) or load_markup("ibug68")
-    return validate(module, LaplaceKL(), str(folder), markup, **(defaults | options))
+    method = Laplace(LaplaceKL(), Traits(), markup, (defaults | options)["input_size"])
+    return validate(module, method, str(folder), markup, **(defaults | options)).figures
 
 
 def reference(folder, size: int = 80) -> dict[str, float]:

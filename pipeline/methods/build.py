@@ -1,0 +1,65 @@
+"""From names to a network and the method that supervises and reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from pipeline.markup import Markup
+from pipeline.methods.base import Method, build_decoder
+from pipeline.models.output import traits
+from pipeline.registry import Part, build
+
+# Constructor arguments of a model that the trainer supplies, where the constructor takes them.
+MODEL_OFFERED = frozenset({"markup", "input_size"})
+# Of a loss: for those on curves, which have a class method ``from_markup``.
+LOSS_OFFERED = frozenset({"markup"})
+
+
+def make_generator(model: Part, markup: Markup, input_size: int) -> nn.Module:
+    """The network a part names.
+
+    Args:
+        model: Name and parameters.
+        markup: Its landmarks, and the curves whose edges some networks attend to.
+        input_size: Side of the pictures, px.
+
+    Raises:
+        ConfigError: What the registry or the constructor refuses.
+    """
+    offered = {"markup": markup, "input_size": input_size}
+    generator: nn.Module = build("model", model, offered, num_landmarks=markup.num_landmarks)
+    return generator
+
+
+def make_method(
+    method: Part,
+    loss: Part,
+    decoder: Part | None,
+    markup: Markup,
+    input_size: int,
+    generator: nn.Module,
+) -> Method:
+    """The method for a network.
+
+    Args:
+        method: Name and parameters; likewise the next two.
+        loss: The supervised loss.
+        decoder: None leaves it to the method.
+        markup: Of the landmarks.
+        input_size: Side of the pictures, px.
+        generator: Only its promises are read.
+
+    Raises:
+        ConfigError: Parts that cannot work together, or what a constructor refuses.
+    """
+    given: dict[str, Any] = {
+        "loss": build("loss", loss, {"markup": markup}),
+        "traits": traits(generator),
+        "markup": markup,
+        "input_size": input_size,
+        "decoder": build_decoder(decoder),
+    }
+    made: Method = build("method", method, **given)
+    return made

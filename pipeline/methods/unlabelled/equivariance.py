@@ -1,0 +1,94 @@
+"""Equivariance: turn a picture, and its landmarks must turn with it.
+
+Source: "equivariant landmark transformation" (ELT) of Honari et al., "Improving Landmark Localization with Semi-Supervised
+Learning", CVPR 2018, section 3.3: with a known geometric transform T, ‖T(s̃(x)) − s̃(T x)‖² for pictures without labels.
+
+Both pictures go through the generator in one forward, and both sides have a gradient, as in the paper. A landmark counts where
+its transformed position lies in the picture.
+
+Choices: the distance is in shares of the picture's side, so that λ means the same at every input size, and is a smooth L1 of
+one hundredth of the side, because a generator at its start is wrong by a third of the picture, and squares of that would drown
+the labels; the paper squares pixels. Points are the means of the heatmaps' mass, whatever decoder reads them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.augment.geometry import inside, move, random_affines, warp
+from pipeline.errors import ConfigError
+from pipeline.methods.unlabelled.base import Critic, StepView, UnlabelledObjective, detached
+
+
+class Equivariance(UnlabelledObjective):
+    """Penalise landmarks that do not follow a known turn, scaling and shift.
+
+    Args:
+        num_landmarks: K.
+        image_size: Side of the network's input, px.
+        rotation: Largest turn to either side, degrees.
+        scale: Largest change of size, as a share.
+        shift: Largest shift in x and in y, as a share of the side.
+        threshold: Where the distance turns from square to linear, as a share of the side.
+
+    Raises:
+        ConfigError: A negative range, none at all, or a threshold that is not positive.
+    """
+
+    views = 2
+
+    def __init__(
+        self,
+        num_landmarks: int,
+        image_size: int,
+        rotation: float = 20.0,
+        scale: float = 0.1,
+        shift: float = 0.05,
+        threshold: float = 0.01,
+    ) -> None:
+        for name, value, most in (
+            ("rotation", rotation, 180.0),
+            ("scale", scale, 0.9),
+            ("shift", shift, 0.5),
+        ):
+            if not (math.isfinite(value) and 0.0 <= value <= most):
+                raise ConfigError(f"objective 'equivariance', {name} = {value}: it must be in 0 … {most:g}")
+        if not (rotation or scale or shift):
+            raise ConfigError(
+                "objective 'equivariance': rotation, scale and shift are all 0: nothing is transformed"
+            )
+        if not (math.isfinite(threshold) and threshold > 0.0):
+            raise ConfigError(f"objective 'equivariance', threshold = {threshold}: it must be positive")
+        self.side = image_size
+        self.rotation, self.scale, self.shift, self.threshold = rotation, scale, shift, threshold
+
+    def pictures(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures and the transformed ones, (2B, 3, H, W); and the transforms, (B, 2, 3)."""
+        affine_B23 = random_affines(
+            len(unlabelled_B3HW), self.side, rotation=self.rotation, scale=self.scale, shift=self.shift
+        ).to(unlabelled_B3HW)
+        return torch.cat([unlabelled_B3HW, warp(unlabelled_B3HW, affine_B23)]), affine_B23
+
+    def generator_loss(self, critic: Critic | None, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean over landmarks that stay in the picture, and over pictures that could be read."""
+        points_NK2 = view.method.points(view.output) / self.side
+        plain_BK2, turned_BK2 = points_NK2.chunk(2)
+        affine_B23 = view.context
+        expected_BK2 = move(plain_BK2 * self.side, affine_B23)
+        counts_BK = inside(expected_BK2.detach(), self.side) & view.valid_B[:, None]
+        expected_BK2 = expected_BK2 / self.side
+        per_landmark_BK = F.smooth_l1_loss(
+            turned_BK2, expected_BK2, beta=self.threshold, reduction="none"
+        ).sum(-1)
+        share_BK = counts_BK.to(per_landmark_BK.dtype)
+        loss = (per_landmark_BK * share_BK).sum() / share_BK.sum().clamp(min=1.0)
+        distance = (turned_BK2 - expected_BK2).detach().norm(dim=-1) * self.side
+        apart = (distance * share_BK).sum() / share_BK.sum().clamp(min=1.0)
+        return loss, detached(equivariance=loss, apart_px=apart)
+
+
+OBJECTIVE = Equivariance
