@@ -18,11 +18,15 @@ from pipeline.datasets.registry import open_reader
 from pipeline.errors import ConfigError, DataError
 from pipeline.heatmaps.decode import mean
 from pipeline.heatmaps.stride import to_cells, to_pixels
+from pipeline.markup import load_markup
+from pipeline.methods.build import make_generator, make_method
 from pipeline.models.output import traits
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import SampleMeta
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.verify import verify
+from pipeline.training.batches import DeviceBatch
+from pipeline.training.step import Stepper
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -142,3 +146,52 @@ def test_the_data_set_is_found_checked_and_prepared(example, tmp_path):
     (tmp_path / "faces.txt").write_text("\n".join([rows[0], rows[1].rsplit(maxsplit=1)[0]]))
     with pytest.raises(DataError, match=r"faces\.txt, line 2: 9 numbers, expected x y of each landmark"):
         open_reader(entry["reader"]).records()
+
+
+class Engine:
+    """What the step asks of an engine, in plain torch."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self.module, self.optimizer = module, torch.optim.Adam(module.parameters(), lr=0.01)
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        return self.module(images)
+
+    def backward(self, loss: torch.Tensor) -> None:
+        loss.backward()
+
+    def step(self) -> None:
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+
+def test_the_objective_is_found_checked_and_makes_the_generator_sure(example, tmp_path):
+    name = example("An unlabelled objective", "my_objective")
+    (text,) = blocks("yaml", "An unlabelled objective")
+    path = tmp_path / "my_objective.yaml"
+    path.write_text(text.replace("pieces/", f"{ROOT}/configs/pieces/").replace("my_objective,", f"{name},"))
+    config = experiment(str(path), ["model.width=4", "model.dropout=0"])
+    assert config.unlabelled_batch == config.training.batch
+    with pytest.raises(ConfigError, match=r"has no parameter 'powr'; did you mean 'power'"):
+        experiment(str(path), ["unlabelled.objective.powr=2"])
+
+    markup = load_markup("mtfl5")
+    torch.manual_seed(0)
+    generator = make_generator(config.model, markup, 32)
+    method = make_method(config.method, config.loss, None, markup, 32, generator)
+    objective = build("objective", config.unlabelled.objective, num_landmarks=5, image_size=32)
+    step = Stepper(Engine(generator), method, objective=objective, weight=10.0)
+    known = torch.ones(2, 5, dtype=torch.bool)
+
+    def faces(labelled: bool) -> DeviceBatch:
+        points = torch.full((2, 5, 2), 15.5)
+        return DeviceBatch(
+            torch.rand(2, 3, 32, 32), points, known & labelled, known, known[:, 0], torch.ones(2), ["a", "b"]
+        )
+
+    labelled, unlabelled = faces(True), faces(False)
+    figures = [step(labelled, unlabelled) for _ in range(30)]
+    assert figures[0]["entropy"].item() > 0.9  # of a network that has seen nothing
+    assert figures[-1]["entropy"] < 0.8 * figures[0]["entropy"]
+    last = figures[-1]
+    torch.testing.assert_close(last["loss"], last["supervised"] + 10.0 * last["entropy"])

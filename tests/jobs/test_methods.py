@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from jobs.dry_run import describe
 from pipeline.config.compose import compose
@@ -179,3 +180,55 @@ def test_every_method_states_its_uncertainty(trained, method):
     # A standard deviation of between a tenth of a pixel and the face's own size.
     spread = np.linalg.det(covariance.astype(np.float64)).clip(0) ** 0.25
     assert 0.01 < np.median(spread) < 100
+
+
+OBJECTIVES = {
+    # Each with another kind of network: a discriminator on small heatmaps, a regressor that follows, covariances as weights.
+    "adversarial": (
+        {"name": "hourglass", "stacks": 2, "width": 8, "levels": 2, "attention": "point_edge"},
+        {"name": "adl"},
+        {"name": "adnet"},
+        {"name": "adversarial", "discriminator": {"name": "patchgan", "width": 4, "layers": 2}},
+        {"adversarial", "discriminator"},
+    ),
+    "equivariance": (
+        {"name": "regressor", "backbone": "resnet18"},
+        {"name": "wing"},
+        {"name": "anisotropic"},
+        {"name": "equivariance"},
+        {"equivariance", "apart_px"},
+    ),
+    "mean_teacher": (
+        {"name": "dunet", "stacks": 1, "width": 8, "growth": 4, "stride": 1},
+        {"name": "gaussian_log_likelihood"},
+        {"name": "uglli"},
+        {"name": "mean_teacher", "least": 0.0},
+        {"pseudo_label", "confidence", "used"},
+    ),
+}
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_every_objective_teaches_every_kind_of_network(name, toy_experiment, tmp_path, landmarks):
+    model, loss, method, objective, figures = OBJECTIVES[name]
+    raw = toy_experiment | {
+        "model": model, "loss": loss, "method": method, "unlabelled": {"objective": objective, "weight": 0.1},
+        "augmentation": {"name": "uglli"},
+    }  # fmt: skip
+    raw["training"] = raw["training"] | {"steps": 6, "ema_decay": 0.9, "validate_every": 100.0}
+    path = tmp_path / "toy.yaml"
+    path.write_text(yaml.safe_dump(raw), encoding="utf-8")
+    landmarks.run("train", str(path))
+    lines = (tmp_path / "runs" / "toy" / "trace" / "rank0.jsonl").read_text(encoding="utf-8").splitlines()
+    steps = [json.loads(line) for line in lines]
+    assert len(steps) == 6
+    for step in steps:
+        assert len(step["keys"]) == 16
+        values = {key: float.fromhex(value) for key, value in step["figures"].items()}
+        assert figures <= set(values)
+        assert all(np.isfinite(value) for value in values.values())
+        # λ = 0.1 of the objective's own term is what stands between the two.
+        term = values[{"mean_teacher": "pseudo_label"}.get(name, name)]
+        assert values["loss"] == pytest.approx(values["supervised"] + 0.1 * term, rel=1e-4, abs=1e-5)
+    assert (tmp_path / "runs" / "toy" / "models" / "best" / "model.safetensors").exists()

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from pipeline.augment.batch import FaceBatch
 from pipeline.augment.custom import Custom
@@ -201,13 +200,6 @@ def test_one_operation_less_leaves_the_others_draws(without):
         assert torch.equal(full.batch.points_BK2.nan_to_num(), less.batch.points_BK2.nan_to_num())
 
 
-def test_a_group_of_pictures_is_changed_as_each_alone(monkeypatch: pytest.MonkeyPatch):
-    batch = faces(5, count=7)
-    together = run(batch, 9, **EVERYTHING).batch.images_B3SS
-    monkeypatch.setattr("pipeline.augment.pictures._GROUP_PIXELS", 1)
-    torch.testing.assert_close(run(batch, 9, **EVERYTHING).batch.images_B3SS, together, atol=1e-5, rtol=0)
-
-
 @pytest.mark.parametrize("empty", [False, True])
 def test_pictures_without_landmarks(empty):
     batch = faces(6)
@@ -222,24 +214,6 @@ def test_pictures_without_landmarks(empty):
     assert changed.points_BK2 is plain.points_BK2
 
 
-def test_decoded_bytes_and_any_layout():
-    bytes_B3SS = (faces(7).images_B3SS * 255).byte()
-    expected = run(FaceBatch(bytes_B3SS.float() / 255), 3, **EVERYTHING).batch.images_B3SS
-    laid_out = bytes_B3SS.contiguous(memory_format=torch.channels_last)
-    for pictures in (bytes_B3SS, laid_out):
-        got = run(FaceBatch(pictures), 3, **EVERYTHING).batch.images_B3SS
-        assert got.is_contiguous()
-        torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("parameters", [EVERYTHING, {"scale": 0.5}, {"flip": 0.5}, {"grey": 0.5}, {}])
-def test_what_came_is_left_as_it_was(parameters):
-    batch = faces(8)
-    copies = [part.clone() for part in vars(batch).values()]
-    run(batch, 4, **parameters)
-    assert equal(batch, FaceBatch(*copies))
-
-
 def test_bfloat16_and_autocast():
     batch = faces(9)
     expected = run(batch, 2, **EVERYTHING).batch
@@ -249,20 +223,6 @@ def test_bfloat16_and_autocast():
     assert half.images_B3SS.dtype == torch.bfloat16
     assert torch.equal(half.points_BK2.nan_to_num(), expected.points_BK2.nan_to_num())
     assert (half.images_B3SS.float() - expected.images_B3SS).abs().mean() < 0.005
-
-
-def test_a_picture_that_shrinks_a_lot_is_smoothed_first():
-    stripes = (torch.arange(128) % 2).float().expand(16, 3, 128, 128)
-
-    def contrast(result) -> Tensor:
-        middle = result.batch.images_B3SS[..., 48:80, 48:80]
-        return middle.std((1, 2, 3))
-
-    # Stripes a pixel wide cannot be held at half the size: what is left of them would be moiré.
-    changed = run(FaceBatch(stripes.contiguous()), 5, scale=0.5)
-    factor = changed.affine_B23[:, 1, 1]
-    assert contrast(changed)[factor < 0.6].max() < 0.08
-    assert (factor < 0.6).any()
 
 
 def test_landmarks_of_another_markup_are_refused():

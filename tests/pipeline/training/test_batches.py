@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from pipeline.augment.custom import Custom
+from pipeline.augment.draws import step_generator
+from pipeline.markup import load_markup
 from pipeline.shards.loader import Batch
-from pipeline.training.batches import to_device
+from pipeline.training.batches import augmented, to_device
 
 CPU = torch.device("cpu")
 
@@ -97,3 +100,60 @@ def test_unlabelled_batches_have_no_landmarks():
     assert got.points_BK2.shape == (2, 0, 2)
     assert got.mask_BK.shape == (2, 0)
     assert got.valid_B.all()
+
+
+def faces(count: int = 6) -> Batch:
+    """Blobs at the first of five landmarks."""
+    random = np.random.default_rng(1)
+    points = random.uniform(25, 55, (count, 5, 2))
+    return batch(blobs(points[:, 0], 80), points, scale=0.5)
+
+
+def test_augmented_landmarks_stay_on_what_they_mark():
+    plain = to_device(faces(), CPU, 80)
+    made = Custom(load_markup("mtfl5"), rotation=20.0, scale=0.1, translation=0.03)
+    got = augmented(plain, made, step_generator(0, 3))
+    assert (got.points_BK2 - plain.points_BK2).abs().max() > 2
+    np.testing.assert_allclose(centroids(got.images_B3HW), got.points_BK2[:, 0].numpy(), atol=0.1)
+    assert got.keys == plain.keys
+    # The distance of two landmarks and the scale grow alike.
+    apart = [(b.points_BK2[:, 0] - b.points_BK2[:, 1]).norm(dim=-1) for b in (plain, got)]
+    torch.testing.assert_close(got.scale_B / plain.scale_B, apart[1] / apart[0], rtol=1e-4, atol=0)
+
+
+def test_covered_landmarks_count_unless_occluded_ones_are_masked():
+    plain = to_device(faces(), CPU, 80)
+    made = Custom(load_markup("mtfl5"), occlusion=1.0, occlusion_size=(0.4, 0.6))
+    seen = augmented(plain, made, step_generator(0, 1))
+    masked = augmented(plain, made, step_generator(0, 1), mask_occluded=True)
+    assert seen.mask_BK.all()
+    assert not seen.visible_BK.all()
+    assert torch.equal(masked.mask_BK, seen.visible_BK)
+
+
+def test_ranks_change_the_samples_of_a_batch_as_one_would():
+    whole = to_device(faces(), CPU, 80)
+    made = Custom(load_markup("mtfl5"), rotation=20.0, flip=0.5, grey=0.5)
+    together = augmented(whole, made, step_generator(5, 7))
+    raw = faces()
+    for rank in (0, 1):
+        part = Batch(
+            **{
+                name: getattr(raw, name)[rank::2]
+                for name in ("images_B3SS", "points_BK2", "visible_BK", "valid_B", "keys", "scale_B")
+            }
+        )
+        got = augmented(to_device(part, CPU, 80), made, step_generator(5, 7), rank, 2)
+        assert torch.equal(got.points_BK2, together.points_BK2[rank::2])
+        assert torch.equal(got.images_B3HW, together.images_B3HW[rank::2])
+
+
+def test_unlabelled_pictures_are_changed_too():
+    raw = faces()
+    nothing = Batch(
+        raw.images_B3SS, raw.points_BK2[:, :0], raw.visible_BK[:, :0], raw.valid_B, raw.keys, raw.scale_B
+    )
+    plain = to_device(nothing, CPU, 80)
+    got = augmented(plain, Custom(load_markup("mtfl5"), rotation=20.0), step_generator(0, 0, 1))
+    assert got.points_BK2.shape == (6, 0, 2)
+    assert not torch.equal(got.images_B3HW, plain.images_B3HW)
