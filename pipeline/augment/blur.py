@@ -39,10 +39,10 @@ def gaussian_blur(images_B3HW: Tensor, sigma_B: Tensor) -> Tensor:
     Returns:
         (B, 3, H, W), of the pictures' type; exactly the picture where σ is 0.
     """
-    return spread(images_B3HW, gaussian_taps(sigma_B))
+    return convolve(images_B3HW, gaussian_taps(sigma_B))
 
 
-def spread(images_B3HW: Tensor, taps_BR: Tensor) -> Tensor:
+def convolve(images_B3HW: Tensor, taps_BR: Tensor) -> Tensor:
     """``gaussian_blur`` by weights of ``gaussian_taps``."""
     radius = taps_BR.shape[1] - 1
     if radius == 0:

@@ -118,12 +118,16 @@ def sampling(affine_B23: Tensor, side: int) -> Tensor:
 def resample(images_BCSS: Tensor, sampling_B23: Tensor, padding: Padding) -> Tensor:
     """``warp`` by maps of ``sampling``."""
     dtype = torch.promote_types(images_BCSS.dtype, torch.float32)
-    pixels_S = torch.arange(images_BCSS.shape[-1], dtype=dtype, device=images_BCSS.device)[None, :, None]
-    per_x_B2, per_y_B2, start_B2 = sampling_B23.to(images_BCSS.device, dtype).unbind(-1)
-    rows_BS2 = pixels_S * per_y_B2[:, None] + start_B2[:, None]
-    grid_BSS2 = rows_BS2[:, :, None] + (pixels_S * per_x_B2[:, None])[:, None]
+    pixels_S = torch.arange(images_BCSS.shape[-1], dtype=dtype, device=images_BCSS.device)
+    per_x_B21, per_y_B21, start_B21 = sampling_B23.to(images_BCSS.device, dtype).split(1, dim=-1)
+    # A plane for x and one for y: sums along rows, which a CPU does many at a time, and grid_sample reads as gladly.
+    planes_B2SS = (pixels_S * per_y_B21 + start_B21)[..., None] + (pixels_S * per_x_B21)[:, :, None]
     return F.grid_sample(
-        images_BCSS.to(dtype), grid_BSS2, mode="bilinear", padding_mode=padding, align_corners=False
+        images_BCSS.to(dtype),
+        planes_B2SS.permute(0, 2, 3, 1),
+        mode="bilinear",
+        padding_mode=padding,
+        align_corners=False,
     ).to(images_BCSS.dtype)
 
 

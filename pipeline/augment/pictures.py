@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pipeline.augment.blur import REACH, gaussian_taps, spread
+from pipeline.augment.blur import REACH, convolve, gaussian_taps
 from pipeline.augment.colour import ColourDraw, recolour
 from pipeline.augment.geometry import Padding, resample, sampling, unchanged
 from pipeline.augment.occlusion import cover
 
-_GROUP_PIXELS = 1 << 17
-"""Pixels a CPU thread takes at a time, 1.5 MB as float RGB; in smaller groups the calls cost more than the cache saves."""
+_GROUP_PIXELS = 1 << 16
+"""Pixels a CPU thread takes at a time, 0.75 MB as float RGB; in smaller groups the calls cost more than the cache saves."""
 _LOW_PASS_BELOW = 0.8
 """Scale under which bilinear resampling aliases visibly: its tent reaches one source pixel, whatever the scale."""
 
@@ -61,24 +61,26 @@ class _Steps:
         low_pass_B = 0.5 * (plan.scale_B.clamp(max=1) ** -2 - 1).sqrt() * (plan.scale_B < _LOW_PASS_BELOW)
         self.low_pass = _Kernels(low_pass_B)
         self.coloured = _places(plan.colour.changed())
-        self.matrix_B33, self.pivot_B3 = plan.colour.matrices()
-        self.pivots = bool((self.pivot_B3 != 0).any())
+        if self.coloured:
+            self.matrix_B33, self.pivot_B3 = plan.colour.matrices()
+            self.pivots = bool((self.pivot_B3 != 0).any())
         self.blur = _Kernels(plan.sigma_B)
         self.boxes_B4, self.paint_B3 = plan.boxes_B4, plan.paint_B3
 
     def __call__(self, images_B3SS: Tensor, start: int, out_B3SS: Tensor) -> None:
         """Change pictures ``start`` … of the batch into ``out_B3SS``, their places in the result."""
         stop = start + len(images_B3SS)
-        work = images_B3SS if images_B3SS.is_floating_point() else images_B3SS.float().div_(255)
+        work, white = (images_B3SS, 1) if images_B3SS.is_floating_point() else (images_B3SS.float(), 255)
         moved = _within(self.moved, start, stop)
         shrunk = _within(self.low_pass.places, start, stop)
         if shrunk:
             # A copy: these may be the caller's own pictures.
             work = _change(work.clone(), shrunk, start, self.low_pass)
         if len(moved) == len(work):
-            out_B3SS.copy_(resample(work, self.sampling_B23[start:stop], self.padding))
+            # The copy into the result divides at no cost.
+            torch.div(resample(work, self.sampling_B23[start:stop], self.padding), white, out=out_B3SS)
         else:
-            out_B3SS.copy_(work)
+            torch.div(work, white, out=out_B3SS)
             _change(out_B3SS, _within(self.mirrored, start, stop), start, lambda some, _: some.flip(-1))
             _change(out_B3SS, moved, start, self._resample)
         _change(out_B3SS, _within(self.coloured, start, stop), start, self._recolour)
@@ -97,12 +99,13 @@ class _Kernels:
 
     def __init__(self, sigma_B: Tensor) -> None:
         self.places = _places(sigma_B > 0)
-        self.taps_BR = gaussian_taps(sigma_B)
-        self.radii = torch.ceil(REACH * sigma_B).long().tolist()
+        if self.places:
+            self.taps_BR = gaussian_taps(sigma_B)
+            self.radii = torch.ceil(REACH * sigma_B).long().tolist()
 
     def __call__(self, images_N3SS: Tensor, places: list[int]) -> Tensor:
         radius = max(self.radii[place] for place in places)
-        return spread(images_N3SS, self.taps_BR[places, : radius + 1])
+        return convolve(images_N3SS, self.taps_BR[places, : radius + 1])
 
 
 def _places(chosen_B: Tensor) -> list[int]:
@@ -120,8 +123,14 @@ def _change(
     if len(places) == len(images_B3SS):
         images_B3SS.copy_(change(images_B3SS, places))
     elif places:
-        here = torch.tensor(places, device=images_B3SS.device) - start
-        images_B3SS.index_copy_(0, here, change(images_B3SS.index_select(0, here), places))
+        here = torch.tensor([place - start for place in places], device=images_B3SS.device)
+        changed_N3SS = change(images_B3SS.index_select(0, here), places)
+        if images_B3SS.device.type == "cpu":
+            # index_copy_ is one launch on a GPU, and four times slower than this on a CPU.
+            for place, changed_3SS in zip(places, changed_N3SS, strict=True):
+                images_B3SS[place - start].copy_(changed_3SS)
+        else:
+            images_B3SS.index_copy_(0, here, changed_N3SS)
     return images_B3SS
 
 
