@@ -1,0 +1,47 @@
+"""One table of all methods: evaluation JSONs of ``landmarks evaluate`` → methods.csv beside this file.
+
+python results/w300/methods/table.py EVALUATION.json …
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.evaluation.headline import ALL_COLUMNS, values
+from pipeline.evaluation.protocol import Evaluation
+
+HERE = Path(__file__).resolve().parent
+
+
+def row(path: str) -> dict[str, Any]:
+    raw = json.loads(Path(path).read_text(encoding="utf-8"))
+    evaluation = Evaluation.model_validate(raw)
+    figures = values(evaluation)
+    name = Path(path).stem
+    method, seed = name.removeprefix("w300-").rsplit("-s", 1)
+    rounded = {
+        c.key: None if figures.get(c.key) is None else round(float(figures[c.key]), 4) for c in ALL_COLUMNS
+    }
+    provenance = raw["provenance"]
+    return {"run": name, "method": method, "seed": seed} | rounded | {
+        key: provenance[key] if not isinstance(provenance[key], dict) else " ".join(f"{k}={v}" for k, v in provenance[key].items())
+        for key in sorted(provenance)
+        if "/" not in str(provenance[key])
+    }  # fmt: skip
+
+
+def main() -> None:
+    rows = [row(path) for path in sys.argv[1:]]
+    fields = list(dict.fromkeys(key for one in rows for key in one))
+    with (HERE / "methods.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fields)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
