@@ -26,12 +26,12 @@ def row(path: str) -> dict[str, Any]:
     rounded = {
         c.key: None if figures.get(c.key) is None else round(float(figures[c.key]), 4) for c in ALL_COLUMNS
     }
-    provenance = raw["provenance"]
-    return {"run": name, "method": method, "seed": seed} | rounded | {
-        key: provenance[key] if not isinstance(provenance[key], dict) else " ".join(f"{k}={v}" for k, v in provenance[key].items())
-        for key in sorted(provenance)
-        if "/" not in str(provenance[key])
-    }  # fmt: skip
+    origin = {
+        key: " ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else value
+        for key, value in sorted(raw["provenance"].items())
+        if "/" not in str(value)
+    }
+    return {"run": name, "method": method, "seed": seed} | rounded | origin
 
 
 def main() -> None:
