@@ -117,9 +117,9 @@ def test_what_cannot_work_fails_with_the_reason(name, overrides, reason, toy_set
         plan(toy_sets, name, overrides)
 
 
-# NME (%, inter-ocular) on the held-out drawn faces after the YAML's few hundred steps on two cores: what was seen (one run each),
-# and the figure that a run must stay under.
-EXPECTED = {"laplace": 40.0, "adnet": 40.0, "uglli": 40.0, "wasserstein": 40.0, "anisotropic": 40.0}
+# NME (%, inter-ocular) on the drawn test faces after the YAML's 250 steps, which a run must stay under. On the held-out faces one
+# run each gave 18.6, 21.4, 23.6, 29.4 and 15.6; a network that knows only where faces are scores 40 and more.
+EXPECTED = {"laplace": 28.0, "adnet": 30.0, "uglli": 32.0, "wasserstein": 38.0, "anisotropic": 26.0}
 
 
 @pytest.fixture(scope="module")

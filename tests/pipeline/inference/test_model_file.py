@@ -16,7 +16,8 @@ from pipeline.inference.model_file import (
     load_model,
     save_model,
 )
-from pipeline.methods.build import make_method
+from pipeline.markup import markup_from, own_definition
+from pipeline.methods.build import make_generator, make_method
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import CropPolicy
 
@@ -163,3 +164,42 @@ def test_weights_of_another_network(folder):
     changed(folder, model={"name": "rcn", "width": 8})
     with pytest.raises(DataError, match=r"(?s)model\.safetensors: weights cannot be loaded: .*size mismatch"):
         load_model(folder)
+
+
+def test_a_regressor_carries_the_uncertainty_of_its_held_out_errors(tmp_path):
+    residual = [[[4.0, 1.0], [1.0, 9.0]]] * 5
+    description = DESCRIPTION.model_copy(
+        update={
+            "model": part("regressor", backbone="resnet18"), "loss": part("anisotropic"), "method": part("anisotropic"),
+            "markup": "mtfl5", "num_landmarks": 5, "residual_covariance": residual,
+        }
+    )  # fmt: skip
+    generator = make_generator(description.model, description.layout, 80)
+    generator.set_mean(torch.full((5, 2), 30.0), (80, 80))
+    save_model(str(tmp_path), description, generator.state_dict())
+    model = load_model(str(tmp_path))
+    with torch.no_grad():
+        prediction = model(torch.rand(3, 3, 80, 80))
+    assert torch.equal(prediction.covariance_BK22, torch.tensor(residual).expand(3, 5, 2, 2))
+    assert prediction.heatmaps_BKHW is None
+    # The shape that displacements start from is saved with the weights.
+    assert torch.equal(model.generator.mean_K2, generator.mean_K2)
+    save_model(
+        str(tmp_path), description.model_copy(update={"residual_covariance": None}), generator.state_dict()
+    )
+    with torch.no_grad():
+        assert load_model(str(tmp_path))(torch.rand(1, 3, 80, 80)).covariance_BK22 is None
+
+
+def test_a_markup_of_ones_own_comes_along(tmp_path):
+    own = {"name": "mine", "num_landmarks": 3, "flip_pairs": [[0, 1]]}
+    definition = own_definition(markup_from(own, "mine.yaml"))
+    description = DESCRIPTION.model_copy(
+        update={"markup": "mine", "markup_definition": definition, "num_landmarks": 3}
+    )
+    generator = make_generator(description.model, description.layout, 80)
+    save_model(str(tmp_path), description, generator.state_dict())
+    model = load_model(str(tmp_path))
+    assert model.description.layout.num_landmarks == 3
+    with torch.no_grad():
+        assert model(torch.rand(1, 3, 80, 80)).points_BK2.shape == (1, 3, 2)

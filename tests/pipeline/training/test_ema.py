@@ -94,3 +94,19 @@ def test_half_precision_is_averaged_in_single():
     value = average.state(module)["weight"]
     assert value.dtype == torch.float32
     torch.testing.assert_close(value, start * 2 / 11 + moved * 9 / 11)
+
+
+def test_a_teacher_gets_the_average_and_the_modules_own_statistics():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    average = WeightAverage(module, 0.9)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(1.0)
+    module(torch.rand(8, 3, 4, 4))
+    average.update(module)
+    teacher = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    average.copy_to(teacher, module)
+    for name, value in average.state(module).items():
+        assert torch.equal(teacher.state_dict()[name], value), name
+    assert not torch.equal(teacher[0].weight, module[0].weight)
+    assert torch.equal(teacher[1].running_mean, module[1].running_mean)

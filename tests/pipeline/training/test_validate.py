@@ -13,10 +13,12 @@ from PIL import Image
 from torch import nn
 
 from pipeline.errors import TrainingError
+from pipeline.losses.l1 import L1
 from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.markup import Curve, Markup, load_markup
+from pipeline.methods.anisotropic import Anisotropic
 from pipeline.methods.laplace import Laplace
-from pipeline.models.output import Traits
+from pipeline.models.output import Output, Stage, Traits
 from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry, dump_manifest, load_manifest
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.write import encode_meta, write_shard
@@ -207,3 +209,39 @@ def _rank(rank: int, store: str, folder: str, out: str) -> None:
 
 if __name__ == "__main__":
     _rank(int(sys.argv[1]), *sys.argv[2:])
+
+
+class Fixed(nn.Module):
+    """Every landmark in one place: a regressor that states no uncertainty."""
+
+    def forward(self, images: torch.Tensor) -> Output:
+        return Output((Stage(points=torch.full((len(images), 68, 2), 40.0)),))
+
+
+def test_a_network_without_uncertainty_gets_that_of_its_errors(toy_sets):
+    folder, markup = str(toy_sets["validation"]), load_markup("ibug68")
+    method = Anisotropic(L1(), Traits(gives=frozenset({"points"})), markup, 80)
+    got = validate(Fixed(), method, folder, markup, input_size=80, batch=7, device=CPU)
+    manifest = load_manifest(folder)
+    errors = np.stack(
+        [
+            40.0 - SampleMeta.model_validate_json(raw.json).crop_points()
+            for shard in manifest.shards
+            for raw in iterate_shard(f"{folder}/{shard.path}")
+        ]
+    )
+    np.testing.assert_allclose(got.residual_K22, np.einsum("nki,nkj->kij", errors, errors) / 20, rtol=1e-4)
+    assert "scatter" not in got.figures
+    np.testing.assert_allclose(got.residual_covariance(), got.residual_K22)
+    assert (
+        validate(
+            Guess(),
+            Laplace(LaplaceKL(), Traits(), markup, 80),
+            folder,
+            markup,
+            input_size=80,
+            batch=7,
+            device=CPU,
+        ).residual_K22
+        is None
+    )
