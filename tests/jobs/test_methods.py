@@ -117,9 +117,9 @@ def test_what_cannot_work_fails_with_the_reason(name, overrides, reason, toy_set
         plan(toy_sets, name, overrides)
 
 
-# NME (%, inter-ocular) on the drawn test faces after the YAML's 250 steps, which a run must stay under. One run each gave 17.9, 19.6,
-# 21.5, 28.0 and 14.6. The mean training shape, put in every crop, scores 20.8: UGLLI and Wasserstein are no better yet at this
-# length, so for them the falling loss is what says that they learn.
+# NME (%, inter-ocular) on the drawn test faces after the YAML's 250 steps, which a run must stay under. One run each gave 17.9,
+# 19.6, 21.5, 28.0 and 14.6. The mean training shape, put in every crop, scores 20.8: UGLLI and Wasserstein are no better yet at
+# this length, so for them the falling loss is what says that they learn.
 EXPECTED = {"laplace": 28.0, "adnet": 30.0, "uglli": 32.0, "wasserstein": 38.0, "anisotropic": 26.0}
 
 
