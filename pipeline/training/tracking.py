@@ -15,6 +15,7 @@ import os
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,13 @@ def check_store(config: TrackingConfig) -> None:
     """
     absolute_uri(config.uri)
     if config.uri.startswith(("http://", "https://")):
+        parts = urllib.parse.urlsplit(config.uri)
+        if parts.username is not None:
+            # Nor is it repeated here: a config is printed, stored with the run and sent to workers.
+            raise TrackingError(
+                f"tracking.uri: the address of {parts.hostname} holds a user or password; give them as "
+                "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
+            )
         try:
             with urllib.request.urlopen(f"{config.uri.rstrip('/')}{_PROBE}", timeout=_PROBE_SECONDS):
                 return

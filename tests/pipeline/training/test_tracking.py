@@ -361,3 +361,9 @@ def test_files_of_an_object_store_are_artifacts_too(store, client):
 def test_flatten():
     nested = {"a": {"b": {"c": 1}, "d": []}, "e": None, "f": {}}
     assert flatten(nested) == {"a.b.c": 1, "a.d": [], "e": None, "f": {}}
+
+
+def test_a_password_in_the_address_is_refused_and_not_repeated():
+    with pytest.raises(TrackingError, match="MLFLOW_TRACKING_PASSWORD") as caught:
+        check_store(TrackingConfig(uri="http://anna:hunter2@127.0.0.1:9/"))
+    assert "hunter2" not in str(caught.value)
