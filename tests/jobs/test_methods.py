@@ -156,6 +156,7 @@ def losses(folder: Path, method: str) -> list[float]:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(2400)  # the first to come waits for all five trainings
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_trains_from_its_yaml(trained, method):
     curve = losses(trained, method)
@@ -170,6 +171,7 @@ def test_every_method_trains_from_its_yaml(trained, method):
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(2400)  # the first to come waits for all five trainings
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_states_its_uncertainty(trained, method):
     with np.load(trained / "report" / f"demo-{method}.npz", allow_pickle=False) as saved:
