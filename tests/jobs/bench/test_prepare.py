@@ -58,7 +58,9 @@ def test_measures_both_sides(pictures: Path, tmp_path: Path, capsys: pytest.Capt
     for row in (steady, whole):
         ours, plain = float(row["ours_pictures_per_second"]), float(row["plain_pictures_per_second"])
         assert ours > 0
-        assert float(row["ratio"]) == pytest.approx(ours / plain, rel=0.02)
+        # Of the unrounded rates; on a busy machine two digits after the point are few.
+        low, high = (ours - 0.005) / (plain + 0.005), (ours + 0.005) / max(plain - 0.005, 1e-9)
+        assert low - 1e-4 <= float(row["ratio"]) <= high + 1e-4
         assert int(row["pictures"]) == COUNT
         assert int(row["ours_faces"]) >= COUNT // 2
         assert row["cpu"]
