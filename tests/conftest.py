@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,16 @@ def _seeded() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _whole_floats() -> Iterator[None]:
+    """Rounding is a setting of the process: the test that leaves it changed fails, not the hundreds after it."""
+    yield
+    flushed = sys.float_info.min / 2 == 0.0
+    if flushed:
+        torch.set_flush_denormal(False)
+    assert not flushed, "torch.set_flush_denormal(True) was left on in the tests' process"
 
 
 @pytest.fixture(scope="session")

@@ -145,7 +145,6 @@ def measure(
         ``seconds`` of a pass, ``passes``, ``mib`` (peak above what was held before), ``value`` (px), ``threads``.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    torch.set_flush_denormal(True)  # as training does
     loss = SIDES[side]
     logits, target = inputs(1, 12, seed, device)
     loss(
@@ -280,4 +279,6 @@ def show(rows: list[dict[str, object]], total: int) -> None:
 
 
 if __name__ == "__main__":
+    # As training does; here and not in `measure`, for it holds for the whole process.
+    torch.set_flush_denormal(True)
     print(json.dumps(measure(sys.argv[1], **json.load(sys.stdin))))
