@@ -262,7 +262,9 @@ def bench_wasserstein(
 
 @bench.command("augment")
 def bench_augment(
-    name: Annotated[str, typer.Argument(metavar="SET", help="adnet or uglli")] = "adnet",
+    name: Annotated[
+        str, typer.Argument(metavar="SET", help="every (all operations), adnet or uglli")
+    ] = "every",
     sizes: Annotated[list[int] | None, typer.Option("--size", help="side of the pictures, px")] = None,
     batch: Annotated[int, typer.Option(help="pictures", min=1)] = 32,
     rounds: Annotated[int, typer.Option(help="times each side is measured, in turn", min=1)] = 5,

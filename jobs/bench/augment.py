@@ -1,4 +1,6 @@
-"""``landmarks bench augment``: the batched set of a paper against the same operations, one picture at a time, with Pillow.
+"""``landmarks bench augment``: a batched set of operations against the same operations, one picture at a time, with Pillow.
+
+``adnet`` and ``uglli`` are the papers' sets; ``every`` has every operation there is.
 
 Both sides start from decoded pictures (uint8) with 68 landmarks each, and end with a float batch. Both run in one process of
 their own, in the allocator's setting of a training worker, batch by batch in turn, so that a busy machine slows both. Two ratios:
@@ -27,8 +29,25 @@ from pipeline.errors import ConfigError
 from pipeline.markup import load_markup
 from pipeline.registry import Part, build
 
-SETS = ("adnet", "uglli")
-"""Those whose operations the plain side has."""
+SETS = {
+    "adnet": Part(name="adnet"),
+    "uglli": Part(name="uglli"),
+    "every": Part(
+        name="custom",
+        rotation=18.0,
+        scale=0.1,
+        translation=0.05,
+        flip=0.5,
+        brightness=0.2,
+        contrast=0.2,
+        saturation=0.2,
+        hue=18.0,
+        grey=0.2,
+        blur=0.3,
+        occlusion=0.4,
+    ),
+}
+"""What is measured. ``every``: ADNet's figures, and the usual changes of colour."""
 BATCHES = 8
 """Timed batches of a round; two more come before the first."""
 
@@ -42,6 +61,10 @@ def recipe_of(augmentation: Augmentation) -> Recipe:
         scale=geometry.scale,
         translation=geometry.translation,
         flip=geometry.flip,
+        brightness=colour.brightness,
+        contrast=colour.contrast,
+        saturation=colour.saturation,
+        hue=colour.hue,
         channels=colour.channels,
         grey=colour.grey,
         blur=blur.probability,
@@ -90,7 +113,7 @@ def measure(name: str, size: int, batch: int, rounds: int, threads: int, seed: i
     """
     torch.set_num_threads(threads)
     markup = load_markup("ibug68")
-    augmentation: Augmentation = build("augmentation", Part(name=name), offered={"markup": markup})
+    augmentation: Augmentation = build("augmentation", SETS[name], offered={"markup": markup})
     plain = PlainAugmentation(recipe_of(augmentation), markup.flip_permutation, seed)
     faces = samples(batch, size, markup.num_landmarks, seed)
 
@@ -132,7 +155,7 @@ def _row(turn: int, times: dict[str, float], pictures: int) -> dict[str, Any]:
 
 
 def bench(
-    name: str = "adnet",
+    name: str = "every",
     *,
     sizes: list[int],
     batch: int = 32,
@@ -159,7 +182,7 @@ def bench(
         ConfigError: Another set, or a size or number below 1.
     """
     if name not in SETS:
-        raise ConfigError(f"bench augment: the plain side has no set '{name}', only {', '.join(SETS)}")
+        raise ConfigError(f"bench augment: there is no set '{name}', only {', '.join(SETS)}")
     for what, number in (("size", min(sizes)), ("batch", batch), ("rounds", rounds), ("threads", threads)):
         if number < 1:
             raise ConfigError(f"bench augment: {what} is {number}; it must be 1 or more")

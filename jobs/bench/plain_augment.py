@@ -1,8 +1,9 @@
 """The plain augmentation that ours is measured against: Pillow, one picture at a time, as one would write it for a data set.
 
-The same operations, probabilities and ranges as ``pipeline.augment.adnet`` and ``uglli``: one affine resampling (bilinear) that
-holds rotation, scale, shift and mirror; the channels' factors as one lookup table; grey, blur and the rectangle for the chosen
-pictures only. What Pillow has no word for stays cheap: outside of the picture is black.
+The same operations, probabilities and ranges as ours: one affine resampling (bilinear) that holds rotation, scale, shift and
+mirror; brightness, contrast and saturation by ``ImageEnhance``, hue by way of HSV, the channels' factors as one lookup table;
+grey, blur and the rectangle for the chosen pictures only. An operation whose range is 0 is left out. What Pillow has no word for
+stays cheap: outside of the picture is black.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from PIL import Image, ImageFilter
+from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -27,6 +28,10 @@ class Recipe:
     scale: float = 0.0
     translation: float = 0.0
     flip: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
     channels: float = 0.0
     grey: float = 0.0
     blur: float = 0.0
@@ -47,6 +52,12 @@ class PlainAugmentation:
     def __init__(self, recipe: Recipe, permutation_K: np.ndarray, seed: int) -> None:
         self.recipe, self.permutation_K = recipe, permutation_K
         self.random = np.random.default_rng(seed)
+        enhancers = (
+            (ImageEnhance.Brightness, recipe.brightness),
+            (ImageEnhance.Contrast, recipe.contrast),
+            (ImageEnhance.Color, recipe.saturation),
+        )
+        self.enhancers = [(kind, spread) for kind, spread in enhancers if spread]
 
     def __call__(self, sample: Sample) -> Sample:
         """The changed sample."""
@@ -75,6 +86,10 @@ class PlainAugmentation:
             )
         inside_K = ((points_K2 >= -0.5) & (points_K2 <= side - 0.5)).all(1)
         mask_K, visible_K = mask_K & inside_K, visible_K & inside_K
+        for kind, spread in self.enhancers:
+            picture = kind(picture).enhance(random.uniform(1 - spread, 1 + spread))
+        if recipe.hue:
+            picture = turn_hue(picture, random.uniform(-recipe.hue, recipe.hue))
         if recipe.channels:
             gains = random.uniform(1 - recipe.channels, 1 + recipe.channels, 3)
             picture = picture.point([min(round(v * g), 255) for g in gains.tolist() for v in range(256)])
@@ -89,6 +104,14 @@ class PlainAugmentation:
             picture.paste(tuple(random.integers(0, 256, 3).tolist()), (*low_2.tolist(), *high_2.tolist()))
             visible_K = visible_K & ~((points_K2 >= low_2 - 0.5) & (points_K2 < high_2 - 0.5)).all(1)
         return np.asarray(picture), points_K2, mask_K, visible_K
+
+
+def turn_hue(picture: Image.Image, degrees: float) -> Image.Image:
+    """The picture with its hue turned: Pillow has 256 hues."""
+    hue, saturation, value = picture.convert("HSV").split()
+    shift = round(degrees / 360 * 256)
+    hue = hue.point([(level + shift) % 256 for level in range(256)])
+    return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
 
 
 def collate(samples: list[Sample]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

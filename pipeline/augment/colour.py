@@ -58,24 +58,34 @@ class ColourDraw:
         return matrix_B33 * (self.contrast_B[:, None] * self.gain_B3)[:, None, :], pivot_B3
 
 
-def recolour(images_B3HW: Tensor, matrix_B33: Tensor, pivot_B3: Tensor | None = None) -> Tensor:
+def recolour(
+    images_B3HW: Tensor, matrix_B33: Tensor, pivot_B3: Tensor | None = None, out_B3HW: Tensor | None = None
+) -> Tensor:
     """Pictures with changed colours: M x + (w · mean x) (1, 1, 1), clipped.
 
     Args:
-        images_B3HW: In [0, 1], floating point; computed in float32 at least.
+        images_B3HW: In [0, 1], floating point; computed in float32 at least. Other ranges, by matrices that lead to [0, 1].
         matrix_B33: M of each picture.
         pivot_B3: w of each picture, for a contrast about its mean; None is 0 and spares the mean.
+        out_B3HW: Takes the result; contiguous, other memory than the pictures. None makes a new one.
 
     Returns:
-        (B, 3, H, W) in [0, 1], of the pictures' type.
+        (B, 3, H, W) in [0, 1], of the pictures' type; ``out_B3HW`` where given.
     """
     flat_B3P = images_B3HW.to(torch.promote_types(images_B3HW.dtype, torch.float32)).flatten(2)
+    direct = out_B3HW is not None and out_B3HW.dtype == flat_B3P.dtype
+    room_B3P = out_B3HW.view(flat_B3P.shape) if out_B3HW is not None and direct else None
     if pivot_B3 is None:
-        changed_B3P = torch.bmm(matrix_B33.to(flat_B3P), flat_B3P)
+        changed_B3P = torch.bmm(matrix_B33.to(flat_B3P), flat_B3P, out=room_B3P)
     else:
         offset_B11 = (flat_B3P.mean(-1) * pivot_B3.to(flat_B3P)).sum(-1)[:, None, None]
-        changed_B3P = torch.baddbmm(offset_B11.expand(-1, 3, 1), matrix_B33.to(flat_B3P), flat_B3P)
-    return changed_B3P.clamp_(0, 1).view(images_B3HW.shape).to(images_B3HW.dtype)
+        changed_B3P = torch.baddbmm(
+            offset_B11.expand(-1, 3, 1), matrix_B33.to(flat_B3P), flat_B3P, out=room_B3P
+        )
+    changed_B3HW = changed_B3P.clamp_(0, 1).view(images_B3HW.shape)
+    if out_B3HW is None:
+        return changed_B3HW.to(images_B3HW.dtype)
+    return out_B3HW if direct else out_B3HW.copy_(changed_B3HW)
 
 
 @dataclass(frozen=True)

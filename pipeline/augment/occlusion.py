@@ -19,12 +19,10 @@ def cover(images_B3HW: Tensor, boxes_B4: Tensor, colours_B3: Tensor) -> None:
             CPU, within the picture. Empty boxes paint nothing.
         colours_B3: RGB, in the pictures' range.
     """
-    colours = colours_B3.to(images_B3HW)
-    for image_3HW, (left, top, right, bottom), colour_3 in zip(
-        images_B3HW, boxes_B4.tolist(), colours, strict=True
-    ):
+    colours_B311 = colours_B3.to(images_B3HW)[:, :, None, None]
+    for place, (left, top, right, bottom) in enumerate(boxes_B4.tolist()):
         if left < right and top < bottom:
-            image_3HW[:, top:bottom, left:right] = colour_3[:, None, None]
+            images_B3HW[place, :, top:bottom, left:right] = colours_B311[place]
 
 
 def covered(points_BK2: Tensor, boxes_B4: Tensor) -> Tensor:

@@ -9,12 +9,14 @@ import pytest
 import torch
 from PIL import Image
 
-from jobs.bench.augment import BATCHES, bench, measure, recipe_of, samples, stacked
-from jobs.bench.plain_augment import PlainAugmentation, Recipe, collate
+from jobs.bench.augment import BATCHES, SETS, bench, measure, recipe_of, samples, stacked
+from jobs.bench.plain_augment import PlainAugmentation, Recipe, collate, turn_hue
 from pipeline.augment.adnet import ADNet
+from pipeline.augment.colour import Colour, recolour
 from pipeline.augment.geometry import affines, move, warp
 from pipeline.errors import ConfigError
 from pipeline.markup import load_markup
+from pipeline.registry import build
 
 IBUG = load_markup("ibug68")
 
@@ -99,9 +101,45 @@ def test_the_plain_side_colours_blurs_and_covers():
     assert isinstance(Image.fromarray(blurred), Image.Image)
 
 
+@pytest.mark.parametrize(
+    ("recipe", "ours"),
+    [
+        (Recipe(brightness=0.3), {"brightness": 0.3}),
+        (Recipe(contrast=0.3), {"contrast": 0.3}),
+        (Recipe(saturation=0.3), {"saturation": 0.3}),
+    ],
+)
+@pytest.mark.parametrize("share", [0.1, 0.7])
+def test_the_plain_side_changes_colours_as_ours(recipe, ours, share):
+    face = smooth_face()
+    plain = PlainAugmentation(recipe, IBUG.flip_permutation, 0)
+    plain.random = Fixed(share)
+    uniform = torch.full((1, Colour.columns), share, dtype=torch.float64)
+    matrices = Colour(**ours).draw(uniform).matrices()
+    picture = torch.from_numpy(face[0]).permute(2, 0, 1)[None].double() / 255
+    expected = (recolour(picture, *matrices)[0] * 255).permute(1, 2, 0).numpy()
+    assert np.abs(plain(face)[0] - expected).max() < 2.5
+    assert np.abs(expected - face[0]).max() > 5
+
+
+def test_a_third_of_a_turn_of_hue_takes_red_to_green():
+    red = Image.new("RGB", (2, 2), (200, 0, 0))
+    turned = np.asarray(turn_hue(red, 120))
+    assert np.abs(turned - (0, 200, 0)).max() <= 4
+    assert np.abs(np.asarray(turn_hue(red, 0)) - (200, 0, 0)).max() <= 1
+    plain = PlainAugmentation(Recipe(hue=120), IBUG.flip_permutation, 0)
+    plain.random = Fixed(1.0)
+    picture = np.full((16, 16, 3), (200, 0, 0), dtype=np.uint8)
+    assert np.array_equal(plain((picture, *smooth_face(16)[1:]))[0][0, 0], turned[0, 0])
+
+
 def test_both_sides_have_the_same_ranges_and_give_the_same_shapes():
     recipe = recipe_of(ADNet(IBUG))
-    assert recipe == Recipe(18, 0.1, 0.05, 0.5, 0.0, 0.2, 0.3, (0.002, 0.01), 0.4, (0.1, 0.4))
+    common = {"blur": 0.3, "blur_sigma": (0.002, 0.01), "occlusion": 0.4, "occlusion_size": (0.1, 0.4)}
+    assert recipe == Recipe(18, 0.1, 0.05, 0.5, grey=0.2, **common)
+    every = recipe_of(build("augmentation", SETS["every"], offered={"markup": IBUG}))
+    colours = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 18}
+    assert every == Recipe(18, 0.1, 0.05, 0.5, grey=0.2, **colours, **common)
     faces = samples(3, 32, 68, 0)
     ours, plain = stacked(faces), collate(faces)
     assert (ours.images_B3SS / 255).equal(plain[0])

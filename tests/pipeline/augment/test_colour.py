@@ -89,6 +89,16 @@ def test_without_a_pivot_the_mean_does_not_matter():
     torch.testing.assert_close(recolour(picture, matrix.repeat(2, 1, 1)), with_pivot)
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("pivot", [None, torch.full((2, 3), 0.1)])
+def test_writes_where_it_is_told(dtype, pivot):
+    pictures, matrices = torch.rand(2, 3, 8, 8).to(dtype), torch.rand(2, 3, 3)
+    out = torch.full_like(pictures, -1)
+    given = recolour(pictures, matrices, pivot, out)
+    assert given is out
+    assert torch.equal(out, recolour(pictures, matrices, pivot))
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_keeps_the_pictures_type(dtype):
     picture = torch.rand(1, 3, 8, 8)

@@ -51,6 +51,21 @@ def test_decoded_bytes_and_any_layout(parameters):
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("colours", [{"channels": 0.3}, {"contrast": 0.3, "hue": 40}])
+def test_geometry_and_colour_in_one_pass_and_in_two(dtype, colours):
+    pictures = torch.rand(3, 3, 48, 48)
+    pictures = (pictures * 255).byte() if dtype == torch.uint8 else pictures.to(dtype)
+    both = changed(pictures, 5, rotation=20, scale=0.1, **colours)
+    # Each operation owns its random numbers: the same turns, and then the same colours.
+    turned = changed(pictures, 5, rotation=20, scale=0.1)
+    apart = changed(turned, 5, **colours)
+    assert both.dtype == turned.dtype
+    atol = 0.02 if dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(both, apart, atol=atol, rtol=0)
+    assert (both - turned).abs().max() > 0.05
+
+
 @pytest.mark.parametrize("parameters", [EVERYTHING, {"scale": 0.5}, {"flip": 0.5}, {"grey": 0.5}, {}])
 def test_what_came_is_left_as_it_was(parameters):
     pictures = torch.rand(4, 3, 64, 64)
