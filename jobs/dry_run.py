@@ -58,6 +58,7 @@ def describe(config: ExperimentConfig) -> None:
         + (f", decoder {config.decoder.name}" if config.decoder else ""),
         "objective's network": f"{critic:,} parameters" if critic else "none",
         "balance": _balance(plan),
+        "focal attributes": ", ".join(config.data.focal_attributes) or "none: all faces weigh the same",
         "labelled faces": f"{plan.labelled:,} of {plan.train.samples:,}, {plan.markup.name}, stored {plan.train.crop.size} px",
         "unlabelled faces": f"{plan.unlabelled_faces:,}" if plan.unlabelled else "not used",
         "validation faces": f"{plan.validation.samples:,}" if plan.validation else "none",

@@ -136,6 +136,7 @@ def write_toy_set(
             if role == "labelled"
             else None,
             visible=[True] * 68 if role == "labelled" else None,
+            attributes={"odd": index % 2, "rare": int(index % 7 == 0)} if role == "labelled" else {},
         )
         samples.append(RawSample(key, buffer.getvalue(), encode_meta(meta)))
     shards = [

@@ -9,6 +9,8 @@ mean; loss of every stack
 with points drawn as Gaussians of σ = 1.5 cells and edges as lines of width 1 cell. The ablations are choices of the model:
 ``model.attention`` none, point or edge drops the maps that are not there.
 
+ADNet* of tables 3 and 7 weighs faces with rare attributes more: ``data.focal_attributes`` (:mod:`pipeline.training.focal`).
+
 Choices: The masked heatmap is not negative (:mod:`pipeline.models.attention`, ``masking = product``), and its mean is that of its
 own mass, as in the authors' code: under a softmax the hundreds of masked cells, each e⁰, outweigh the landmark, and a small
 network learns nothing from it. Without attention scores have either sign, and the decoder is softargmax; ``masking = log`` needs
@@ -105,7 +107,8 @@ class ADNet(Method):
         cells = to_cells(target_BK2, stride)
         truth = edge_maps(cells, self.markup.curves, size, self.line_width, mask_BK)
         per_curve = awing(maps_BEHW.to(truth.edges_BEHW.dtype), truth.edges_BEHW).mean((-2, -1))
-        return masked_mean(per_curve, truth.complete_BE)
+        # A face's weight, where the mask holds one: AWing's curves weigh what their face does.
+        return masked_mean(per_curve, truth.complete_BE * mask_BK.amax(1, keepdim=True))
 
 
 METHOD = ADNet

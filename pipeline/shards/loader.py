@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from pipeline.errors import TrainingError
+from pipeline.shards.attributes import labels_of
 from pipeline.shards.stream import SampleStream, StreamSample
 
 # What damaged JSON and damaged JPEGs raise, in Pillow's parsers too.
@@ -35,6 +36,7 @@ class Batch:
         valid_B: bool; False where the sample could not be read or decoded.
         keys: Sample keys.
         scale_B: float32, stored px per original px.
+        labels_BC: bool, whether the face has each of the attributes that the loader was asked for; None if it was asked for none.
     """
 
     images_B3SS: torch.Tensor
@@ -43,6 +45,7 @@ class Batch:
     valid_B: torch.Tensor
     keys: list[str]
     scale_B: torch.Tensor
+    labels_BC: torch.Tensor | None = None
 
 
 @dataclass
@@ -88,9 +91,12 @@ class _Decoded:
     visible_K: np.ndarray
     scale: float
     problem: str | None
+    labels: tuple[bool, ...] = ()
 
 
-def _decode(sample: StreamSample, size: int, num_landmarks: int) -> _Decoded:
+def _decode(
+    sample: StreamSample, size: int, num_landmarks: int, attributes: tuple[str, ...] = ()
+) -> _Decoded:
     nowhere = np.full((num_landmarks, 2), np.nan, dtype=np.float32)
     hidden = np.zeros(num_landmarks, dtype=bool)
     if sample.raw is None:
@@ -112,17 +118,25 @@ def _decode(sample: StreamSample, size: int, num_landmarks: int) -> _Decoded:
         visible = np.array(meta["visible"] if meta.get("visible") else [True] * num_landmarks, dtype=bool)
         if visible.shape != (num_landmarks,):
             raise ValueError(f"'visible' has {len(visible)} entries, the manifest says {num_landmarks}")
-        return _Decoded(key, image, points.astype(np.float32), visible, scale, None)
+        labels = labels_of(meta.get("attributes") or {}, attributes)
+        return _Decoded(key, image, points.astype(np.float32), visible, scale, None, tuple(labels))
     except (*_UNUSABLE, Image.DecompressionBombError) as error:
         return _Decoded(key, None, nowhere, hidden, 1.0, f"{type(error).__name__}: {error}")
 
 
-def collate(samples: list[StreamSample], size: int, num_landmarks: int, quarantine: Quarantine) -> Batch:
+def collate(
+    samples: list[StreamSample],
+    size: int,
+    num_landmarks: int,
+    quarantine: Quarantine,
+    attributes: tuple[str, ...] = (),
+) -> Batch:
     """Decode samples into one batch; those that cannot be decoded keep their place with weight 0."""
-    return _stack([_decode(s, size, num_landmarks) for s in samples], size, quarantine)
+    decoded = [_decode(s, size, num_landmarks, attributes) for s in samples]
+    return _stack(decoded, size, quarantine, attributes)
 
 
-def _stack(decoded: list[_Decoded], size: int, quarantine: Quarantine) -> Batch:
+def _stack(decoded: list[_Decoded], size: int, quarantine: Quarantine, attributes: tuple[str, ...]) -> Batch:
     images = np.full((len(decoded), size, size, 3), _PAD_GREY, dtype=np.uint8)
     for place, one in enumerate(decoded):
         quarantine.seen += 1
@@ -138,6 +152,9 @@ def _stack(decoded: list[_Decoded], size: int, quarantine: Quarantine) -> Batch:
         valid_B=torch.tensor([d.image_HW3 is not None for d in decoded]),
         keys=[d.key for d in decoded],
         scale_B=torch.tensor([d.scale for d in decoded], dtype=torch.float32),
+        labels_BC=torch.tensor([d.labels or (False,) * len(attributes) for d in decoded])
+        if attributes
+        else None,
     )
 
 
@@ -150,6 +167,7 @@ class BatchLoader:
         threads: Decoding threads; JPEG decoding releases the interpreter lock.
         prefetch: Batches held ready.
         max_bad_share: See ``Quarantine``.
+        attributes: Of a labelled set's faces, for ``Batch.labels_BC``; a face without one of them cannot be used.
     """
 
     def __init__(
@@ -160,8 +178,10 @@ class BatchLoader:
         threads: int = 1,
         prefetch: int = 4,
         max_bad_share: float = 0.01,
+        attributes: tuple[str, ...] = (),
     ) -> None:
         self._stream, self._batch, self._threads = stream, batch, threads
+        self._attributes = attributes
         self._size, self._num_landmarks = stream.manifest.crop.size, stream.manifest.num_landmarks
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=prefetch)
         self._stop = threading.Event()
@@ -182,17 +202,18 @@ class BatchLoader:
 
     def _produce(self) -> None:
         pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
+
+        def decode(sample: StreamSample) -> _Decoded:
+            return _decode(sample, self._size, self._num_landmarks, self._attributes)
+
         try:
             samples: list[StreamSample] = []
             for sample in self._stream:
                 samples.append(sample)
                 if len(samples) < self._batch:
                     continue
-                if pool is None:
-                    batch = collate(samples, self._size, self._num_landmarks, self.quarantine)
-                else:
-                    decoded = pool.map(lambda s: _decode(s, self._size, self._num_landmarks), samples)
-                    batch = _stack(list(decoded), self._size, self.quarantine)
+                decoded = map(decode, samples) if pool is None else pool.map(decode, samples)
+                batch = _stack(list(decoded), self._size, self.quarantine, self._attributes)
                 samples = []
                 if not self._put(batch):
                     return

@@ -25,6 +25,7 @@ class DeviceBatch:
         valid_B: bool, pictures that could be read.
         scale_B: float32, network px per original px.
         keys: Sample keys.
+        labels_BC: bool, whether the face has each of ``data.focal_attributes``; None without any.
     """
 
     images_B3HW: Tensor
@@ -34,6 +35,7 @@ class DeviceBatch:
     valid_B: Tensor
     scale_B: Tensor
     keys: list[str]
+    labels_BC: Tensor | None = None
 
 
 def to_device(
@@ -62,7 +64,8 @@ def to_device(
     visible = batch.visible_BK.to(device, non_blocking=True) & valid[:, None]
     if mask_occluded:
         mask &= visible
-    return DeviceBatch(images.contiguous(), points, mask, visible, valid, scale, batch.keys)
+    labels = None if batch.labels_BC is None else batch.labels_BC.to(device, non_blocking=True)
+    return DeviceBatch(images.contiguous(), points, mask, visible, valid, scale, batch.keys, labels)
 
 
 def augmented(

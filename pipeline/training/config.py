@@ -56,6 +56,11 @@ class DataConfig(Strict):
     decode_threads: int = Field(1, ge=1, description="JPEG decoding threads per worker and set")
     prefetch_batches: int = Field(4, ge=1, description="decoded batches held ready per worker and set")
     balance: BalanceConfig = Field(BalanceConfig(), description="over the poses of labelled faces")
+    focal_attributes: tuple[str, ...] = Field(
+        (),
+        description="attributes (0 or 1) of labelled faces; those of a batch with rare ones weigh more (PropNet's focal factor, "
+        "ADNet*): on WFLW pose, expression, illumination, make_up, occlusion, blur",
+    )
     max_bad_share: float = Field(
         0.01, ge=0, le=1, description="share of undecodable samples over which the run stops"
     )

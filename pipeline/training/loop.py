@@ -132,7 +132,11 @@ class TrainingLoop:
         """
         labelled_order, unlabelled_order = orders(self.plan)
         labelled = self._loader(
-            self.config.data.train, labelled_order, self.labelled_share, self.state.labelled_position
+            self.config.data.train,
+            labelled_order,
+            self.labelled_share,
+            self.state.labelled_position,
+            self.config.data.focal_attributes,
         )
         unlabelled = None
         if unlabelled_order is not None and self.config.data.unlabelled:
@@ -154,7 +158,9 @@ class TrainingLoop:
         self._finish(loaders)
         return self.state
 
-    def _loader(self, manifest: str, order: Order, share: int, position: int) -> BatchLoader:
+    def _loader(
+        self, manifest: str, order: Order, share: int, position: int, attributes: tuple[str, ...] = ()
+    ) -> BatchLoader:
         stream = SampleStream(manifest, order, rank=self.host.rank, world=self.host.world, start=position)
         data = self.config.data
         return BatchLoader(
@@ -163,6 +169,7 @@ class TrainingLoop:
             threads=data.decode_threads,
             prefetch=data.prefetch_batches,
             max_bad_share=data.max_bad_share,
+            attributes=attributes,
         )
 
     def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: Trace | None) -> None:

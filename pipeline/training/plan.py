@@ -16,6 +16,7 @@ from pipeline.methods.build import make_generator, make_method
 from pipeline.methods.unlabelled.base import UnlabelledObjective
 from pipeline.models.output import as_output, traits
 from pipeline.registry import Part, build
+from pipeline.shards.attributes import check_attributes
 from pipeline.shards.manifest import Manifest, load_manifest
 from pipeline.shards.order import Balance, Order, check_world, order_for
 from pipeline.training.balance import balance_of, origin_shape
@@ -115,6 +116,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
                 f"{name} holds {manifest.num_landmarks} landmarks, its markup '{markup.name}' has "
                 f"{markup.num_landmarks}: prepare the set again"
             )
+    check_attributes(data.focal_attributes, data.train, train)
     _try_parts(config, markup)
     workers = config.cluster.workers
     check_world(workers, data.streams, training.batch)

@@ -21,6 +21,7 @@ from pipeline.methods.base import Method
 from pipeline.methods.unlabelled.base import StepView, UnlabelledObjective
 from pipeline.models.output import Output, as_output
 from pipeline.training.batches import DeviceBatch
+from pipeline.training.focal import focal_factor, weigh
 
 
 @dataclass
@@ -61,7 +62,7 @@ class Stepper:
         # One forward over both halves: fewer, larger operations, and one set of gradient hooks.
         output = as_output(self.generator(torch.cat([labelled.images_B3HW, pictures_N3HW])))
         first, second = output.split([len(labelled.images_B3HW), len(pictures_N3HW)])
-        supervised, method_figures = self.method.supervised(first, labelled.points_BK2, labelled.mask_BK)
+        supervised, method_figures = self._learn(first, labelled)
         view = StepView(
             labelled_B3HW=labelled.images_B3HW,
             target_BK2=labelled.points_BK2,
@@ -97,10 +98,19 @@ class Stepper:
 
     def _supervised(self, labelled: DeviceBatch) -> dict[str, Tensor]:
         output = as_output(self.generator(labelled.images_B3HW))
-        loss, figures = self.method.supervised(output, labelled.points_BK2, labelled.mask_BK)
+        loss, figures = self._learn(output, labelled)
         self.generator.backward(loss)
         self.generator.step()
         return {"loss": loss.detach(), "supervised": loss.detach()} | figures
+
+    def _learn(self, output: Output, labelled: DeviceBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The supervised loss; faces with rare attributes weigh more where the batch knows of attributes."""
+        mask_BK = labelled.mask_BK
+        if labelled.labels_BC is None:
+            return self.method.supervised(output, labelled.points_BK2, mask_BK)
+        weights_BK = mask_BK * focal_factor(labelled.labels_BC, labelled.valid_B)[:, None]
+        loss, figures = self.method.supervised(output, labelled.points_BK2, weights_BK)
+        return weigh(loss, mask_BK, weights_BK), figures
 
     @torch.no_grad()
     def _ask_teacher(self, images_B3HW: Tensor) -> Output:

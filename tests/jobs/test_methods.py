@@ -43,6 +43,8 @@ def plan(toy_sets: dict[str, Path], name: str, overrides: list[str]) -> Experime
 def test_every_config_is_planned_with_and_without_unlabelled_faces(path, unlabelled, toy_sets, capsys):
     # Whole steps for any of the configs' batches and workers, on sets of 60 and 90 faces.
     few = ["data.labelled_count=null", "data.unlabelled_count=null", "tune=null", "scale=null"]
+    if compose(path, [], ExperimentConfig).data.focal_attributes:
+        few.append("data.focal_attributes=[odd, rare]")  # those that the toy faces have
     config = plan(toy_sets, path.stem, [*few, *UNLABELLED[unlabelled]])
     printed = capsys.readouterr().out
     assert (config.unlabelled_batch > 0) == (unlabelled != "supervised")
@@ -110,6 +112,7 @@ def test_each_papers_ablations_are_plain_overrides(name, overrides, toy_sets):
         ("uglli_300w", ["method.stages=[1,1]"], "2 weights, but the network has 4 stages"),
         ("adnet_300w", ["input_size=250"], "must be a multiple|needs a multiple|multiples"),
         ("laplace_300w", ["unlabelled.objective={name: mean_teacher}"], "training.ema_decay"),
+        ("adnet_star_wflw", [], r"no attribute 'pose' \(it has: odd, rare\)"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_fails_with_the_reason(name, overrides, reason, toy_sets):
@@ -220,6 +223,7 @@ def test_every_objective_teaches_every_kind_of_network(name, toy_experiment, tmp
         "augmentation": {"name": "uglli"},
     }  # fmt: skip
     raw["training"] = raw["training"] | {"steps": 6, "ema_decay": 0.9, "validate_every": 100.0}
+    raw["data"] = raw["data"] | {"focal_attributes": ["rare", "odd"]}
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(raw), encoding="utf-8")
     landmarks.run("train", str(path))

@@ -89,6 +89,18 @@ def test_a_curve_counts_only_when_all_its_landmarks_are_annotated():
     assert output.edges.grad[:, 1].any()
 
 
+def test_a_face_that_weighs_three_times_as_much_counts_as_three_in_every_term():
+    output = stage({"heatmaps", "edges", "point_maps"})
+    method, weights = make(), known() * torch.tensor([[3.0], [1.0]])
+
+    def alone(face: int) -> torch.Tensor:
+        one = Stage(**{n: getattr(output, n)[face : face + 1] for n in ("heatmaps", "edges", "point_maps")})
+        return method.stage_loss(one, STRIDE, target()[face : face + 1], known()[face : face + 1])
+
+    together = method.stage_loss(output, STRIDE, target(), weights)
+    torch.testing.assert_close(together, (3 * alone(0) + alone(1)) / 4, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("attention", [set(), {"edges"}, {"point_maps"}, {"edges", "point_maps"}])
 def test_ablations_drop_the_terms_of_maps_that_are_not_there(attention):
     output = stage({"heatmaps"} | attention)

@@ -63,6 +63,39 @@ def test_points_are_in_stored_pixels(samples):
     np.testing.assert_allclose(batch.scale_B.numpy(), 80 / 120)
 
 
+def test_attributes_of_each_face_in_the_order_asked_for(samples):
+    having = [with_json(s, attributes={"blur": i % 2, "pose": i == 0}) for i, s in enumerate(samples)]
+    batch = collate(having, SIZE, 68, Quarantine(0.0), ("pose", "blur"))
+    assert batch.labels_BC.tolist() == [[True, False], [False, True], [False, False], [False, True]]
+    assert collate(having, SIZE, 68, Quarantine(0.0)).labels_BC is None
+
+
+def test_a_face_without_the_attribute_is_quarantined(samples):
+    wrong = [
+        with_json(samples[0], attributes={"pose": 2}),
+        with_json(samples[1], attributes={"blur": 1}),
+        with_json(samples[2], attributes={"pose": 1}),
+    ]
+    quarantine = Quarantine(1.0)
+    batch = collate(wrong, SIZE, 68, quarantine, ("pose",))
+    assert batch.valid_B.tolist() == [False, False, True]
+    assert batch.labels_BC.tolist() == [[False], [False], [True]]
+    first, second = quarantine.entries.values()
+    assert "'pose' is 2, expected 0 or 1" in first
+    assert "no attribute 'pose' (it has: blur)" in second
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_loader_hands_attributes_on(toy_sets, threads):
+    loader = BatchLoader(stream(toy_sets["train"]), 6, threads=threads, attributes=("rare",))
+    try:
+        batch = loader.next()
+    finally:
+        loader.close()
+    known = {raw.key: json.loads(raw.json)["attributes"]["rare"] for raw in raws(toy_sets["train"])}
+    assert batch.labels_BC[:, 0].tolist() == [bool(known[key]) for key in batch.keys]
+
+
 def test_pictures_are_the_stored_ones_channels_first(samples):
     batch = collate(samples, SIZE, 68, Quarantine(0.0))
     expected = [np.asarray(Image.open(io.BytesIO(s.raw.jpg)).convert("RGB")) for s in samples]

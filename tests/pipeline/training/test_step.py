@@ -66,6 +66,7 @@ class Case:
     clip: float = 0.0
     precision: str = "fp32"
     mutation: str = ""
+    focal: bool = False
     resume_after: int | None = None
 
 
@@ -74,6 +75,7 @@ SUPERVISED = [Case(f"supervised-{z}", zero=z, adversarial=False) for z in (0, 2)
 # Gradients of these networks have norms far above 0.1. Adam forgives a common factor, but the weight decay that it adds after
 # clipping does not shrink with it.
 CLIPPED = [Case(f"clipped-{z}", zero=z, clip=0.1) for z in (0, 1, 2)]
+FOCAL = [Case("focal-0", focal=True), Case("focal-supervised-2", zero=2, adversarial=False, focal=True)]
 MUTANTS = [
     Case("unfrozen-0", zero=0, mutation="unfrozen"),
     Case("unfrozen-1", zero=1, mutation="unfrozen"),
@@ -82,10 +84,16 @@ MUTANTS = [
 ]
 RESUMED = [Case(f"resumed-{z}", zero=z, resume_after=2) for z in (0, 1, 2)]
 BF16 = [Case("bf16-0", precision="bf16"), Case("bf16-1", zero=1, precision="bf16")]
-CASES = ADVERSARIAL + SUPERVISED + CLIPPED + MUTANTS + RESUMED + BF16
+CASES = ADVERSARIAL + SUPERVISED + CLIPPED + FOCAL + MUTANTS + RESUMED + BF16
 
 
-def make_batch(step: int, rank: int, count: int, labelled: bool) -> DeviceBatch:
+def attributes(step: int, rank: int, count: int) -> Tensor:
+    """(count, 3) bool: one attribute that half of the faces have, one that a single face of all ranks' has, one that none has."""
+    rows = [(i % 2 == 0, (rank, i) == (step % WORLD, 0), False) for i in range(count)]
+    return torch.tensor(rows)
+
+
+def make_batch(step: int, rank: int, count: int, labelled: bool, focal: bool = False) -> DeviceBatch:
     generator = torch.Generator().manual_seed(1000 * step + 10 * rank + labelled)
     images = torch.rand(count, 3, SIZE, SIZE, generator=generator)
     points = torch.rand(count, LANDMARKS, 2, generator=generator) * (SIZE - 1)
@@ -97,6 +105,7 @@ def make_batch(step: int, rank: int, count: int, labelled: bool) -> DeviceBatch:
         valid_B=torch.ones(count, dtype=torch.bool),
         scale_B=torch.ones(count),
         keys=[f"{step}-{rank}-{i}" for i in range(count)],
+        labels_BC=attributes(step, rank, count) if focal else None,
     )
 
 
@@ -158,7 +167,7 @@ def run_steps(case: Case, stepper: Stepper, rank: int, steps: range) -> list[flo
         if stepper.critic is not None:
             set_learning_rate(stepper.critic, CRITIC.lr * rate_factor(step))
         unlabelled = make_batch(step, rank, UNLABELLED, False) if case.adversarial else None
-        figures = stepper(make_batch(step, rank, LABELLED, True), unlabelled)
+        figures = stepper(make_batch(step, rank, LABELLED, True, case.focal), unlabelled)
         losses.append(float(figures["loss"]))
     return losses
 
@@ -191,7 +200,22 @@ def main(folder: Path) -> None:
 # ----------------------------------------------------------------------------------------------------- the reference
 
 
-def laplace_kl_by_hand(logits_BKHW: Tensor, target_BK2: Tensor) -> tuple[Tensor, Tensor]:
+def weights_by_hand(step: int, rank: int) -> Tensor:
+    """Every face's weight, counted face by face over all ranks."""
+    everywhere = [row for r in range(WORLD) for row in attributes(step, r, LABELLED).tolist()]
+    weights = []
+    for row in attributes(step, rank, LABELLED).tolist():
+        factors = [
+            len(everywhere) / sum(other[c] for other in everywhere) if has else 1.0
+            for c, has in enumerate(row)
+        ]
+        weights.append(sum(factors) / len(factors))
+    return torch.tensor(weights)
+
+
+def laplace_kl_by_hand(
+    logits_BKHW: Tensor, target_BK2: Tensor, weights_B: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Heatmaps and eq. 3, written out on the full grid."""
     p = logits_BKHW.flatten(2).softmax(-1).view_as(logits_BKHW)
     grid = torch.arange(SIZE, dtype=torch.float32)
@@ -201,7 +225,7 @@ def laplace_kl_by_hand(logits_BKHW: Tensor, target_BK2: Tensor) -> tuple[Tensor,
         b = (p * (positions - mu[..., None, None]).abs()).sum((2, 3))
         error = (mu - target_BK2[..., axis]).abs()
         total = total + (-b.log() + error + b * (-error / b).exp() - 1)
-    return p, total.mean()
+    return p, (total if weights_B is None else total * weights_B[:, None]).mean()
 
 
 def average_gradients(replicas: list[Any]) -> None:
@@ -239,7 +263,8 @@ def reference(case: Case) -> tuple[list[RCN], list[PatchGAN], list[list[float]]]
         totals, fakes = [], []
         for rank, (g, d) in enumerate(zip(generators, critics, strict=True)):
             labelled = make_batch(step, rank, LABELLED, True)
-            _, supervised = laplace_kl_by_hand(g(labelled.images_B3HW), labelled.points_BK2)
+            weights = weights_by_hand(step, rank) if case.focal else None
+            _, supervised = laplace_kl_by_hand(g(labelled.images_B3HW), labelled.points_BK2, weights)
             totals.append(supervised)
             if not case.adversarial:
                 continue
@@ -331,7 +356,7 @@ def assert_like(ours: dict[str, Tensor], theirs: dict[str, Tensor], start: nn.Mo
             torch.testing.assert_close(ours[name], theirs[name], rtol=RTOL, atol=1e-5)
 
 
-@pytest.mark.parametrize("case", ADVERSARIAL + SUPERVISED + CLIPPED, ids=lambda c: c.name)
+@pytest.mark.parametrize("case", ADVERSARIAL + SUPERVISED + CLIPPED + FOCAL, ids=lambda c: c.name)
 def test_two_ranks_compute_the_plain_step(results: Path, case: Case) -> None:
     generators, critics, losses = reference(case)
     for rank in range(WORLD):
@@ -362,10 +387,11 @@ def test_the_two_silent_failures_give_other_weights(results: Path, case: Case) -
 
 
 def test_both_networks_and_every_clip_matter() -> None:
-    """The reference itself: the adversarial term and the clipping change the generator by far more than the tolerance."""
-    plain, supervised, clipped = (
-        reference(case)[0][0].state_dict() for case in (ADVERSARIAL[0], SUPERVISED[0], CLIPPED[0])
+    """The reference itself: adversarial term, clipping and weights change the generator by far more than the tolerance."""
+    plain, supervised, clipped, focal = (
+        reference(case)[0][0].state_dict() for case in (ADVERSARIAL[0], SUPERVISED[0], CLIPPED[0], FOCAL[0])
     )
+    assert travel_error(focal, plain, make_networks(0)[0]) > WRONG
     assert travel_error(supervised, plain, make_networks(0)[0]) > WRONG
     assert travel_error(clipped, plain, make_networks(0)[0]) > WRONG
 
