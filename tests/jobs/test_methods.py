@@ -120,10 +120,9 @@ def test_what_cannot_work_fails_with_the_reason(name, overrides, reason, toy_set
         plan(toy_sets, name, overrides)
 
 
-# NME (%, inter-ocular) on the drawn test faces after the YAML's 250 steps, which a run must stay under. One run each gave 17.9,
-# 19.6, 21.5, 28.0 and 14.6. The mean training shape, put in every crop, scores 20.8: UGLLI and Wasserstein are no better yet at
-# this length, so for them the falling loss is what says that they learn.
-EXPECTED = {"laplace": 28.0, "adnet": 30.0, "uglli": 32.0, "wasserstein": 38.0, "anisotropic": 26.0}
+# NME (%, inter-ocular) on the drawn test faces after the YAML's 250 steps, which a run must stay under: what the mean training shape
+# scores, put in every crop.
+MEAN_SHAPE = 20.8
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +166,7 @@ def test_every_method_trains_from_its_yaml(trained, method):
     assert np.mean(curve[-3:]) < np.mean(curve[:3])
     evaluation = json.loads((trained / "report" / f"demo-{method}.json").read_text(encoding="utf-8"))
     nme = evaluation["errors"]["ocular"]["nme"]
-    assert nme < EXPECTED[method]
+    assert nme < MEAN_SHAPE
     report = (trained / "report" / "report.html").read_text(encoding="utf-8")
     assert f"demo-{method}" in report
     assert f"{nme:.2f}" in report
