@@ -120,8 +120,8 @@ def test_what_cannot_work_fails_with_the_reason(name, overrides, reason, toy_set
         plan(toy_sets, name, overrides)
 
 
-# NME (%, inter-ocular) on the drawn test faces after the YAML's 250 steps, which a run must stay under: what the mean training shape
-# scores, put in every crop.
+# NME (%, inter-ocular) on the drawn test faces after the YAML's 250 steps, which a run must stay under: what the mean training
+# shape scores, put in every crop.
 MEAN_SHAPE = 20.8
 
 

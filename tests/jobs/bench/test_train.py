@@ -55,6 +55,13 @@ def test_an_objective_the_plain_loop_does_not_know_is_refused_at_once(toy_sets, 
         bench(unknown, steps=1, rounds=1, out=None)
 
 
+def test_weights_the_plain_loop_does_not_know_are_refused_at_once(toy_sets) -> None:
+    config = experiment(toy_sets)
+    data = config.data.model_copy(update={"focal_attributes": ("rare",)})
+    with pytest.raises(ConfigError, match="focal_attributes"):
+        bench(config.model_copy(update={"data": data}), steps=1, rounds=1, out=None)
+
+
 def test_missing_sets_are_named_at_once(toy_sets, tmp_path) -> None:
     config = experiment(toy_sets | {"train": tmp_path / "nowhere"})
     with pytest.raises(ManifestError, match="nowhere"):
