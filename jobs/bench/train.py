@@ -88,7 +88,9 @@ def _check(config: ExperimentConfig) -> None:
     if config.augmentation is not None:
         raise ConfigError("augmentation: the plain loop has none; set augmentation=null")
     if config.data.focal_attributes:
-        raise ConfigError("data.focal_attributes: the plain loop weighs all faces alike; set data.focal_attributes=[]")
+        raise ConfigError(
+            "data.focal_attributes: the plain loop weighs all faces alike; set data.focal_attributes=[]"
+        )
     for field in ("train", "unlabelled"):
         folder = getattr(config.data, field)
         if folder is None or (field == "unlabelled" and objective is None):
