@@ -1,12 +1,15 @@
 """One table of all methods: evaluation JSONs of ``landmarks evaluate`` → methods.csv beside this file.
 
-python results/w300/methods/table.py EVALUATION.json …
+    [COMMIT=…] python results/w300/methods/table.py EVALUATION.json …
+
+``COMMIT`` is that of runs from an exported tree (``git archive``), which does not know it.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ def row(path: str) -> dict[str, Any]:
         for key, value in sorted(raw["provenance"].items())
         if "/" not in str(value)
     }
+    origin["commit"] = origin.get("commit") or os.environ.get("COMMIT")
     return {"run": name, "method": method, "seed": seed} | rounded | origin
 
 
