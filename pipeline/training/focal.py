@@ -7,9 +7,9 @@ Sources: Huang et al., "PropagationNet", CVPR 2020, section 3 (focal wing loss);
 
 s_n^(c) ∈ {0, 1} whether the face has the attribute. The supervised loss is (1/Q) Σ_n w_n L_n.
 
-Choices: PropNet sums over c where we take the mean, so that a batch without any attribute keeps its loss and a learning rate its
-meaning; w averages 1 to 2. The batch is the global one, whatever the number of workers. Faces that could not be read do not
-count.
+Choices: ADNet gives no formula and points to PropNet; that a face without the attribute has factor 1 is our reading of it.
+PropNet sums over c where we take the mean, so that a batch without any attribute keeps its loss and a learning rate its meaning;
+w averages 1 to 2. The batch is the global one, whatever the number of workers. Faces that could not be read do not count.
 """
 
 from __future__ import annotations
