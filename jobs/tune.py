@@ -171,7 +171,7 @@ def _finish(config: ExperimentConfig, record: Search, folder: str, parent: Track
     for name in ("search.json", "trials.csv", "best.yaml", "report.html"):
         parent.file(join(folder, name))
     if config.tracking.register_as is not None:
-        from jobs.trials import trial_config
+        from jobs.trial import trial_config
 
         run = ready(trial_config(config, winner.values, f"{winner.name}-s{config.seed}", config.seed, folder))
         result = close(run, run.tracker("tune", parent.run_id))

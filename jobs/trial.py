@@ -1,0 +1,171 @@
+"""One trial of a search: its trainings, inside a process of Ray Tune's, and its record, read back by the driver."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jobs.board import POLL_SECONDS, new_board
+from jobs.fit import readable
+from jobs.fleet import train_on_cluster
+from jobs.train import read_text
+from pipeline.config.compose import with_values
+from pipeline.config.space import values_hash
+from pipeline.evaluation.search.trials import Trial
+from pipeline.shards.manifest import join
+from pipeline.training.config import ExperimentConfig
+
+OBJECTIVE, PROGRESS, CURVE = "objective", "progress", "curve"
+
+
+def trial_config(
+    config: ExperimentConfig, values: dict[str, Any], name: str, seed: int, folder: str
+) -> ExperimentConfig:
+    """What one training of a trial runs.
+
+    Args:
+        config: The experiment.
+        values: The trial's.
+        name: Of the run.
+        seed: Of the run.
+        folder: Of the search.
+
+    Raises:
+        ConfigError: Values that do not go together.
+    """
+    own = {"name": name, "seed": seed, "cluster.storage": join(folder, "runs"), "tracking.register_as": None}
+    bare = config.model_copy(update={"tune": None, "scale": None})
+    return with_values(bare, {**values, **own}, f"trial {name}")
+
+
+def trial_name(search: str, values: dict[str, Any]) -> str:
+    """Stem of the names of a trial's runs; a seed follows."""
+    return f"{search[:30]}-{values_hash(values)}"
+
+
+def run_trial(values: dict[str, Any], settings: dict[str, Any]) -> None:
+    """What Ray Tune runs as one trial: a training per seed, the first of which ASHA judges.
+
+    Args:
+        values: The trial's.
+        settings: ``config`` (of the search, dumped), ``folder``, ``seeds``, ``yardstick`` (values of the trial that is never
+            stopped, or None), ``board`` of the driver, ``path`` for imports.
+    """
+    from ray import tune
+
+    config = ExperimentConfig.model_validate(settings["config"])
+    name = trial_name(config.name, values)
+    # What the others are compared with is trained to its end, however it begins.
+    judged = values != settings["yardstick"]
+    per_seed: list[float] = []
+    curve: list[tuple[int, float]] = []
+    steps = 0
+    for place, seed in enumerate(settings["seeds"]):
+        chosen = trial_config(config, values, f"{name}-s{seed}", seed, settings["folder"])
+        for event in _events(chosen, settings, {"landmarks.trial": name}):
+            if "ended" in event:
+                per_seed.append(event["ended"]["best"])
+                steps = event["ended"]["step"]
+                continue
+            step, nme = event["step"], event["metrics"]["validation/best_nme"]
+            if place == 0:
+                curve.append((step, nme))
+            # The end is held back until all seeds are done: what the search compares is their mean.
+            if place == 0 and judged and step < event["steps"]:
+                tune.report(
+                    {
+                        OBJECTIVE: nme,
+                        PROGRESS: 100 * step / event["steps"],
+                        "step": step,
+                        CURVE: json.dumps(curve),
+                    }
+                )
+    tune.report(
+        {
+            OBJECTIVE: sum(per_seed) / len(per_seed),
+            PROGRESS: 100.0,
+            "step": steps,
+            "per_seed": json.dumps(per_seed),
+            CURVE: json.dumps(curve),
+        }
+    )
+
+
+def _events(
+    config: ExperimentConfig, settings: dict[str, Any], tags: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    """Train, passing everything on to the driver's board; yields validations, and the end as ``ended``."""
+    import ray
+
+    board = new_board()
+    ended: dict[str, Any] = {}
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            ended["ended"] = train_on_cluster(config.model_dump(mode="json"), board, settings["path"], tags)
+        except BaseException as error:
+            failed.append(error)
+
+    # A daemon: when ASHA stops the trial, its process must end without waiting for the training.
+    thread = threading.Thread(target=work, name=config.name, daemon=True)
+    thread.start()
+    while True:
+        over = not thread.is_alive()
+        for event in ray.get(board.take.remote()):
+            settings["board"].push.remote(event)
+            if "validation/best_nme" in event.get("metrics", {}):
+                yield event
+        if over:
+            break
+        time.sleep(POLL_SECONDS)
+    if failed:
+        raise readable(failed[0])
+    yield ended
+
+
+def number(result: Any, place: int) -> tuple[int, int]:
+    """Order of proposal, which Ray Tune puts into the name of a trial's folder: after a restart its own order is another."""
+    found = re.search(r"_[0-9a-f]{8}_(\d+)(_|$)", Path(result.path).name)
+    return (int(found[1]) - 1 if found else place), place
+
+
+def read_trial(place: int, result: Any, folder: str, config: ExperimentConfig) -> Trial:
+    """A trial's record from Ray Tune's.
+
+    Args:
+        place: Its number.
+        result: Ray Tune's.
+        folder: Of the search.
+        config: The experiment.
+    """
+    metrics = result.metrics or {}
+    name = trial_name(config.name, result.config)
+    curve: dict[int, float] = {}
+    frame = result.metrics_dataframe
+    # A resumed trial's curve begins after its checkpoint; what it reported before is in the rows before.
+    for part in frame[CURVE] if frame is not None and CURVE in frame else ():
+        curve |= {int(step): float(nme) for step, nme in json.loads(part)}
+    per_seed = tuple(json.loads(metrics.get("per_seed", "[]")))
+    # Kept beside the run: an earlier command may have tracked it.
+    tracked = read_text(join(folder, f"runs/{name}-s{config.seed}/mlflow.json"))
+    finished = metrics.get(PROGRESS, 0) >= 100
+    state = "finished" if finished else "failed" if result.error is not None else "pruned"
+    return Trial(
+        number=place,
+        name=name,
+        values=dict(result.config),
+        state=state,
+        objective=metrics.get(OBJECTIVE) if not result.error else None,
+        per_seed=per_seed,
+        steps=int(metrics.get("step", 0)),
+        seconds=float(metrics.get("time_total_s", 0.0)),
+        reason=str(readable(result.error)) if result.error is not None else None,
+        curve=tuple(sorted(curve.items())),
+        mlflow_run=json.loads(tracked)["run_id"] if tracked else None,
+    )
