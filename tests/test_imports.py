@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-HEAVY = {"ray", "deepspeed", "mlflow", "matplotlib", "facenet_pytorch", "webdataset"}
+HEAVY = {
+    "ray",
+    "deepspeed",
+    "mlflow",
+    "matplotlib",
+    "facenet_pytorch",
+    "webdataset",
+    "torchvision",
+    "timm",
+    "sympy",
+}
 
 
 def imported(statement: str) -> set[str]:
@@ -27,8 +37,9 @@ def imported(statement: str) -> set[str]:
         ),
         ("import pipeline.evaluation.metrics.nme", {"numpy"}, HEAVY | {"torch", "fsspec"}),
         ("import pipeline.training.config, pipeline.training.tracking", {"pydantic"}, HEAVY),
+        ("import jobs.settings, jobs.train, pipeline.training.loop", {"torch"}, HEAVY),
     ],
-    ids=["cli", "losses and models", "metrics", "config"],
+    ids=["cli", "losses and models", "metrics", "config", "training"],
 )
 def test_what_an_import_brings_along(statement, needed, unwanted):
     found = imported(statement)

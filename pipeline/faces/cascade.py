@@ -26,7 +26,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import nms
 
 _CELL = 12  # P-Net's window, px
 _STRIDE = 2  # of P-Net's output, px
@@ -143,6 +142,8 @@ def suppress(boxes_N4: Tensor, scores_N: Tensor, image_N: Tensor, overlap: float
     Returns:
         Kept indices, grouped by picture, best first within it.
     """
+    from torchvision.ops import nms  # slow import: it brings torch's compiler along
+
     kept, start = [], 0
     for count in torch.unique_consecutive(image_N, return_counts=True)[1].tolist():
         end = start + count
