@@ -7,6 +7,7 @@ stage is in ``pipeline.training.step``; this file only builds, saves and restore
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
@@ -20,9 +21,26 @@ from pipeline.training.config import OptimizerConfig
 _TAG = "engine"
 
 
+def _deepspeed() -> Any:
+    """DeepSpeed, imported without MLflow.
+
+    Its autotuner, which nothing here calls, imports MLflow where it is installed: that takes three times as long as all the rest
+    of DeepSpeed, in every worker, and workers do not track.
+    """
+    hidden = "mlflow" not in sys.modules
+    if hidden:
+        sys.modules["mlflow"] = None  # type: ignore[assignment]
+    try:
+        import deepspeed
+    finally:
+        if hidden:
+            del sys.modules["mlflow"]
+    return deepspeed
+
+
 def prepare_process(use_gpu: bool) -> None:
     """Settings DeepSpeed reads before its first engine; call once per worker, after the process group is up."""
-    import deepspeed
+    deepspeed = _deepspeed()
     from deepspeed.ops import __compatible_ops__
     from deepspeed.utils import logger
 
@@ -94,9 +112,7 @@ def build_engine(
     Returns:
         deepspeed.DeepSpeedEngine.
     """
-    import deepspeed
-
-    engine, *_ = deepspeed.initialize(
+    engine, *_ = _deepspeed().initialize(
         model=module,
         optimizer=make_optimizer(module.parameters(), optimizer),
         config=engine_config(

@@ -9,12 +9,16 @@ import sys
 from pipeline.training.engines import engine_config
 
 _WORKER = """
+import importlib.util, sys
 import torch
 from pipeline.training.engines import prepare_process
 tiny = torch.tensor([1e-30], dtype=torch.float32)
 assert (tiny * 1e-10).item() > 0, "this machine flushes by default: the test shows nothing"
 prepare_process(use_gpu=False)
 assert torch.distributed.get_backend() == "gloo"
+# A worker's start must not take seconds for a tracker it does not use; nor may it be lost to whoever wants it later.
+assert "deepspeed.autotuning.autotuner" in sys.modules and "mlflow" not in sys.modules
+assert importlib.util.find_spec("mlflow") is not None
 assert (tiny * 1e-10).item() == 0
 p = torch.softmax(torch.linspace(-95, 0, 64), 0)
 assert p[0].item() == 0 and abs(p.sum().item() - 1) < 1e-6
