@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import TrackingError
@@ -36,6 +37,7 @@ _RUN_FILE = "mlflow.json"
 # MLflow answers /health under any host name: only its API says whether this one is allowed.
 _PROBE = "/api/2.0/mlflow/experiments/search?max_results=1"
 _PROBE_SECONDS = 5
+_LOCK_SECONDS = 300
 
 
 def absolute_uri(uri: str) -> str:
@@ -111,6 +113,20 @@ def _origin() -> dict[str, str]:
     return origin
 
 
+def _make_tables(uri: str) -> None:
+    """A SQLite store's folder and tables, which MLflow makes when it is first asked something: one command at a time.
+
+    Raises:
+        OSError: It cannot lie there.
+    """
+    import mlflow
+
+    path = Path(uri.removeprefix("sqlite:///"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock", timeout=_LOCK_SECONDS):
+        mlflow.MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+
+
 class Tracker:
     """One MLflow run. One that has ended keeps its end, and so its duration, until ``resume`` says that work goes on.
 
@@ -143,8 +159,8 @@ class Tracker:
         self.uri = absolute_uri(config.uri)
         if self.uri.startswith("sqlite:///"):
             try:
-                Path(self.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
+                _make_tables(self.uri)
+            except (OSError, MlflowException) as error:
                 raise TrackingError(f"tracking.uri = {config.uri}: {error}") from error
         self._mlflow = mlflow
         self._ended: int | None = None
@@ -191,16 +207,26 @@ class Tracker:
                 f"{url}: its MLflow run cannot be continued ({error}); bring the store back, or remove it to track into a new "
                 "run"
             ) from error
-        experiment = self.client.get_experiment_by_name(config.experiment)
-        if experiment is not None:
-            experiment_id = experiment.experiment_id
-        else:
-            # A server has its own artifact store; a SQLite store needs a folder.
-            artifacts = absolute(config.artifacts) if self.uri.startswith("sqlite:") else None
-            experiment_id = self.client.create_experiment(config.experiment, artifact_location=artifacts)
-        run = self.client.create_run(experiment_id, run_name=name, tags=_origin())
+        run = self.client.create_run(self._experiment(config), run_name=name, tags=_origin())
         write_text(url, json.dumps({"uri": self.uri, "run_id": run.info.run_id}) + "\n")
         return run.info.run_id, True
+
+    def _experiment(self, config: TrackingConfig) -> str:
+        """Id of the experiment, made where it is missing."""
+        from mlflow.exceptions import MlflowException
+
+        experiment = self.client.get_experiment_by_name(config.experiment)
+        if experiment is None:
+            # A server has its own artifact store; a SQLite store needs a folder.
+            artifacts = absolute(config.artifacts) if self.uri.startswith("sqlite:") else None
+            try:
+                return str(self.client.create_experiment(config.experiment, artifact_location=artifacts))
+            except MlflowException:
+                # Another command was first, or it cannot be made at all.
+                experiment = self.client.get_experiment_by_name(config.experiment)
+                if experiment is None:
+                    raise
+        return str(experiment.experiment_id)
 
     def metrics(self, values: dict[str, float], step: int) -> None:
         """Log metrics of one step."""

@@ -3,6 +3,8 @@
 import io
 import json
 import socket
+import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -194,6 +196,40 @@ def test_an_unwritable_store_is_a_tracking_error(tmp_path):
     config = TrackingConfig(uri=f"sqlite:///{tmp_path}/file/mlflow.db")
     with pytest.raises(TrackingError, match=r"tracking\.uri = sqlite:///.*file/mlflow.db"):
         Tracker(config, "x", str(tmp_path / "run"), {}, {})
+
+
+_TRACK = """
+import sys
+from pipeline.training.config import TrackingConfig
+from pipeline.training.tracking import Tracker
+root, name = sys.argv[1:]
+Tracker(TrackingConfig(uri=f"sqlite:///{root}/mlflow.db"), name, f"{root}/{name}", {"p": 1}, {}).end("FINISHED")
+"""
+
+
+def test_commands_started_together_share_a_new_store(tmp_path):
+    """Its tables and its experiment are made once; each command has its run."""
+    names = {"one", "two", "three"}
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", _TRACK, str(tmp_path), name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in names
+    ]
+    for process in started:
+        output, _ = process.communicate(timeout=300)
+        assert process.returncode == 0, output
+    import mlflow
+
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+    experiments = [e for e in client.search_experiments() if e.name != "Default"]
+    assert len(experiments) == 1
+    runs = client.search_runs([experiments[0].experiment_id])
+    assert {run.info.run_name for run in runs} == names
+    assert {run.info.status for run in runs} == {"FINISHED"}
 
 
 def check(uri: str) -> None:
