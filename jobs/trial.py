@@ -129,22 +129,18 @@ def _events(
     yield ended
 
 
-def number(result: Any, place: int) -> tuple[int, int]:
-    """Order of proposal, which Ray Tune puts into the name of a trial's folder: after a restart its own order is another."""
-    found = re.search(r"_[0-9a-f]{8}_(\d+)(_|$)", Path(result.path).name)
-    return (int(found[1]) - 1 if found else place), place
-
-
-def read_trial(place: int, result: Any, folder: str, config: ExperimentConfig) -> Trial:
+def read_trial(result: Any, place: int, folder: str, config: ExperimentConfig) -> Trial:
     """A trial's record from Ray Tune's.
 
     Args:
-        place: Its number.
         result: Ray Tune's.
+        place: Among Ray Tune's results, whose order is another after a restart.
         folder: Of the search.
         config: The experiment.
     """
     metrics = result.metrics or {}
+    # Ray Tune puts the order of proposal into the name of a trial's folder.
+    proposed = re.search(r"_[0-9a-f]{8}_(\d+)(_|$)", Path(result.path).name)
     name = trial_name(config.name, result.config)
     curve: dict[int, float] = {}
     frame = result.metrics_dataframe
@@ -157,7 +153,7 @@ def read_trial(place: int, result: Any, folder: str, config: ExperimentConfig) -
     finished = metrics.get(PROGRESS, 0) >= 100
     state = "finished" if finished else "failed" if result.error is not None else "pruned"
     return Trial(
-        number=place,
+        number=int(proposed[1]) - 1 if proposed else place,
         name=name,
         values=dict(result.config),
         state=state,

@@ -11,7 +11,7 @@ from rich.console import Console
 from jobs.board import new_board
 from jobs.fit import set_ray_train_defaults
 from jobs.fleet import Fleet, alive_nodes, runs_at_once, search_path
-from jobs.trial import OBJECTIVE, PROGRESS, number, read_trial, run_trial, trial_name
+from jobs.trial import OBJECTIVE, PROGRESS, read_trial, run_trial, trial_name
 from pipeline.config.tune import TuneConfig
 from pipeline.evaluation.search.importance import distribution
 from pipeline.evaluation.search.trials import Trial
@@ -78,11 +78,8 @@ def run_trials(
                 results: ResultGrid = tuner.fit()
             finally:
                 del _LIVE[config.name]
-        numbered = sorted(
-            ((number(result, place), result) for place, result in enumerate(results)),
-            key=lambda pair: pair[0],
-        )
-        return tuple(read_trial(place, result, folder, config) for (place, _), result in numbered)
+        trials = [read_trial(result, place, folder, config) for place, result in enumerate(results)]
+        return tuple(sorted(trials, key=lambda trial: trial.number))
 
 
 def quiet_tune() -> None:

@@ -29,7 +29,7 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
     try:
         content = loadmat(path, variable_names=list(names))
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # SciPy's word for version 7.3
         raise DataError(f"{path}: MATLAB 7.3; save it with -v7 in MATLAB, or download it again") from error
     except (OSError, ValueError, TypeError, MatReadError) as error:
         raise DataError(f"{path}: no MATLAB file ({error}); download it again") from error
