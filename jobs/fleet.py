@@ -17,7 +17,8 @@ from jobs.fit import fit
 from jobs.monitor import PLAIN_LINE_SECONDS, figures, track
 from jobs.train import Run, close, ready
 from pipeline.errors import ClusterError
-from pipeline.training.config import ClusterConfig, ExperimentConfig
+from pipeline.training.config import ExperimentConfig
+from pipeline.training.config_cluster import ClusterConfig
 from pipeline.training.tracking import Tracker
 
 

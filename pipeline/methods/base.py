@@ -11,7 +11,7 @@ covariances and any decoder, and any regressor with any loss on points:
     points                   points         directly
     points and L             covariance     directly
 
-Everything else cannot work and is refused, when the config is read, by :func:`refuse_pair`. Every stage is supervised,
+Everything else cannot work and is refused, when the config is read, by :mod:`pipeline.methods.pairs`. Every stage is supervised,
 each with a weight; a paper's file adds what only that paper does.
 
 Units: points in px of the network's input, (x, y), the centre of the top-left pixel at (0, 0); heatmaps on their own grid.
@@ -35,6 +35,7 @@ from pipeline.losses.base import HeatmapLoss
 from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss
 from pipeline.losses.decoded import Decoded
 from pipeline.markup import Markup
+from pipeline.methods.pairs import refuse_pair
 from pipeline.models.cholesky import covariance as cholesky_covariance
 from pipeline.models.output import Output, Stage, Traits
 
@@ -70,41 +71,6 @@ class Prediction:
             return None
         mass = self.heatmaps_BKHW.clamp(min=0.0)  # values of pixels are no distribution yet
         return decode.scatter(mass / mass.sum((-2, -1), keepdim=True).clamp(min=1e-12)) * self.stride
-
-
-def refuse_pair(loss: type[nn.Module] | nn.Module, gives: frozenset[str], decoder: Decoder | None) -> None:
-    """Refuse a network and a loss, or a decoder, that cannot work together.
-
-    Args:
-        loss: Its class or an instance.
-        gives: What a stage of the network holds, or the most it can hold.
-        decoder: The configured one, if any.
-
-    Raises:
-        ConfigError: With the reason and the remedy.
-    """
-    needs = getattr(loss, "needs", "heatmaps")
-    name = loss.__name__ if isinstance(loss, type) else type(loss).__name__
-    if "heatmaps" not in gives:
-        if needs == "heatmaps":
-            raise ConfigError(
-                f"loss {name} compares heatmaps, but the network regresses coordinates and has none: choose a generator of "
-                "heatmaps (e.g. model.name=hourglass), or a loss on points (e.g. loss.name=smooth_l1)"
-            )
-        if needs == "covariance" and "cholesky" not in gives:
-            raise ConfigError(
-                f"loss {name} needs a covariance, but the network regresses points alone: choose a generator of heatmaps (e.g. "
-                "model.name=dunet), or a loss on points (e.g. loss.name=smooth_l1)"
-            )
-        if decoder is not None:
-            raise ConfigError(
-                f"decoder '{decoder.name}' reads heatmaps, but the network regresses coordinates: set decoder=null"
-            )
-    elif needs != "heatmaps" and decoder is not None and not decoder.differentiable:
-        raise ConfigError(
-            f"loss {name} cannot train through decoder '{decoder.name}', which has no gradient: take one of "
-            f"{', '.join(decoders.names(differentiable=True))}, or a loss on heatmaps"
-        )
 
 
 class Method(nn.Module):

@@ -1,4 +1,4 @@
-"""The training loop of one rank. Knows nothing of Ray: its ``Host`` is whatever runs it."""
+"""The training loop of one rank. Knows nothing of Ray: its host is whatever runs it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from pipeline.training.checkpoint import RunState
 from pipeline.training.config import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
+from pipeline.training.host import Host
 from pipeline.training.meter import Guard, Meter
 from pipeline.training.plan import (
     Plan,
@@ -43,23 +43,6 @@ from pipeline.training.validate import Validation, validate
 
 VALIDATION_BATCH = 32
 LABELLED, UNLABELLED = 0, 1  # streams: their augmentations share no random numbers
-
-
-class Host(Protocol):
-    """What a loop needs of whatever runs it."""
-
-    rank: int
-    world: int
-    device: torch.device
-
-    def latest(self) -> Path | None:
-        """Folder of the checkpoint to resume from."""
-
-    def publish(self, event: dict[str, Any]) -> None:
-        """Hand an event (metrics, pictures) to whoever shows and tracks them; never blocks training."""
-
-    def save(self, step: int, metrics: dict[str, Any], write: Any) -> None:
-        """Have every rank ``write(folder)`` its part of a checkpoint, and register it. A barrier."""
 
 
 def seed_step(seed: int, step: int, rank: int) -> None:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from jobs.fleet import Fleet, runs_at_once
 from pipeline.errors import ClusterError
-from pipeline.training.config import ClusterConfig
+from pipeline.training.config_cluster import ClusterConfig
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.datasets.synthetic import texture
 from pipeline.datasets.synthetic.brush import Colour, blend, clamp, step, tinted
-from pipeline.datasets.synthetic.head import curve, grid_normals, mean_head
+from pipeline.datasets.synthetic.grid import grid_normals
+from pipeline.datasets.synthetic.head import curve, mean_head
 from pipeline.datasets.synthetic.landmarks import outer_lips
 from pipeline.datasets.synthetic.parameters import FaceParameters, Hair
 

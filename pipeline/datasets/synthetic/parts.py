@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline.datasets.synthetic.head import HEAD_CENTRE_Z, curve, grid_normals, grid_triangles
+from pipeline.datasets.synthetic.grid import grid_normals, grid_triangles
+from pipeline.datasets.synthetic.head import HEAD_CENTRE_Z, curve
 
 
 class Material(IntEnum):

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.datasets.synthetic.brush import clamp
+from pipeline.datasets.synthetic.grid import grid_normals
 from pipeline.datasets.synthetic.hair import hair_edge, hat_edge, lifted
-from pipeline.datasets.synthetic.head import grid_normals, mean_head
+from pipeline.datasets.synthetic.head import mean_head
 from pipeline.datasets.synthetic.landmarks import landmark_weights, surface_coordinates
 from pipeline.datasets.synthetic.modes import deform
 from pipeline.datasets.synthetic.occluders import turn

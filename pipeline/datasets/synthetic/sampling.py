@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from pipeline.datasets.synthetic.brush import Colour
+from pipeline.datasets.synthetic.draws import Draw, rgb
 from pipeline.datasets.synthetic.landmarks import Brow, Eye
 from pipeline.datasets.synthetic.modes import IDENTITY_MODES
 from pipeline.datasets.synthetic.occluders import GESTURES, OBJECTS
@@ -73,37 +74,7 @@ IRIS_COLOURS = (
 HAIR_STYLES = ("bald", "buzz", "short", "parted", "fringe", "tied", "curly", "bob", "long")
 
 
-def _rgb(values: np.ndarray) -> Colour:
-    clipped = np.clip(values, 0.01, 0.99)
-    return float(clipped[0]), float(clipped[1]), float(clipped[2])
-
-
-class _Draw:
-    """Short names for the draws used below; one generator, always in the same order."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-
-    def uniform(self, low: float, high: float) -> float:
-        return low + (high - low) * float(self.rng.random())
-
-    def normal(self, sigma: float, limit: float = 2.5) -> float:
-        return sigma * max(-limit, min(limit, float(self.rng.standard_normal())))
-
-    def chance(self, share: float) -> bool:
-        return float(self.rng.random()) < share
-
-    def choice(self, options: tuple[str, ...], weights: tuple[float, ...]) -> str:
-        edges = np.cumsum(weights)
-        return options[int(np.searchsorted(edges, float(self.rng.random()) * edges[-1], side="right"))]
-
-    def vivid(self) -> Colour:
-        """Any clothing colour, from grey to saturated."""
-        base, strength = self.rng.random(3), self.uniform(0, 0.8)
-        return _rgb((base * strength + (1 - strength) * float(self.rng.random())) * 0.9 + 0.04)
-
-
-def _pose(draw: _Draw, near_frontal: bool) -> Pose:
+def _pose(draw: Draw, near_frontal: bool) -> Pose:
     kind, side = draw.uniform(0, 1), 1 if draw.chance(0.5) else -1
     yaw = (
         draw.normal(18)
@@ -116,7 +87,7 @@ def _pose(draw: _Draw, near_frontal: bool) -> Pose:
     return Pose(float(np.clip(yaw, -75, 75)), pitch - 2, roll)
 
 
-def _expression(draw: _Draw) -> dict[str, float]:
+def _expression(draw: Draw) -> dict[str, float]:
     kind = draw.choice(
         ("neutral", "smile", "laugh", "talk", "surprise", "angry", "sad", "pucker"),
         (30, 24, 12, 14, 6, 5, 5, 4),
@@ -149,7 +120,7 @@ def _expression(draw: _Draw) -> dict[str, float]:
     return expression
 
 
-def _hair(draw: _Draw, feminine: bool, age: float, dark: bool) -> Hair:
+def _hair(draw: Draw, feminine: bool, age: float, dark: bool) -> Hair:
     weights = (1, 1, 8, 8, 12, 18, 8, 16, 28) if feminine else (10, 16, 32, 16, 10, 2, 8, 2, 4)
     style = draw.choice(HAIR_STYLES, weights)
     shade = draw.uniform(0, 1)
@@ -164,7 +135,7 @@ def _hair(draw: _Draw, feminine: bool, age: float, dark: bool) -> Hair:
     )
     return Hair(
         style=style,
-        colour=_rgb(colour * (1 + np.array([draw.normal(0.05), draw.normal(0.03), draw.normal(0.03)]))),
+        colour=rgb(colour * (1 + np.array([draw.normal(0.05), draw.normal(0.03), draw.normal(0.03)]))),
         hairline=6.5 + draw.normal(0.45) + (0.5 * age if not feminine else 0),
         recession=draw.uniform(0, 0.35) + (0 if feminine else 0.6 * age * draw.uniform(0, 1)),
         thickness=thickness,
@@ -175,7 +146,7 @@ def _hair(draw: _Draw, feminine: bool, age: float, dark: bool) -> Hair:
     )
 
 
-def _beard(draw: _Draw, feminine: bool) -> Beard:
+def _beard(draw: Draw, feminine: bool) -> Beard:
     kind = draw.choice(("none", "stubble", "moustache", "goatee", "full"), (48, 24, 5, 8, 15))
     u = draw.uniform(0.5, 1.0)
     if feminine or kind == "none":
@@ -188,7 +159,7 @@ def _beard(draw: _Draw, feminine: bool) -> Beard:
     }[kind]
 
 
-def _wear(draw: _Draw, feminine: bool) -> Wear:
+def _wear(draw: Draw, feminine: bool) -> Wear:
     headwear = draw.choice(("", "beanie", "cap", "scarf"), (86, 5, 6, 5 if feminine else 0))
     glasses = draw.choice(("", "clear", "sunglasses"), (74, 19, 7))
     wide = draw.uniform(2.15, 2.75)
@@ -215,7 +186,7 @@ def _wear(draw: _Draw, feminine: bool) -> Wear:
     )
 
 
-def _light(draw: _Draw, tone: Colour) -> Light:
+def _light(draw: Draw, tone: Colour) -> Light:
     azimuth, elevation = math.radians(draw.normal(42, 2.0)), math.radians(draw.uniform(-5, 62))
     level = math.cos(elevation)
     warmth, tint, cool = draw.normal(0.09), draw.normal(0.03), draw.normal(0.08)
@@ -233,7 +204,7 @@ def _light(draw: _Draw, tone: Colour) -> Light:
     )
 
 
-def _occluder(draw: _Draw, skin: Colour) -> Occluder | None:
+def _occluder(draw: Draw, skin: Colour) -> Occluder | None:
     kind = draw.choice(("", "hand", "object"), (84, 9, 7))
     gesture, thing = draw.choice(GESTURES, (3, 4, 4, 2)), draw.choice(OBJECTS, (4, 5, 4, 2, 2, 3))
     mirrored, x, y = draw.chance(0.5), draw.normal(4.0, 2.0), draw.uniform(-13, -2)
@@ -246,7 +217,7 @@ def _occluder(draw: _Draw, skin: Colour) -> Occluder | None:
     return Occluder(thing, (x * 1.3, y - 4, 7.5), turns, scale, colour)
 
 
-def _finish(draw: _Draw) -> Finish:
+def _finish(draw: Draw) -> Finish:
     resolution = draw.uniform(0.22, 0.55) if draw.chance(0.1) else 1.0
     return Finish(
         blur=draw.uniform(0.004, 0.014) if draw.chance(0.16) else draw.uniform(0.0, 0.0035),
@@ -268,7 +239,7 @@ def sample_parameters(rng: np.random.Generator, *, near_frontal: bool = False) -
         rng: Source of randomness; the draws and their order do not depend on ``near_frontal``.
         near_frontal: Shrink the pose into |yaw| ≤ 20°, |pitch| ≤ 12°, |roll| ≤ 12°.
     """
-    draw = _Draw(rng)
+    draw = Draw(rng)
     pose, expression = _pose(draw, near_frontal), _expression(draw)
     feminine, age = draw.chance(0.5), draw.uniform(0, 1)
     shape = {name: draw.normal(0.85, 2.2) for name in IDENTITY_MODES}
@@ -286,8 +257,8 @@ def sample_parameters(rng: np.random.Generator, *, near_frontal: bool = False) -
     made_up = np.array([draw.uniform(0.45, 0.8), draw.uniform(0.05, 0.3), draw.uniform(0.12, 0.35)])
     lip = (tone * np.array([0.88, 0.62, 0.62])) * (1 - 0.7 * lipstick) + made_up * 0.7 * lipstick
     skin = Skin(
-        _rgb(tone), draw.uniform(0.1, 0.8), age, draw.uniform(0.3, 1) if not dark and draw.chance(0.1) else 0.0,
-        draw.uniform(0.1, 0.7), _rgb(lip), lipstick, draw.uniform(0.2, 0.9) if feminine and draw.chance(0.4) else 0.0,
+        rgb(tone), draw.uniform(0.1, 0.8), age, draw.uniform(0.3, 1) if not dark and draw.chance(0.1) else 0.0,
+        draw.uniform(0.1, 0.7), rgb(lip), lipstick, draw.uniform(0.2, 0.9) if feminine and draw.chance(0.4) else 0.0,
         draw.uniform(0.5, 1.0) if feminine else draw.uniform(0.1, 0.5),
     )  # fmt: skip
     upper, lower = 0.66 + draw.normal(0.09, 2), 0.44 + draw.normal(0.06, 2)
@@ -310,8 +281,8 @@ def sample_parameters(rng: np.random.Generator, *, near_frontal: bool = False) -
         distance=draw.uniform(55, 220),
     )
     hair, beard, wear = _hair(draw, feminine, age, bool(dark)), _beard(draw, feminine), _wear(draw, feminine)
-    light, occluder, finish = _light(draw, _rgb(tone)), _occluder(draw, _rgb(tone)), _finish(draw)
+    light, occluder, finish = _light(draw, rgb(tone)), _occluder(draw, rgb(tone)), _finish(draw)
     return FaceParameters(
-        {**shape, **expression}, pose, camera, left, right, both, both, gaze, _rgb(iris), skin, hair, beard, wear,
+        {**shape, **expression}, pose, camera, left, right, both, both, gaze, rgb(iris), skin, hair, beard, wear,
         light, occluder, finish, int(draw.uniform(0, 2**31)),
     )  # fmt: skip

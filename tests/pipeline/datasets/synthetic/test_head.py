@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.datasets.synthetic.head import MOUTH_BAND, curve, grid_normals, locate, mean_head
+from pipeline.datasets.synthetic.grid import grid_normals
+from pipeline.datasets.synthetic.head import MOUTH_BAND, curve, locate, mean_head
 
 
 def test_curve_passes_through_its_knots_and_is_constant_outside():
