@@ -2,7 +2,7 @@
 
     [COMMIT=…] python results/w300/methods/table.py EVALUATION.json …
 
-``COMMIT`` is that of runs from an exported tree (``git archive``), which does not know it.
+``COMMIT`` is that of runs from an exported tree (``git archive``), which does not know it. Rows of runs that are not named stay.
 """
 
 from __future__ import annotations
@@ -39,9 +39,14 @@ def row(path: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    rows = [row(path) for path in sys.argv[1:]]
+    path = HERE / "methods.csv"
+    kept = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
+    named = {one["run"]: one for one in map(row, sys.argv[1:])}
+    rows = sorted(
+        [one for one in kept if one["run"] not in named] + [*named.values()], key=lambda one: one["run"]
+    )
     fields = list(dict.fromkeys(key for one in rows for key in one))
-    with (HERE / "methods.csv").open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fields)
         writer.writeheader()
         writer.writerows(rows)
