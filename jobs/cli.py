@@ -31,7 +31,7 @@ def prepare(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="replace sets made from another config")] = False,
 ) -> None:
-    """Cut faces out of pictures and write them as shards. Goes on where a killed run stopped."""
+    """Cut faces out of images and write them as shards. Goes on where a killed run stopped."""
     from jobs.prepare import prepare as run
     from jobs.settings import prepare_config
 
@@ -47,7 +47,7 @@ def verify(
         int | None, typer.Option(help="canonical streams of the training that will read them")
     ] = None,
 ) -> None:
-    """Find now what would fail later: hashes, counts, pictures, landmarks, leakage between train and test, tracking."""
+    """Find now what would fail later: hashes, counts, images, landmarks, leakage between train and test, tracking."""
     from jobs.settings import sets_of, tracking_of
     from jobs.verify import verify as run
 
@@ -237,14 +237,14 @@ def bench_train(
 
 @bench.command("prepare")
 def bench_prepare(
-    pictures: Annotated[list[str], typer.Argument(metavar="FOLDER…", help="folders of pictures")],
-    count: Annotated[int, typer.Option(help="pictures, chosen evenly", min=1)] = 400,
+    images: Annotated[list[str], typer.Argument(metavar="FOLDER…", help="folders of images")],
+    count: Annotated[int, typer.Option(help="images, chosen evenly", min=1)] = 400,
     out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
 ) -> None:
-    """Preparation on all cores against a plain one-picture-at-a-time MTCNN loop."""
+    """Preparation on all cores against a plain one-image-at-a-time MTCNN loop."""
     from jobs.bench.prepare import bench as run
 
-    run(pictures, count=count, out=out)
+    run(images, count=count, out=out)
 
 
 @bench.command("wasserstein")
@@ -265,13 +265,13 @@ def bench_augment(
     name: Annotated[
         str, typer.Argument(metavar="SET", help="every (all operations), adnet or uglli")
     ] = "every",
-    sizes: Annotated[list[int] | None, typer.Option("--size", help="side of the pictures, px")] = None,
-    batch: Annotated[int, typer.Option(help="pictures", min=1)] = 32,
+    sizes: Annotated[list[int] | None, typer.Option("--size", help="side of the images, px")] = None,
+    batch: Annotated[int, typer.Option(help="images", min=1)] = 32,
     rounds: Annotated[int, typer.Option(help="times each side is measured, in turn", min=1)] = 5,
     threads: Annotated[int, typer.Option(help="of either side", min=1)] = 1,
     out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
 ) -> None:
-    """Batched augmentation on the CPU against the same operations per picture with Pillow, same threads."""
+    """Batched augmentation on the CPU against the same operations per image with Pillow, same threads."""
     from jobs.bench.augment import bench as run
 
     run(name, sizes=sizes or [128, 256], batch=batch, rounds=rounds, threads=threads, out=out)

@@ -9,10 +9,11 @@ from rich.console import Console
 from jobs.evaluate import evaluate
 from jobs.prepare import prepare
 from jobs.settings import experiment
-from jobs.train import run_folder_of, train
+from jobs.train import train
 from jobs.verify import verify
 from pipeline.errors import ConfigError
 from pipeline.storage import absolute
+from pipeline.training.run import run_folder_of
 from pipeline.training.tracking import absolute_uri
 
 
@@ -26,7 +27,7 @@ def demo(path: str, overrides: Sequence[str]) -> None:
     Raises:
         LandmarkError: Anything a user can act on.
     """
-    from jobs.cluster import ray_session
+    from jobs.cluster.session import ray_session
 
     console = Console()
     semi = experiment(path, overrides)

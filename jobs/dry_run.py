@@ -6,10 +6,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from jobs.train import WHERE, run_folder_of
-from pipeline.config.compose import config_hash, to_yaml
 from pipeline.models.cost import cost
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.compose import config_hash, to_yaml
+from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.plan import (
     Plan,
     activation_bytes,
@@ -18,6 +17,7 @@ from pipeline.training.plan import (
     count_parameters,
     make_plan,
 )
+from pipeline.training.run import WHERE, run_folder_of
 
 _ADAM_BYTES_PER_PARAMETER = 16  # weight, gradient, two moments, fp32
 
@@ -41,31 +41,33 @@ def describe(config: ExperimentConfig) -> None:
     with torch.device("meta"):
         figures = cost(build_generator(config, plan.markup), config.input_size)
     generator = figures.parameters
-    critic, views = 0, 1
+    discriminator, views = 0, 1
     if config.unlabelled.objective is not None:
         objective = build_objective(config, plan.markup)
-        critic = count_parameters(objective.critic) if objective.critic is not None else 0
+        discriminator = (
+            count_parameters(objective.discriminator) if objective.discriminator is not None else 0
+        )
         views = objective.views
     workers = config.cluster.workers
-    pictures = (config.training.batch + config.unlabelled_batch * views) // workers
-    activations = activation_bytes(config.model, plan.markup, config.input_size) * pictures
-    weights = (generator + critic) * _ADAM_BYTES_PER_PARAMETER
+    images = (config.training.batch + config.unlabelled_batch * views) // workers
+    activations = activation_bytes(config.model, plan.markup, config.input_size) * images
+    weights = (generator + discriminator) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
     rows = {
         "run": f"{run_folder_of(config)} · config {config_hash(config, WHERE)}",
-        "generator": f"{generator:,} parameters ({config.model.name}), {figures.macs / 1e9:,.2f} GMACs a picture",
+        "generator": f"{generator:,} parameters ({config.model.name}), {figures.macs / 1e9:,.2f} GMACs an image",
         "method": f"{config.method.name}: loss {config.loss.name}"
         + (f", decoder {config.decoder.name}" if config.decoder else ""),
-        "objective's network": f"{critic:,} parameters" if critic else "none",
+        "objective's network": f"{discriminator:,} parameters" if discriminator else "none",
         "balance": _balance(plan),
         "focal attributes": ", ".join(config.data.focal_attributes) or "none: all faces weigh the same",
         "labelled faces": f"{plan.labelled:,} of {plan.train.samples:,}, {plan.markup.name}, stored {plan.train.crop.size} px",
         "unlabelled faces": f"{plan.unlabelled_faces:,}" if plan.unlabelled else "not used",
         "validation faces": f"{plan.validation.samples:,}" if plan.validation else "none",
         "steps": f"{plan.steps:,} = {epochs:.1f} epochs of {plan.steps_per_epoch:.1f} steps",
-        "pictures a step": f"{config.training.batch} labelled + {config.unlabelled_batch} unlabelled, "
-        f"{pictures} on each of {workers} worker(s)",
-        "pictures in all": f"{plan.steps * (config.training.batch + config.unlabelled_batch):,}",
+        "images a step": f"{config.training.batch} labelled + {config.unlabelled_batch} unlabelled, "
+        f"{images} on each of {workers} worker(s)",
+        "images in all": f"{plan.steps * (config.training.batch + config.unlabelled_batch):,}",
         "validation, checkpoint": f"every {plan.validate_steps:,} and {plan.checkpoint_steps:,} steps",
         "memory a worker": f"about {(activations + weights) / 2**20:,.0f} MiB "
         f"(generator's activations {activations / 2**20:,.0f}, "

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from jobs.progress import progress
+from jobs.cluster.progress import progress
 from jobs.subjects import (
     Subject,
     check_fits,
@@ -23,7 +23,7 @@ from pipeline.evaluation.protocol import Evaluation, Protocol
 from pipeline.markup import Markup
 from pipeline.shards.manifest import Manifest, join, load_manifest, manifest_url, parent
 from pipeline.storage import absolute
-from pipeline.training.config import EvaluationConfig
+from pipeline.training.config.experiment import EvaluationConfig
 
 PANEL_FACES = 2
 
@@ -31,8 +31,8 @@ PANEL_FACES = 2
 def _predict_remote(model: str, manifest: Manifest, folder: str, shard: int, threads: int) -> Predictions:
     import torch
 
-    from pipeline.inference.model_file import load_model
     from pipeline.inference.predict_set import predict_shard
+    from pipeline.methods.model_file import load_model
 
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # see pipeline.training.engines
@@ -44,7 +44,7 @@ def predict(subjects: Sequence[Subject], data: str, gpu: bool = False) -> list[P
     """Every model on every shard, as Ray tasks; results in the manifest's order."""
     import ray
 
-    from jobs.cluster import ray_session
+    from jobs.cluster.session import ray_session
     from pipeline.inference.predict_set import concatenate
 
     manifest, folder = load_manifest(data), parent(manifest_url(data))

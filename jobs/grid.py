@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from jobs.train import WHERE, with_absolute_paths
-from pipeline.config.compose import config_hash, with_values
-from pipeline.config.scale import MethodConfig, ScaleConfig
 from pipeline.errors import ConfigError
-from pipeline.evaluation.scaling.cells import Cell, group_of
 from pipeline.shards.manifest import join
 from pipeline.storage import absolute
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.scaling.cells import Cell, group_of
+from pipeline.training.config.compose import config_hash, with_values
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.scale import MethodConfig, ScaleConfig
 from pipeline.training.plan import make_plan
+from pipeline.training.run import WHERE, with_absolute_paths
 
 
 @dataclass(frozen=True)

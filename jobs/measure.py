@@ -9,16 +9,16 @@ import fsspec
 from jobs.evaluate import predict
 from jobs.grid import Grid
 from jobs.subjects import check_fits, find_subject
-from jobs.train import TrainingResult
 from pipeline.errors import ConfigError
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, Protocol, face_nme
-from pipeline.evaluation.scaling.cells import CellResult, Study
-from pipeline.inference.model_file import load_description
+from pipeline.methods.model_file import load_description
 from pipeline.shards.manifest import join, load_manifest
 from pipeline.storage import absolute
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.scaling.cells import CellResult, Study
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.run import TrainingResult
 
 
 def measure(

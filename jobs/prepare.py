@@ -1,6 +1,6 @@
-"""``landmarks prepare``: data sets of pictures → shards and manifests, on all cores of a cluster.
+"""``landmarks prepare``: data sets of images → shards and manifests, on all cores of a cluster.
 
-A second run with the same config and pictures changes nothing; a killed one goes on where it stopped; the
+A second run with the same config and images changes nothing; a killed one goes on where it stopped; the
 bytes written do not depend on the number of workers.
 """
 
@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.cluster import ray_session
-from jobs.progress import Advance, progress
+from jobs.cluster.progress import Advance, progress
+from jobs.cluster.session import ray_session
 from pipeline.errors import LandmarkError, StorageError
 from pipeline.faces.detect import DetectorConfig
 from pipeline.shards.manifest import Manifest, join
@@ -48,7 +48,7 @@ class _Worker:
         self._detector: Any = None
 
     def run(self, job: _Job, index: int, records: tuple[Any, ...]) -> tuple[int, Counter[str]]:
-        """Prepare a chunk and keep it. Returns the number of its pictures and the rejects by reason."""
+        """Prepare a chunk and keep it. Returns the number of its images and the rejects by reason."""
         detector = None
         if job.options.needs_detector:
             if self._detector is None:
@@ -150,14 +150,14 @@ def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: boo
     Args:
         config: What to prepare.
         workers: Processes; None for one per CPU of the cluster or machine, 0 for this process, without Ray.
-        overwrite: Replace sets that were prepared from another config or other pictures.
+        overwrite: Replace sets that were prepared from another config or other images.
 
     Returns:
         The sets' manifests, in order.
 
     Raises:
         ConfigError: A config that cannot work, or another set in the way.
-        DataError: Missing or malformed input, or more pictures left out than ``max_reject_share`` allows.
+        DataError: Missing or malformed input, or more images left out than ``max_reject_share`` allows.
         StorageError: Not enough space, or the disk refuses a write.
     """
     out = absolute(config.out)
@@ -168,13 +168,15 @@ def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: boo
         stack.enter_context(_locked(out))
         actors: list[Any] | None = None
         for plan in plans:
-            digest = plan.digest(s.sha256 for name in plan.references for s in manifests[name].shards)
-            found = existing(plan, digest, overwrite=overwrite)
+            config_hash = plan.config_hash(
+                s.sha256 for name in plan.references for s in manifests[name].shards
+            )
+            found = existing(plan, config_hash, overwrite=overwrite)
             if found is not None:
                 print(f"{plan.name}: up to date, {found.samples} samples in {plan.folder}")
                 manifests[plan.name] = found
                 continue
-            staging = Staging(out, plan.name, digest)
+            staging = Staging(out, plan.name, config_hash)
             staging.discard_others()
             finished = staging.finished()
             todo = [index for index in range(len(plan.chunks)) if index not in finished]
@@ -185,7 +187,7 @@ def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: boo
                 actors = _start_actors(workers)
             results = _run_on_ray(actors, job, plan, todo) if actors and todo else _run_here(job, plan, todo)
             _follow(plan, results, staging, finished, config.max_reject_share)
-            manifests[plan.name] = assemble(plan, digest, staging, config.max_reject_share)
+            manifests[plan.name] = assemble(plan, config_hash, staging, config.max_reject_share)
             print(_summary(plan, manifests[plan.name]))
     return list(manifests.values())
 

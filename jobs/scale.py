@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.grid import Grid, make_grid, study_folder
-from jobs.train import WHERE, TrainingResult, close, ready
-from pipeline.config.compose import config_hash, to_yaml
 from pipeline.errors import LandmarkError, TrainingError
-from pipeline.evaluation.scaling.cells import Study
 from pipeline.shards.manifest import join
 from pipeline.storage import write_text
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.scaling.cells import Study
+from pipeline.training.config.compose import config_hash, to_yaml
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.run import WHERE, TrainingResult, close, ready
 from pipeline.training.tracking import Tracker, check_store, flatten
 
 
@@ -55,7 +55,7 @@ def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console |
         flatten(config.scale.model_dump(mode="json"), "scale."),
         {"landmarks.verb": "scale", "landmarks.config_hash": config_hash(config, WHERE)},
     )
-    from jobs.cluster import ray_session
+    from jobs.cluster.session import ray_session
     from jobs.measure import measure
 
     cluster = config.cluster
@@ -94,7 +94,7 @@ def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console |
 def _describe(config: ExperimentConfig, grid: Grid, console: Console) -> None:
     assert config.scale is not None  # make_grid checked
     steps = sorted(set(grid.steps.values()))
-    pictures = sum(grid.steps[n] * (c.training.batch + c.unlabelled_batch) for n, c in grid.runs.items())
+    images = sum(grid.steps[n] * (c.training.batch + c.unlabelled_batch) for n, c in grid.runs.items())
     table = Table(show_header=False, box=None)
     for name, values in (
         ("methods", ", ".join(config.scale.methods)),
@@ -106,7 +106,7 @@ def _describe(config: ExperimentConfig, grid: Grid, console: Console) -> None:
             "runs",
             f"{len(grid.runs)} for {len(grid.cells)} cells, of {', '.join(f'{s:,}' for s in steps)} steps",
         ),
-        ("pictures", f"{pictures:,} in all"),
+        ("images", f"{images:,} in all"),
     ):
         table.add_row(f"[bold]{name}", values)
     console.print(table)
@@ -120,9 +120,9 @@ def _train(
         return {}
     import ray
 
-    from jobs.board import new_board
-    from jobs.fit import readable, set_ray_train_defaults
-    from jobs.fleet import Fleet, alive_nodes, runs_at_once, search_path, train_on_cluster
+    from jobs.cluster.board import new_board
+    from jobs.cluster.fit import readable, set_ray_train_defaults
+    from jobs.cluster.fleet import Fleet, alive_nodes, runs_at_once, search_path, train_on_cluster
 
     set_ray_train_defaults(config)
     assert config.scale is not None  # the caller checked
@@ -152,7 +152,7 @@ def _train(
 
 
 def _publish(study: Study, folder: str, parent: Tracker, console: Console) -> None:
-    from pipeline.evaluation.scaling import analyse, brief, build_scaling_report, console_table, write_study
+    from pipeline.studies.scaling import analyse, brief, build_scaling_report, console_table, write_study
 
     analysis = analyse(study)
     report = join(folder, "report.html")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.config.compose import compose, compose_raw, validate
 from pipeline.errors import ConfigError
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.storage import absolute
-from pipeline.training.config import ExperimentConfig, TrackingConfig
+from pipeline.training.config.compose import compose, compose_raw, validate
+from pipeline.training.config.experiment import ExperimentConfig, TrackingConfig
 
 
 def experiment(path: str, overrides: Sequence[str]) -> ExperimentConfig:

@@ -11,14 +11,14 @@ from typing import Any
 import fsspec
 import yaml
 
-from jobs.train import run_folder_of
-from pipeline.config.compose import compose, validate
 from pipeline.errors import ConfigError, DataError, LandmarkError
-from pipeline.inference.model_file import DESCRIPTION, ModelDescription, load_description
+from pipeline.methods.model_file import DESCRIPTION, ModelDescription, load_description
 from pipeline.shards.manifest import Manifest, join, load_manifest, parent
 from pipeline.storage import absolute, is_local
-from pipeline.training.config import ExperimentConfig, TrackingConfig
+from pipeline.training.config.compose import compose, validate
+from pipeline.training.config.experiment import ExperimentConfig, TrackingConfig
 from pipeline.training.model_registry import SCHEME
+from pipeline.training.run import run_folder_of
 from pipeline.training.tracking import absolute_uri, check_store
 
 _CACHE = "outputs/models"
@@ -148,7 +148,7 @@ def tracking_client(subject: Subject) -> tuple[Any, str] | None:
 
 
 def training_images(subject: Subject) -> int | None:
-    """Pictures a model was trained on, labelled and unlabelled; None where that cannot be told any more."""
+    """Images a model was trained on, labelled and unlabelled; None where that cannot be told any more."""
     config = subject.config
     if config is None:
         return None

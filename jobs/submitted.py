@@ -20,7 +20,7 @@ from jobs.submission.secrets import scrub, without_credentials
 from jobs.submission.variables import TRACKING_VARIABLE
 from jobs.submit import TRACKING, VERB
 from pipeline.errors import TrackingError
-from pipeline.training.config import TrackingConfig
+from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.tracking import check_store
 
 _COLOURS = {

@@ -2,150 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import dataclass, replace
-from typing import Any
 
-import fsspec
 from rich.console import Console
 
-from pipeline.config.compose import config_hash, differences, to_yaml, validate
-from pipeline.errors import ConfigError, TrainingError
-from pipeline.shards.manifest import join
-from pipeline.storage import absolute, require_free_space, write_text
-from pipeline.training.config import ExperimentConfig
-from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan
-from pipeline.training.tracking import Tracker, check_store, flatten
-
-# Sections that do not change what a run computes: where it runs and reports, how its sets were made (their manifests say
-# so themselves) and how it is measured afterwards. Changing them keeps it the same run.
-WHERE = frozenset({"cluster", "tracking", "prepare", "evaluation", "tune", "scale"})
-_MAX_CHECKPOINT_BYTES_PER_PARAMETER = 20
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """What a finished run hands on.
-
-    Attributes:
-        run_folder: Holds config.yaml, models/best, models/last, finished.json.
-        model: Folder of the selected model.
-        best: Best validation NME, %, or None without a validation set.
-        best_step: When.
-        steps: Steps done.
-        seconds: Training time, over all restarts.
-        mlflow_run: Run id.
-    """
-
-    run_folder: str
-    model: str
-    best: float | None
-    best_step: int | None
-    steps: int
-    seconds: float
-    mlflow_run: str
-
-
-def with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
-    """Workers change directory, so every path is made absolute in the driver."""
-    raw = config.model_dump(mode="json")
-    for key in ("train", "validation", "unlabelled", "test"):
-        if raw["data"][key]:
-            raw["data"][key] = absolute(raw["data"][key])
-    raw["cluster"]["storage"] = absolute(raw["cluster"]["storage"])
-    return ExperimentConfig.model_validate(raw)
-
-
-def run_folder_of(config: ExperimentConfig) -> str:
-    """Folder of a run: storage/name."""
-    return join(absolute(config.cluster.storage), config.name)
-
-
-def read_text(url: str) -> str | None:
-    """A text file's content; None where there is none."""
-    try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
-            return str(file.read())
-    except FileNotFoundError:
-        return None
-
-
-def _claim(config: ExperimentConfig, run_folder: str) -> None:
-    """Record the run's config, or check that it is the recorded one."""
-    import yaml
-
-    url = join(run_folder, "config.yaml")
-    known = read_text(url)
-    if known is None:
-        write_text(url, to_yaml(config))
-        return
-    old = validate(yaml.safe_load(known), ExperimentConfig, url)
-    if config_hash(old, WHERE) != config_hash(config, WHERE):
-        changed = [d for d in differences(old, config) if d.split(".")[0].split(":")[0] not in WHERE]
-        raise ConfigError(
-            f"run '{config.name}' exists in {run_folder} with another config ({'; '.join(changed[:5])}): a resumed run keeps its "
-            "config; choose another name=…, or remove the folder to start afresh"
-        )
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run that is ready to train: everything that could fail without a process has been tried.
-
-    Attributes:
-        config: With absolute paths.
-        plan: Derived quantities.
-        folder: storage/name.
-        digest: Hash of what the run computes.
-        parameters: Trainable ones of the generator.
-        finished: Where it stood at its end, if it has finished.
-    """
-
-    config: ExperimentConfig
-    plan: Plan
-    folder: str
-    digest: str
-    parameters: int
-    finished: dict[str, Any] | None
-
-    def tracker(self, verb: str = "train", parent: str | None = None, **tags: str) -> Tracker:
-        """Begin, or continue, the run's MLflow run; a finished run's keeps the end it has."""
-        parameters = flatten(self.config.model_dump(mode="json", exclude={"prepare", "tune", "scale"}))
-        tracker = Tracker(
-            self.config.tracking,
-            self.config.name,
-            self.folder,
-            parameters | {"plan.steps": self.plan.steps, "plan.parameters": self.parameters},
-            {"landmarks.config_hash": self.digest, "landmarks.verb": verb, **tags},
-            parent,
-        )
-        if self.finished is None:
-            tracker.resume()
-        return tracker
-
-    def state(self) -> dict[str, Any] | None:
-        """What the workers wrote when they finished; None before that."""
-        text = read_text(join(self.folder, "finished.json"))
-        return None if text is None else dict(json.loads(text))
-
-
-def ready(config: ExperimentConfig) -> Run:
-    """Check a run and claim its folder.
-
-    Raises:
-        LandmarkError: Bad config or sets, a full disk, a folder that holds a run of another config.
-    """
-    config = with_absolute_paths(config)
-    plan = make_plan(config)
-    folder = run_folder_of(config)
-    parameters = count_parameters(build_generator(config, plan.markup))
-    require_free_space(
-        folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
-    )
-    _claim(config, folder)
-    run = Run(config, plan, folder, config_hash(config, WHERE), parameters, None)
-    return replace(run, finished=run.state())
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.run import Run, TrainingResult, close, ready, register_best
+from pipeline.training.tracking import Tracker, check_store
 
 
 def train(config: ExperimentConfig, console: Console | None = None) -> TrainingResult:
@@ -176,72 +39,17 @@ def train(config: ExperimentConfig, console: Console | None = None) -> TrainingR
 
 
 def _fit(run: Run, tracker: Tracker, console: Console) -> None:
-    from jobs.cluster import ray_session
-    from jobs.fit import fit, set_ray_train_defaults
+    from jobs.cluster.fit import fit, set_ray_train_defaults
+    from jobs.cluster.session import ray_session
 
     set_ray_train_defaults(run.config)
     cluster = run.config.cluster
     with ray_session(cpus=max(cluster.workers * cluster.cpus_per_worker, os.cpu_count() or 1)):
-        from jobs.board import new_board
-        from jobs.monitor import Monitor
+        from jobs.cluster.board import new_board
+        from jobs.cluster.monitor import Monitor
 
         board = new_board()
         with Monitor(board, tracker, run.config.name, console) as monitor:
-            fit(run.config, run.digest, run.folder, board)
+            fit(run.config, run.config_hash, run.folder, board)
         if monitor.problem is not None:
             console.print(f"[yellow]some metrics of '{run.config.name}' were not logged: {monitor.problem}")
-
-
-def close(run: Run, tracker: Tracker) -> TrainingResult:
-    """Hand a finished run's config and models to MLflow, unless it has them, and end its MLflow run.
-
-    Raises:
-        TrainingError: It has not finished.
-    """
-    state = run.state()
-    if state is None:
-        raise TrainingError(
-            f"{run.folder}: the workers ended without finishing the run; run the same command again to resume"
-        )
-    # Asked of MLflow, not of this process: an earlier command may have ended between the last step and here.
-    if not tracker.has("models"):
-        tracker.text(to_yaml(run.config), "config.yaml")
-        tracker.file(join(run.folder, "models"), "models")
-    tracker.end("FINISHED")
-    return TrainingResult(
-        run_folder=run.folder,
-        model=join(run.folder, f"models/{run.config.training.select}"),
-        best=state["best"],
-        best_step=state["best_step"],
-        steps=state["step"],
-        seconds=state["seconds"],
-        mlflow_run=tracker.run_id,
-    )
-
-
-def register_best(run: Run, result: TrainingResult, name: str | None = None) -> str:
-    """Register a finished run's model; returns what to tell the user.
-
-    Raises:
-        TrackingError: The registry refuses.
-    """
-    from pipeline.training.model_registry import register
-
-    tracking, validation = run.config.tracking, run.plan.validation
-    name = name or tracking.register_as
-    assert name is not None  # the caller asked for it
-    version, aliased = register(
-        tracking.uri,
-        result.mlflow_run,
-        f"models/{run.config.training.select}",
-        name,
-        tracking.alias,
-        nme=result.best,
-        split=validation.config_hash if validation is not None else "none",
-    )
-    if aliased:
-        return f"registered: models:/{name}@{tracking.alias} is version {version}"
-    return (
-        f"registered: version {version} of '{name}'; models:/{name}@{tracking.alias} stays where it is, as this one's error on "
-        "the held-out split is not lower, or was measured on another split"
-    )

@@ -10,15 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jobs.board import POLL_SECONDS, new_board
-from jobs.fit import readable
-from jobs.fleet import train_on_cluster
-from jobs.train import read_text
-from pipeline.config.compose import with_values
-from pipeline.config.space import values_hash
-from pipeline.evaluation.search.trials import Trial
+from jobs.cluster.board import POLL_SECONDS, new_board
+from jobs.cluster.fit import readable
+from jobs.cluster.fleet import train_on_cluster
 from pipeline.shards.manifest import join
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.search.space import values_hash
+from pipeline.studies.search.trials import Trial
+from pipeline.training.config.compose import with_values
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.run import read_text
 
 OBJECTIVE, PROGRESS, CURVE = "objective", "progress", "curve"
 

@@ -8,14 +8,14 @@ from typing import Any
 from ray.tune import Callback
 from rich.console import Console
 
-from jobs.board import new_board
-from jobs.fit import set_ray_train_defaults
-from jobs.fleet import Fleet, alive_nodes, runs_at_once, search_path
+from jobs.cluster.board import new_board
+from jobs.cluster.fit import set_ray_train_defaults
+from jobs.cluster.fleet import Fleet, alive_nodes, runs_at_once, search_path
 from jobs.trial import OBJECTIVE, PROGRESS, read_trial, run_trial, trial_name
-from pipeline.config.tune import TuneConfig
-from pipeline.evaluation.search.importance import distribution
-from pipeline.evaluation.search.trials import Trial
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.search.importance import distribution
+from pipeline.studies.search.trials import Trial
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.tune import TuneConfig
 from pipeline.training.tracking import Tracker
 
 
@@ -42,7 +42,7 @@ def run_trials(
     """
     quiet_tune()
     set_ray_train_defaults(config)
-    from jobs.cluster import ray_session
+    from jobs.cluster.session import ray_session
 
     cluster = config.cluster
     # A stopped trial's workers are cleaned up by an actor of Ray Train's that asks the state API.

@@ -12,17 +12,17 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from jobs.train import WHERE, close, read_text, ready, register_best, with_absolute_paths
-from pipeline.config.compose import config_hash, differences, to_yaml, validate, with_values
-from pipeline.config.space import check_space, own_values
-from pipeline.config.tune import TuneConfig
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.evaluation import provenance
-from pipeline.evaluation.search.trials import Search, Trial, write_csv, write_search
 from pipeline.shards.manifest import join, manifest_url
 from pipeline.storage import absolute, is_local, write_text
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.search.space import check_space, own_values
+from pipeline.studies.search.trials import Search, Trial, write_csv, write_search
+from pipeline.training.config.compose import config_hash, differences, to_yaml, validate, with_values
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.tune import TuneConfig
 from pipeline.training.plan import make_plan
+from pipeline.training.run import WHERE, close, read_text, ready, register_best, with_absolute_paths
 from pipeline.training.tracking import Tracker, check_store, flatten
 
 
@@ -148,9 +148,9 @@ def _record(
 
 
 def _finish(config: ExperimentConfig, record: Search, folder: str, parent: Tracker, console: Console) -> None:
-    from pipeline.evaluation.search.compare import best
-    from pipeline.evaluation.search.console import search_table
-    from pipeline.evaluation.search.report import build_search_report
+    from pipeline.studies.search.compare import best
+    from pipeline.studies.search.console import search_table
+    from pipeline.studies.search.report import build_search_report
 
     write_search(record, join(folder, "search.json"))
     write_csv(record, join(folder, "trials.csv"))

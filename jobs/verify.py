@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 
-from jobs.progress import progress
+from jobs.cluster.progress import progress
 from pipeline.errors import TrackingError
 from pipeline.shards.findings import Finding
 from pipeline.shards.manifest import load_manifest
@@ -15,7 +15,7 @@ from pipeline.shards.poses import coordinates
 from pipeline.shards.verify import Report
 from pipeline.shards.verify import verify as verify_sets
 from pipeline.training.balance import BalanceConfig
-from pipeline.training.config import TrackingConfig
+from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.tracking import check_store
 
 

@@ -12,7 +12,7 @@ class ConfigError(LandmarkError):
 
 
 class DataError(LandmarkError):
-    """An input picture, annotation or folder that cannot be used."""
+    """An input image, annotation or folder that cannot be used."""
 
 
 class ManifestError(LandmarkError):

@@ -126,7 +126,7 @@ class Markup:
 
     @cached_property
     def flip_permutation(self) -> np.ndarray:
-        """(K,) int64: landmark k of a mirrored picture is landmark ``flip_permutation[k]`` of the original."""
+        """(K,) int64: landmark k of a mirrored image is landmark ``flip_permutation[k]`` of the original."""
         permutation = np.arange(self.num_landmarks, dtype=np.int64)
         for a, b in self.flip_pairs:
             permutation[a], permutation[b] = b, a

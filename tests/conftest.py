@@ -53,7 +53,7 @@ def _whole_floats() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real faces (300-W in its official layout, unlabelled pictures); skips where there is none."""
+    """Folder of real faces (300-W in its official layout, unlabelled images); skips where there is none."""
     root = Path(
         os.environ.get("LANDMARKS_REAL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
     )
@@ -120,12 +120,12 @@ def write_toy_set(
         image, points = _toy_face(rng, size, shape * (width, 1.0))
         buffer = io.BytesIO()
         Image.fromarray(image).save(buffer, "JPEG", quality=95)
-        picture = f"{index:06d}.png"
-        key = sample_key(f"{name}{seed}", picture)
+        file_name = f"{index:06d}.png"
+        key = sample_key(f"{name}{seed}", file_name)
         meta = SampleMeta(
             key=key,
             source=name,
-            image=picture,
+            image=file_name,
             width=size * 2,
             height=size * 2,
             left=10.0,
@@ -239,7 +239,7 @@ def toy_experiment(tmp_path: Path, toy_sets: dict[str, Path]) -> dict:
             "trace": True,
             "validate_every": 0.5,
             "checkpoint_every": 0.5,
-            "picture_every": 100.0,
+            "image_every": 100.0,
             "log_every": 4,
         },
         "cluster": {"storage": str(tmp_path / "runs")},

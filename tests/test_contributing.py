@@ -116,11 +116,11 @@ def test_the_data_set_is_found_checked_and_prepared(example, tmp_path):
     name = example("A data set", "my_faces")
     rng = np.random.default_rng(0)
     points = np.array([[30, 30], [60, 30], [45, 45], [34, 60], [56, 60]]) + rng.normal(0, 1, (6, 5, 2))
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
     rows = []
     for index, points_52 in enumerate(points.round(2)):
         coarse = Image.fromarray(rng.integers(0, 256, (12, 12, 3), dtype=np.uint8))
-        coarse.resize((96, 96), Image.Resampling.BICUBIC).save(tmp_path / "pictures" / f"{index}.png")
+        coarse.resize((96, 96), Image.Resampling.BICUBIC).save(tmp_path / "images" / f"{index}.png")
         rows.append(" ".join([f"{index}.png", *(f"{value + 1:.2f}" for value in points_52.ravel())]))
     (tmp_path / "faces.txt").write_text("\n".join(rows) + "\n")
 
@@ -190,8 +190,8 @@ def test_the_objective_is_found_checked_and_makes_the_generator_sure(example, tm
         )
 
     labelled, unlabelled = faces(True), faces(False)
-    figures = [step(labelled, unlabelled) for _ in range(30)]
-    assert figures[0]["entropy"].item() > 0.9  # of a network that has seen nothing
-    assert figures[-1]["entropy"] < 0.8 * figures[0]["entropy"]
-    last = figures[-1]
+    metrics = [step(labelled, unlabelled) for _ in range(30)]
+    assert metrics[0]["entropy"].item() > 0.9  # of a network that has seen nothing
+    assert metrics[-1]["entropy"] < 0.8 * metrics[0]["entropy"]
+    last = metrics[-1]
     torch.testing.assert_close(last["loss"], last["supervised"] + 10.0 * last["entropy"])

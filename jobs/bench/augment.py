@@ -1,10 +1,10 @@
-"""``landmarks bench augment``: a batched set of operations against the same operations, one picture at a time, with Pillow.
+"""``landmarks bench augment``: a batched set of operations against the same operations, one image at a time, with Pillow.
 
 ``adnet`` and ``uglli`` are the papers' sets; ``every`` has every operation there is.
 
-Both sides start from decoded pictures (uint8) with 68 landmarks each, and end with a float batch. Both run in one process of
+Both sides start from decoded images (uint8) with 68 landmarks each, and end with a float batch. Both run in one process of
 their own, in the allocator's setting of a training worker, batch by batch in turn, so that a busy machine slows both. Two ratios:
-of pictures a second by the clock, and of pictures a second of CPU time, which does not count time that others had the core.
+of images a second by the clock, and of images a second of CPU time, which does not count time that others had the core.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def recipe_of(augmentation: Augmentation) -> Recipe:
 
 
 def samples(count: int, size: int, landmarks: int, seed: int) -> list[Sample]:
-    """Random pictures with all landmarks visible."""
+    """Random images with all landmarks visible."""
     random = np.random.default_rng(seed)
     every = np.ones(landmarks, dtype=bool)
     return [
@@ -90,7 +90,7 @@ def samples(count: int, size: int, landmarks: int, seed: int) -> list[Sample]:
 
 
 def stacked(faces: list[Sample]) -> FaceBatch:
-    """Decoded pictures as the loader stacks them."""
+    """Decoded images as the loader stacks them."""
     images, points, masks, visibles = (np.stack(part) for part in zip(*faces, strict=True))
     return FaceBatch(
         torch.from_numpy(images).permute(0, 3, 1, 2),
@@ -106,10 +106,10 @@ def measure(name: str, size: int, batch: int, rounds: int, threads: int, seed: i
     Args:
         name: Of the set.
         size: Side, px.
-        batch: Pictures.
+        batch: Images.
         rounds: Rows.
         threads: Of either side.
-        seed: Of pictures and changes.
+        seed: Of images and changes.
     """
     torch.set_num_threads(threads)
     markup = load_markup("ibug68")
@@ -144,10 +144,10 @@ def measure(name: str, size: int, batch: int, rounds: int, threads: int, seed: i
     return rows
 
 
-def _row(turn: int, times: dict[str, float], pictures: int) -> dict[str, Any]:
+def _row(turn: int, times: dict[str, float], images: int) -> dict[str, Any]:
     row: dict[str, Any] = {"round": turn}
     for clock, label in (("seconds", "second"), ("cpu_seconds", "cpu_second")):
-        ours, plain = (pictures / times[f"{side}_{clock}"] for side in ("ours", "plain"))
+        ours, plain = (images / times[f"{side}_{clock}"] for side in ("ours", "plain"))
         row[f"ours_images_per_{label}"] = round(ours, 1)
         row[f"plain_images_per_{label}"] = round(plain, 1)
         row["ratio" if clock == "seconds" else "cpu_ratio"] = round(ours / plain, 4)
@@ -168,11 +168,11 @@ def bench(
 
     Args:
         name: Of the set, of ``SETS``.
-        sizes: Sides of the pictures, px.
-        batch: Pictures in a batch.
+        sizes: Sides of the images, px.
+        batch: Images in a batch.
         rounds: Measurements of each side, of ``BATCHES`` batches.
         threads: Of either side.
-        seed: Of pictures and changes.
+        seed: Of images and changes.
         out: CSV; None writes none.
 
     Returns:
@@ -189,7 +189,7 @@ def bench(
     keep = str(2**32)
     environment = {
         "OMP_NUM_THREADS": str(threads),
-        # As jobs.fit has it for workers: or both sides spend a good part of their time on page faults.
+        # As jobs.cluster.fit has it for workers: or both sides spend a good part of their time on page faults.
         "MALLOC_MMAP_THRESHOLD_": keep,
         "MALLOC_TRIM_THRESHOLD_": keep,
     }

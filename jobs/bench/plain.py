@@ -1,6 +1,6 @@
 """The plain PyTorch loop that ``landmarks train`` is measured against: what one would write for one process by hand.
 
-Same networks, losses, batch, optimizer and precision as the experiment; tars through ``tarfile``, pictures through Pillow,
+Same networks, losses, batch, optimizer and precision as the experiment; tars through ``tarfile``, images through Pillow,
 torch's optimizer, no engine, no workers, no checkpoints, no tracking. Encoded samples are read into memory before the
 clock starts, so that only decoding, batching and the step are timed.
 
@@ -30,7 +30,7 @@ from pipeline.models.output import as_output
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import load_manifest, manifest_url
 from pipeline.storage import local_path
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.engines import make_optimizer
 
 _Sample = tuple[bytes, dict[str, Any]]
@@ -75,8 +75,8 @@ def batches(samples: list[_Sample], batch: int, size: int) -> Iterator[tuple[Ten
 
 
 def _decode(jpeg: bytes, meta: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    with Image.open(io.BytesIO(jpeg)) as picture:
-        image = np.asarray(picture.convert("RGB"))
+    with Image.open(io.BytesIO(jpeg)) as opened:
+        image = np.asarray(opened.convert("RGB"))
     known = [p or (np.nan, np.nan) for p in meta["points"] or []]
     points = np.array(known, dtype=np.float64).reshape(-1, 2) + 0.5 - (meta["left"], meta["top"])
     return image, points * (meta["size"] / meta["side"]) - 0.5
@@ -103,7 +103,7 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
     parts = (config.method, config.loss, config.decoder)
     method = make_method(*parts, markup, config.input_size, generator).to(device)
     optimizer = make_optimizer(generator.parameters(), config.optimizer)
-    pool = critic = critic_optimizer = None
+    pool = discriminator = discriminator_optimizer = None
     gain = 1.0
     if unlabelled_batch and config.data.unlabelled and config.unlabelled.objective:
         encoded = read_samples(config.data.unlabelled, unlabelled_batch * (steps + warmup))
@@ -111,8 +111,8 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
         objective = config.unlabelled.objective.parameters
         gain = float(objective.get("gain", 1.0))
         part = Part.model_validate(objective.get("discriminator") or {"name": "patchgan"})
-        critic = build("discriminator", part, in_channels=landmarks + 3).to(device).train()
-        critic_optimizer = make_optimizer(critic.parameters(), config.unlabelled.optimizer)
+        discriminator = build("discriminator", part, in_channels=landmarks + 3).to(device).train()
+        discriminator_optimizer = make_optimizer(discriminator.parameters(), config.unlabelled.optimizer)
     clip = config.training.gradient_clipping
 
     def precision() -> AbstractContextManager[Any]:
@@ -137,23 +137,23 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
         known = points.isfinite().all(-1)
         with precision():
             total, _ = method.supervised(as_output(generator(images)), points, known)
-            if pool is not None and critic is not None and critic_optimizer is not None:
+            if pool is not None and discriminator is not None and discriminator_optimizer is not None:
                 faces = next(pool)[0].to(device)
                 heatmaps = method.heatmaps(as_output(generator(faces)))
                 truth = method.draw_true(points, known)
                 fake = torch.cat([_sized(faces, heatmaps) * 2 - 1, heatmaps * gain], 1)
-                on_real = critic(torch.cat([_sized(images, truth) * 2 - 1, truth * gain], 1)).float()
-                on_fake = critic(fake.detach()).float()
-                critic_total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
-        if pool is not None and critic is not None and critic_optimizer is not None:
-            update(critic, critic_optimizer, critic_total)
+                on_real = discriminator(torch.cat([_sized(images, truth) * 2 - 1, truth * gain], 1)).float()
+                on_fake = discriminator(fake.detach()).float()
+                discriminator_total = F.softplus(-on_real).mean() + F.softplus(on_fake).mean()
+        if pool is not None and discriminator is not None and discriminator_optimizer is not None:
+            update(discriminator, discriminator_optimizer, discriminator_total)
             # Frozen, as everybody would: its weights' gradients are not wanted here.
-            critic.requires_grad_(False)
+            discriminator.requires_grad_(False)
             with precision():
-                total = total + config.unlabelled.weight * F.softplus(-critic(fake).float()).mean()
+                total = total + config.unlabelled.weight * F.softplus(-discriminator(fake).float()).mean()
         update(generator, optimizer, total)
-        if critic is not None:
-            critic.requires_grad_(True)
+        if discriminator is not None:
+            discriminator.requires_grad_(True)
         if not np.isfinite(total.item()):
             raise FloatingPointError(f"step {step}: the loss is {total.item()}")
     if config.cluster.gpu:

@@ -1,7 +1,7 @@
-"""``landmarks bench prepare``: preparation on all cores against a plain loop over single pictures.
+"""``landmarks bench prepare``: preparation on all cores against a plain loop over single images.
 
 Two figures for each side. *Whole*: a process of its own from its start to its end, imports, Ray and the loading of networks
-included. *Steady*: only the pictures, with workers started and warm (a few pictures each before the clock starts); ours
+included. *Steady*: only the images, with workers started and warm (a few images each before the clock starts); ours
 includes the driver, the tars and the manifest. The ratio of steady figures is what a large set gets.
 """
 
@@ -16,15 +16,15 @@ from typing import Any
 import yaml
 
 from jobs.bench.figures import run_python, show, write_csv
-from pipeline.datasets.folder import PictureFolder
+from pipeline.datasets.folder import ImageFolder
 from pipeline.shards.prepare_config import PrepareConfig
 
 WARMUP = 4
-"""Pictures done before the clock starts, by every worker of either side."""
+"""Images done before the clock starts, by every worker of either side."""
 
 
-def _config(pictures: list[str], count: int, out: Path) -> dict[str, Any]:
-    reader = {"reader": "folder", "root": pictures, "limit": count}
+def _config(images: list[str], count: int, out: Path) -> dict[str, Any]:
+    reader = {"reader": "folder", "root": images, "limit": count}
     return {
         "out": str(out),
         "max_reject_share": 1.0,
@@ -41,48 +41,48 @@ def _whole(raw: dict[str, Any], folder: Path) -> float:
 
 
 def _steady(config: PrepareConfig) -> tuple[float, int, int]:
-    """(seconds, pictures, faces) of the same work with workers that are already warm."""
+    """(seconds, images, faces) of the same work with workers that are already warm."""
     import ray
 
-    from jobs.cluster import ray_session
+    from jobs.cluster.session import ray_session
     from jobs.prepare import _Job, _run_on_ray, _start_actors
     from pipeline.shards.plan import plan_sets
     from pipeline.shards.staging import Staging, assemble
 
     (plan,) = plan_sets(config)
-    staging = Staging(config.out, plan.name, plan.digest([]))
+    staging = Staging(config.out, plan.name, plan.config_hash([]))
     job = _Job(plan.options, config.detector, None, staging)
     with ray_session():
         actors = _start_actors(None)
         ray.get([actor.run.remote(job, 0, plan.chunks[0][:WARMUP]) for actor in actors])
         began = time.perf_counter()
         done = sum(count for count, _ in _run_on_ray(actors, job, plan, list(range(len(plan.chunks)))))
-        manifest = assemble(plan, plan.digest([]), staging, config.max_reject_share)
+        manifest = assemble(plan, plan.config_hash([]), staging, config.max_reject_share)
         return time.perf_counter() - began, done, manifest.samples
 
 
-def bench(pictures: list[str], *, count: int, out: str | None) -> None:
-    """Prepare the same pictures both ways, print the comparison, and write it as CSV.
+def bench(images: list[str], *, count: int, out: str | None) -> None:
+    """Prepare the same images both ways, print the comparison, and write it as CSV.
 
     Args:
-        pictures: Folders, or plain tars, of pictures.
+        images: Folders, or plain tars, of images.
         count: How many, chosen evenly over all of them.
         out: CSV; None writes none.
 
     Raises:
-        LandmarkError: No pictures there, or one side fails.
+        LandmarkError: No images there, or one side fails.
     """
     import json
 
     cores = len(os.sched_getaffinity(0))
-    roots = [str(Path(root).expanduser().absolute()) for root in pictures]
-    count = len(PictureFolder(roots, limit=count).records())  # fails here, in a second, on a wrong folder
+    roots = [str(Path(root).expanduser().absolute()) for root in images]
+    count = len(ImageFolder(roots, limit=count).records())  # fails here, in a second, on a wrong folder
     with tempfile.TemporaryDirectory(prefix="landmarks-bench-") as name:
         folder = Path(name)
         ours_whole = _whole(_config(roots, count, folder / "whole"), folder)
         (folder / "plain").mkdir()
         settings = {
-            "pictures": roots,
+            "images": roots,
             "count": count,
             "warmup": WARMUP,
             "threads": cores,
@@ -94,22 +94,22 @@ def bench(pictures: list[str], *, count: int, out: str | None) -> None:
         seconds, done, faces = _steady(PrepareConfig.model_validate(_config(roots, count, folder / "steady")))
     rows = []
     for figure, ours, theirs in (
-        ("steady", done / seconds, plain["pictures"] / plain["seconds"]),
+        ("steady", done / seconds, plain["images"] / plain["seconds"]),
         ("whole", count / ours_whole, count / plain_whole),
     ):
         show(
-            f"preparation of {count} pictures, {cores} core(s), {figure}",
-            "pictures/s",
+            f"preparation of {count} images, {cores} core(s), {figure}",
+            "images/s",
             [(ours, theirs)],
             ("landmarks prepare", "plain MTCNN loop"),
         )
         rows.append(
             {
                 "figure": figure,
-                "ours_pictures_per_second": round(ours, 2),
-                "plain_pictures_per_second": round(theirs, 2),
+                "ours_images_per_second": round(ours, 2),
+                "plain_images_per_second": round(theirs, 2),
                 "ratio": round(ours / theirs, 4),
-                "pictures": count,
+                "images": count,
                 "ours_faces": faces,
                 "plain_faces": plain["faces"],
             }

@@ -16,13 +16,14 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs.bench.figures import run_python, show, write_csv
-from jobs.fit import worker_environment
-from jobs.train import WHERE, train, with_absolute_paths
-from pipeline.config.compose import config_hash
+from jobs.cluster.fit import worker_environment
+from jobs.train import train
 from pipeline.errors import ConfigError
 from pipeline.shards.manifest import load_manifest
 from pipeline.storage import is_local
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.compose import config_hash
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.run import WHERE, with_absolute_paths
 
 WINDOW = 10
 """Steps between published metrics, on which our side is timed; the first window warms up."""
@@ -51,7 +52,7 @@ def bench_config(config: ExperimentConfig, steps: int, folder: str, name: str) -
         "log_every": WINDOW,
         "checkpoint_every": 1e9,
         "validate_every": 1e9,
-        "picture_every": 1e9,
+        "image_every": 1e9,
         "select": "last",
         "trace": False,
     }

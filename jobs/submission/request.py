@@ -16,12 +16,12 @@ import yaml
 
 from jobs.settings import experiment, prepare_config
 from jobs.submission.secrets import has_credentials
-from jobs.train import WHERE
-from pipeline.config.compose import compose_raw, config_hash
 from pipeline.errors import ConfigError
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.storage import is_local, local_path
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.compose import compose_raw, config_hash
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.run import WHERE
 
 VERBS = ("prepare", "verify", "train", "tune", "scale", "evaluate")
 _TRACKED = frozenset({"train", "tune", "scale"})

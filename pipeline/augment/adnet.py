@@ -3,7 +3,7 @@
 Section 4: "random rotation (18°), random scaling (± 10 %), random crop (± 5 %), random gray (20 %), random blur (30 %), random
 occlusion (40 %) and random horizontal flip (50 %)".
 
-The paper gives single figures. Read here: those of rotation, scaling and crop are ranges, uniform, for every picture, the crop a
+The paper gives single figures. Read here: those of rotation, scaling and crop are ranges, uniform, for every image, the crop a
 shift of the square by a share of its side; the others are probabilities. How wide the blur and how large the occlusion are, it
 does not say: these ranges are ours.
 """
@@ -22,7 +22,7 @@ class ADNet(Augmentation):
     """Rotation, scale, crop, grey, blur, occlusion and flip, at the paper's figures.
 
     Args:
-        markup: Whose landmarks change sides when a picture is mirrored.
+        markup: Whose landmarks change sides when an image is mirrored.
         blur_sigma: Smallest and largest standard deviation of the blur, as shares of the side.
         occlusion_size: Smallest and largest width and height of the rectangle, as shares of the side.
 

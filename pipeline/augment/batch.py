@@ -10,12 +10,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class FaceBatch:
-    """Square pictures with what is known of their landmarks.
+    """Square images with what is known of their landmarks.
 
     Attributes:
         images_B3SS: RGB: floating point in [0, 1], or uint8 in 0 … 255 as decoded. Any memory layout and device.
         points_BK2: Landmarks (x, y), px, the centre of the top-left pixel at (0, 0); NaN where unknown. None, or K = 0, for
-            pictures without labels.
+            images without labels.
         mask_BK: bool, landmarks that count. None together with ``points_BK2``.
         visible_BK: bool, landmarks that can be seen. None together with ``points_BK2``.
 
@@ -31,7 +31,7 @@ class FaceBatch:
     def __post_init__(self) -> None:
         shape = tuple(self.images_B3SS.shape)
         if len(shape) != 4 or shape[1] != 3 or shape[2] != shape[3]:
-            raise ValueError(f"pictures are {shape}, expected (B, 3, S, S)")
+            raise ValueError(f"images are {shape}, expected (B, 3, S, S)")
         known = (self.points_BK2, self.mask_BK, self.visible_BK)
         if all(part is None for part in known):
             return

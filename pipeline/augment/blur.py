@@ -1,4 +1,4 @@
-"""Gaussian blur, separable, with a width of its own for each picture."""
+"""Gaussian blur, separable, with a width of its own for each image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def gaussian_taps(sigma_B: Tensor) -> Tensor:
     """(B, R + 1) float64: weights of the pixel itself and of both its neighbours at 1 … R px; they sum to 1 over all 2 R + 1.
 
     Args:
-        sigma_B: Standard deviations, px, on the CPU; 0 leaves a picture as it is. R covers the largest.
+        sigma_B: Standard deviations, px, on the CPU; 0 leaves an image as it is. R covers the largest.
     """
     radius = math.ceil(REACH * float(sigma_B.max())) if len(sigma_B) else 0
     offset_R = torch.arange(radius + 1, dtype=torch.float64)
@@ -30,14 +30,14 @@ def gaussian_taps(sigma_B: Tensor) -> Tensor:
 
 
 def gaussian_blur(images_B3HW: Tensor, sigma_B: Tensor) -> Tensor:
-    """Blurred pictures; outside of a picture its border is repeated.
+    """Blurred images; outside of an image its border is repeated.
 
     Args:
         images_B3HW: Floating point; computed in float32 at least.
-        sigma_B: Standard deviation of each picture, px, on the CPU (the reach of the kernel is decided there).
+        sigma_B: Standard deviation of each image, px, on the CPU (the reach of the kernel is decided there).
 
     Returns:
-        (B, 3, H, W), of the pictures' type; exactly the picture where σ is 0.
+        (B, 3, H, W), of the images' type; exactly the image where σ is 0.
     """
     return convolve(images_B3HW, gaussian_taps(sigma_B))
 
@@ -62,7 +62,7 @@ def convolve(images_B3HW: Tensor, taps_BR: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Blur:
-    """How often and how much pictures are blurred.
+    """How often and how much images are blurred.
 
     Attributes:
         probability: Of blurring.
@@ -82,5 +82,5 @@ class Blur:
         check_range("blur_sigma", self.sigma, 0, 0.1, " of the side")
 
     def draw(self, u_BN: Tensor, side: int) -> Tensor:
-        """From ``columns`` uniform numbers a picture: (B,) standard deviations, px, 0 where nothing is blurred."""
+        """From ``columns`` uniform numbers an image: (B,) standard deviations, px, 0 where nothing is blurred."""
         return between(u_BN[:, 1], *self.sigma) * side * chosen(u_BN[:, 0], self.probability)

@@ -1,6 +1,6 @@
-"""Brightness, contrast, saturation, hue, channel gains and grey: one 3 × 4 matrix per picture, applied once.
+"""Brightness, contrast, saturation, hue, channel gains and grey: one 3 × 4 matrix per image, applied once.
 
-All of these are affine in RGB, so that their product is too, and a picture is read and written once. Two differences to a chain
+All of these are affine in RGB, so that their product is too, and an image is read and written once. Two differences to a chain
 of 8-bit operations follow: colours are clipped to [0, 1] at the end only, and hue is a turn of the chroma plane (YIQ), which
 keeps luma, not of HSV's cone. Luma is ITU-R BT.601's.
 """
@@ -24,11 +24,11 @@ _RGB = torch.linalg.inv(_YIQ)
 
 @dataclass(frozen=True)
 class ColourDraw:
-    """What happens to the colours of each picture; float64 on the CPU.
+    """What happens to the colours of each image; float64 on the CPU.
 
     Attributes:
         gain_B3: Factors of the channels, brightness included.
-        contrast_B: Factor of the distance to the picture's mean luma.
+        contrast_B: Factor of the distance to the image's mean luma.
         saturation_B: Factor of the distance to the pixel's own luma; 0 is grey.
         hue_B: Turn of the chroma plane, degrees.
     """
@@ -39,7 +39,7 @@ class ColourDraw:
     hue_B: Tensor
 
     def changed(self) -> Tensor:
-        """(B,) bool: pictures that are not left as they are."""
+        """(B,) bool: images that are not left as they are."""
         factors = torch.cat([self.gain_B3, self.contrast_B[:, None], self.saturation_B[:, None]], dim=1)
         return (factors != 1).any(dim=1) | (self.hue_B != 0)
 
@@ -61,16 +61,16 @@ class ColourDraw:
 def recolour(
     images_B3HW: Tensor, matrix_B33: Tensor, pivot_B3: Tensor | None = None, out_B3HW: Tensor | None = None
 ) -> Tensor:
-    """Pictures with changed colours: M x + (w · mean x) (1, 1, 1), clipped.
+    """Images with changed colours: M x + (w · mean x) (1, 1, 1), clipped.
 
     Args:
         images_B3HW: In [0, 1], floating point; computed in float32 at least. Other ranges, by matrices that lead to [0, 1].
-        matrix_B33: M of each picture.
-        pivot_B3: w of each picture, for a contrast about its mean; None is 0 and spares the mean.
-        out_B3HW: Takes the result; contiguous, other memory than the pictures. None makes a new one.
+        matrix_B33: M of each image.
+        pivot_B3: w of each image, for a contrast about its mean; None is 0 and spares the mean.
+        out_B3HW: Takes the result; contiguous, other memory than the images. None makes a new one.
 
     Returns:
-        (B, 3, H, W) in [0, 1], of the pictures' type; ``out_B3HW`` where given.
+        (B, 3, H, W) in [0, 1], of the images' type; ``out_B3HW`` where given.
     """
     flat_B3P = images_B3HW.to(torch.promote_types(images_B3HW.dtype, torch.float32)).flatten(2)
     direct = out_B3HW is not None and out_B3HW.dtype == flat_B3P.dtype
@@ -94,7 +94,7 @@ class Colour:
 
     Attributes:
         brightness: Largest change of the common factor, as a share: factors are in 1 ± brightness. Likewise:
-        contrast: Of the distance to the picture's mean luma.
+        contrast: Of the distance to the image's mean luma.
         saturation: Of the distance to the pixel's luma.
         channels: Of each channel's own factor.
         hue: Largest turn of the chroma to either side, degrees.
@@ -123,7 +123,7 @@ class Colour:
         check_number("grey", self.grey, 0, 1)
 
     def draw(self, u_BN: Tensor) -> ColourDraw:
-        """From ``columns`` uniform numbers a picture."""
+        """From ``columns`` uniform numbers an image."""
         jitter_B = chosen(u_BN[:, 0], self.probability)
 
         def factor(column: int, spread: float) -> Tensor:

@@ -1,9 +1,9 @@
 """All operations of a set in one pass: geometry, colour, blur, occlusion, in this order.
 
-Everything random is decided on the CPU (``pipeline.augment.draws``) before the pictures are touched
-(``pipeline.augment.pictures``).
+Everything random is decided on the CPU (``pipeline.augment.draws``) before the images are touched
+(``pipeline.augment.images``).
 
-Landmarks follow the geometry. A landmark that it takes out of the picture is masked and counts as invisible: no heatmap can hold
+Landmarks follow the geometry. A landmark that it takes out of the image is masked and counts as invisible: no heatmap can hold
 it, and the pixels no longer show it. It keeps its position, so that a loss on coordinates may ask for it by ``margin``. A covered
 landmark becomes invisible and stays in the mask: where it is, is known, as with the occlusions that data sets annotate; a recipe
 that masks those must mask it, too. The papers say nothing of either.
@@ -22,8 +22,8 @@ from pipeline.augment.blur import Blur
 from pipeline.augment.colour import Colour
 from pipeline.augment.draws import check_number, uniforms
 from pipeline.augment.geometry import Geometry, Padding, inside, move, swap_sides, unchanged
+from pipeline.augment.images import ImagePlan, change_images
 from pipeline.augment.occlusion import Occlusion, covered
-from pipeline.augment.pictures import PicturePlan, change_pictures
 from pipeline.markup import Markup
 
 
@@ -31,10 +31,10 @@ class Augmented(NamedTuple):
     """What became of a batch.
 
     Attributes:
-        batch: Float pictures, landmarks, mask and visibility, on the device they came on.
-        affine_B23: float32 on the CPU: from the pictures that came to the ones that go, px, mirroring included. Landmarks of
-            mirrored pictures have changed their names besides (``flip_B``).
-        flip_B: bool on the CPU, mirrored pictures.
+        batch: Float images, landmarks, mask and visibility, on the device they came on.
+        affine_B23: float32 on the CPU: from the images that came to the ones that go, px, mirroring included. Landmarks of
+            mirrored images have changed their names besides (``flip_B``).
+        flip_B: bool on the CPU, mirrored images.
     """
 
     batch: FaceBatch
@@ -46,13 +46,13 @@ class Augmentation:
     """A set of operations with their probabilities and ranges.
 
     Args:
-        markup: Whose landmarks change sides when a picture is mirrored.
+        markup: Whose landmarks change sides when an image is mirrored.
         geometry: Rotation, scale, translation, mirroring.
         colour: Brightness, contrast, saturation, channels, hue, grey.
         blur: Gaussian blur.
         occlusion: A rectangle.
-        padding: What lies outside of a turned or shifted picture.
-        margin: How far outside of the picture a landmark still counts, as a share of the side.
+        padding: What lies outside of a turned or shifted image.
+        margin: How far outside of the image a landmark still counts, as a share of the side.
 
     Raises:
         ConfigError: A value that cannot be.
@@ -77,15 +77,15 @@ class Augmentation:
 
     @torch.no_grad()
     def __call__(
-        self, batch: FaceBatch, generator: torch.Generator, rank: int = 0, world: int = 1
+        self, batch: FaceBatch, generator: torch.Generator, rank: int = 0, world_size: int = 1
     ) -> Augmented:
         """Change a rank's share of a global batch. What came is left as it is.
 
         Args:
-            batch: B pictures, with or without landmarks.
+            batch: B images, with or without landmarks.
             generator: On the CPU, in the same state on every rank, e.g. ``step_generator(seed, step)``.
-            rank: r; picture b is sample r + b W of the global batch.
-            world: W.
+            rank: r; image b is sample r + b W of the global batch.
+            world_size: W.
 
         Raises:
             ValueError: The landmarks are not those of the markup.
@@ -94,11 +94,11 @@ class Augmentation:
         if points is not None and points.shape[1] not in (0, len(self.permutation_K)):
             raise ValueError(f"{points.shape[1]} landmarks, the markup has {len(self.permutation_K)}")
         count = len(batch.images_B3SS)
-        u_BN = uniforms(count, sum(self._columns), generator, rank, world)
+        u_BN = uniforms(count, sum(self._columns), generator, rank, world_size)
         geometry, colour, blur, occlusion = u_BN.split(self._columns, dim=1)
         affine_B23, flip_B, scale_B = self.geometry.draw(geometry, batch.side)
         boxes_B4, paint_B3 = self.occlusion.draw(occlusion, batch.side)
-        plan = PicturePlan(
+        plan = ImagePlan(
             affine_B23,
             scale_B,
             self.colour.draw(colour),
@@ -107,9 +107,9 @@ class Augmentation:
             paint_B3,
             self.padding,
         )
-        # Augmentation is arithmetic on pictures, and autocast would take its matrix product to 8 bits.
+        # Augmentation is arithmetic on images, and autocast would take its matrix product to 8 bits.
         with torch.autocast(batch.images_B3SS.device.type, enabled=False):
-            images_B3SS = change_pictures(batch.images_B3SS, plan)
+            images_B3SS = change_images(batch.images_B3SS, plan)
         changed = replace(self._landmarks(batch, affine_B23, flip_B, boxes_B4), images_B3SS=images_B3SS)
         return Augmented(changed, affine_B23.float(), flip_B)
 

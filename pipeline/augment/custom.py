@@ -14,7 +14,7 @@ class Custom(Augmentation):
     """``augmentation: {name: custom, rotation: 30, flip: 0.5, …}``.
 
     Args:
-        markup: Whose landmarks change sides when a picture is mirrored.
+        markup: Whose landmarks change sides when an image is mirrored.
         rotation: Largest turn to either side, degrees.
         rotation_probability: Of turning at all.
         scale: Largest change of size, as a share.
@@ -23,7 +23,7 @@ class Custom(Augmentation):
         translation_probability: Of shifting at all.
         flip: Probability of mirroring.
         brightness: Largest change of the common factor of all channels, as a share. Likewise:
-        contrast: Of the distance to the picture's mean luma.
+        contrast: Of the distance to the image's mean luma.
         saturation: Of the distance to the pixel's luma.
         channels: Of each channel's own factor.
         hue: Largest turn of the chroma to either side, degrees.
@@ -33,8 +33,8 @@ class Custom(Augmentation):
         blur_sigma: Its smallest and largest standard deviation, as shares of the side.
         occlusion: Probability of a rectangle.
         occlusion_size: Smallest and largest width and height of it, as shares of the side.
-        padding: What lies outside of a turned or shifted picture: its border repeated, or black (``zeros``).
-        margin: How far outside of the picture a landmark still counts, as a share of the side.
+        padding: What lies outside of a turned or shifted image: its border repeated, or black (``zeros``).
+        margin: How far outside of the image a landmark still counts, as a share of the side.
 
     Raises:
         ConfigError: A value that cannot be.

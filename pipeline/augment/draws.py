@@ -1,4 +1,4 @@
-"""Random numbers of an augmentation: uniform, drawn on the CPU, a fixed number for each picture of the *global* batch.
+"""Random numbers of an augmentation: uniform, drawn on the CPU, a fixed number for each image of the *global* batch.
 
 Every operation owns its columns whether it is used or not: another probability, range or operation in the set leaves all other
 numbers as they are. Rank r of W trains on samples i of the global batch with i mod W = r (``pipeline.shards.order``), and takes
@@ -22,24 +22,26 @@ def step_generator(seed: int, step: int, stream: int = 0) -> torch.Generator:
     Args:
         seed: Of the run.
         step: Global step.
-        stream: Which of the step's batches, e.g. 0 for labelled and 1 for unlabelled pictures.
+        stream: Which of the step's batches, e.g. 0 for labelled and 1 for unlabelled images.
     """
     state = np.random.SeedSequence([seed, step, stream]).generate_state(1, np.uint64)[0]
     # The top bit is dropped: manual_seed reads a signed number.
     return torch.Generator().manual_seed(int(state >> np.uint64(1)))
 
 
-def uniforms(count: int, columns: int, generator: torch.Generator, rank: int = 0, world: int = 1) -> Tensor:
-    """(count, columns) float64 in [0, 1) on the CPU: the rows of one rank's pictures.
+def uniforms(
+    count: int, columns: int, generator: torch.Generator, rank: int = 0, world_size: int = 1
+) -> Tensor:
+    """(count, columns) float64 in [0, 1) on the CPU: the rows of one rank's images.
 
     Args:
-        count: Pictures of this rank.
-        columns: Numbers a picture needs.
+        count: Images of this rank.
+        columns: Numbers an image needs.
         generator: On the CPU, in the same state on every rank.
         rank: r.
-        world: W; all ranks have ``count`` pictures.
+        world_size: W; all ranks have ``count`` images.
     """
-    return torch.rand(count * world, columns, generator=generator, dtype=torch.float64)[rank::world]
+    return torch.rand(count * world_size, columns, generator=generator, dtype=torch.float64)[rank::world_size]
 
 
 def chosen(uniform_B: Tensor, probability: float) -> Tensor:

@@ -1,8 +1,8 @@
-"""Rotation, scale, translation and mirroring: one affine map per picture, one resampling.
+"""Rotation, scale, translation and mirroring: one affine map per image, one resampling.
 
-An affine map (B, 2, 3) takes a landmark (x, y), px, of the picture to its place in the changed picture: ``move`` applies it to
-landmarks, ``warp`` to pictures. Pixel coordinates throughout, the centre of the top-left pixel at (0, 0); the turn, the scale and
-the mirror keep the picture's centre, (S − 1) / 2, where it is.
+An affine map (B, 2, 3) takes a landmark (x, y), px, of the image to its place in the changed image: ``move`` applies it to
+landmarks, ``warp`` to images. Pixel coordinates throughout, the centre of the top-left pixel at (0, 0); the turn, the scale and
+the mirror keep the image's centre, (S − 1) / 2, where it is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from pipeline.augment.draws import between, check_number, chosen
 
 Padding = Literal["border", "zeros"]
-"""What lies outside of a picture: its border repeated, as in the stored crops (``pipeline.faces.crop``), or black."""
+"""What lies outside of an image: its border repeated, as in the stored crops (``pipeline.faces.crop``), or black."""
 
 
 def affines(
@@ -79,11 +79,11 @@ def random_affines(
 
 
 def move(points_BK2: Tensor, affine_B23: Tensor) -> Tensor:
-    """Landmarks where the changed pictures have them.
+    """Landmarks where the changed images have them.
 
     Args:
         points_BK2: (x, y) px; NaN stays NaN.
-        affine_B23: Of each picture.
+        affine_B23: Of each image.
 
     Returns:
         (B, K, 2) px, of the landmarks' type. Differentiable.
@@ -99,16 +99,16 @@ def unchanged(affine_B23: Tensor) -> Tensor:
 
 
 def inverse(affine_B23: Tensor) -> Tensor:
-    """(B, 2, 3) maps from the changed pictures back. The maps must be invertible: no scale of 0."""
+    """(B, 2, 3) maps from the changed images back. The maps must be invertible: no scale of 0."""
     (a, b, tx), (c, d, ty) = (row.unbind(-1) for row in affine_B23.unbind(-2))
     rows = torch.stack([d, -b, b * ty - d * tx, -c, a, c * tx - a * ty], dim=-1)
     return (rows / (a * d - b * c)[:, None]).view(-1, 2, 3)
 
 
 def sampling(affine_B23: Tensor, side: int) -> Tensor:
-    """(B, 2, 3) maps from pixels (x, y) of the changed pictures to where ``grid_sample`` reads, on the maps' device.
+    """(B, 2, 3) maps from pixels (x, y) of the changed images to where ``grid_sample`` reads, on the maps' device.
 
-    Its coordinates put the edges of a picture at −1 and 1.
+    Its coordinates put the edges of an image at −1 and 1.
     """
     read_B23 = inverse(affine_B23) * (2 / side)
     read_B23[..., 2] += 1 / side - 1
@@ -132,39 +132,39 @@ def resample(images_BCSS: Tensor, sampling_B23: Tensor, padding: Padding) -> Ten
 
 
 def warp(images_BCSS: Tensor, affine_B23: Tensor, padding: Padding = "border") -> Tensor:
-    """Pictures under their affine maps, each pixel resampled once (bilinear).
+    """Images under their affine maps, each pixel resampled once (bilinear).
 
-    No low-pass: a picture shrunk to less than about 0.8 wants one first (``pipeline.augment.compose`` does it).
+    No low-pass: an image shrunk to less than about 0.8 wants one first (``pipeline.augment.compose`` does it).
 
     Args:
         images_BCSS: Square, floating point; computed in float32 at least.
-        affine_B23: From picture to changed picture, px; any floating type.
+        affine_B23: From image to changed image, px; any floating type.
         padding: What lies outside.
 
     Returns:
-        (B, C, S, S), contiguous, of the pictures' type. Differentiable by pictures and maps.
+        (B, C, S, S), contiguous, of the images' type. Differentiable by images and maps.
 
     Raises:
-        ValueError: Pictures that are not square.
+        ValueError: Images that are not square.
     """
     if images_BCSS.shape[-1] != images_BCSS.shape[-2]:
-        raise ValueError(f"pictures are {tuple(images_BCSS.shape)}, expected squares")
+        raise ValueError(f"images are {tuple(images_BCSS.shape)}, expected squares")
     wide = affine_B23.to(torch.promote_types(affine_B23.dtype, torch.float32))
     return resample(images_BCSS, sampling(wide, images_BCSS.shape[-1]), padding)
 
 
 def inside(points_BK2: Tensor, side: int, margin: float = 0.0) -> Tensor:
-    """(B, K) bool: landmarks that lie on a pixel of the picture, or at most ``margin`` px outside; NaN does not."""
+    """(B, K) bool: landmarks that lie on a pixel of the image, or at most ``margin`` px outside; NaN does not."""
     low, high = -0.5 - margin, side - 0.5 + margin
     return ((points_BK2 >= low) & (points_BK2 <= high)).all(dim=-1)
 
 
 def swap_sides(values_BK: Tensor, flip_B: Tensor, permutation_K: Tensor) -> Tensor:
-    """Rename the landmarks of mirrored pictures: the left eye of a mirrored face is the right one of the original.
+    """Rename the landmarks of mirrored images: the left eye of a mirrored face is the right one of the original.
 
     Args:
         values_BK: (B, K, …) per landmark: positions already mirrored, flags.
-        flip_B: bool, pictures that are mirrored.
+        flip_B: bool, images that are mirrored.
         permutation_K: ``Markup.flip_permutation``.
     """
     flip = flip_B.to(values_BK.device).view(-1, *[1] * (values_BK.ndim - 1))
@@ -206,7 +206,7 @@ class Geometry:
             check_number(name, getattr(self, name), 0, 1)
 
     def draw(self, u_BN: Tensor, side: int) -> tuple[Tensor, Tensor, Tensor]:
-        """From ``columns`` uniform numbers a picture: maps (B, 2, 3), mirrored (B,) bool, scale factors (B,)."""
+        """From ``columns`` uniform numbers an image: maps (B, 2, 3), mirrored (B,) bool, scale factors (B,)."""
         rotation_B = between(u_BN[:, 1], -self.rotation, self.rotation) * chosen(
             u_BN[:, 0], self.rotation_probability
         )

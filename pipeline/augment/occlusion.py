@@ -11,13 +11,13 @@ from pipeline.augment.draws import between, check_number, check_range, chosen
 
 
 def cover(images_B3HW: Tensor, boxes_B4: Tensor, colours_B3: Tensor) -> None:
-    """Paint a rectangle over each picture, in place.
+    """Paint a rectangle over each image, in place.
 
     Args:
-        images_B3HW: Pictures.
+        images_B3HW: Images.
         boxes_B4: Left, top, right, bottom: pixels of columns left … right − 1 and rows top … bottom − 1 are painted; int64 on the
-            CPU, within the picture. Empty boxes paint nothing.
-        colours_B3: RGB, in the pictures' range.
+            CPU, within the image. Empty boxes paint nothing.
+        colours_B3: RGB, in the images' range.
     """
     colours_B311 = colours_B3.to(images_B3HW)[:, :, None, None]
     for place, (left, top, right, bottom) in enumerate(boxes_B4.tolist()):
@@ -41,7 +41,7 @@ class Occlusion:
     """How often and how much of a face is hidden.
 
     Attributes:
-        probability: Of a rectangle. Its centre is anywhere in the picture; its colour is uniform in RGB.
+        probability: Of a rectangle. Its centre is anywhere in the image; its colour is uniform in RGB.
         size: Smallest and largest width and height, drawn apart, as shares of the side.
 
     Raises:
@@ -58,7 +58,7 @@ class Occlusion:
         check_range("occlusion_size", self.size, 0, 1, " of the side")
 
     def draw(self, u_BN: Tensor, side: int) -> tuple[Tensor, Tensor]:
-        """From ``columns`` uniform numbers a picture: boxes (B, 4) int64, empty where nothing is hidden, and colours (B, 3)."""
+        """From ``columns`` uniform numbers an image: boxes (B, 4) int64, empty where nothing is hidden, and colours (B, 3)."""
         half_B2 = between(u_BN[:, 1:3], *self.size) / 2
         centre_B2 = u_BN[:, 3:5]
         edges_B4 = torch.cat([centre_B2 - half_B2, centre_B2 + half_B2], dim=1) * side

@@ -40,7 +40,7 @@ def file(path: str, field: str, kind: str) -> Path:
 
 
 def below(name: Any, root: Path, where: str) -> str:
-    """A picture's path as an annotation file gives it, made sure to stay below the folder of pictures.
+    """An image's path as an annotation file gives it, made sure to stay below the folder of images.
 
     Backslashes count as separators: lists written on Windows have them.
 
@@ -51,7 +51,7 @@ def below(name: Any, root: Path, where: str) -> str:
         DataError: Empty, absolute, or with ``..``.
     """
     if not isinstance(name, str) or not name.strip():
-        raise DataError(f"{where}: the picture's path is {name!r}, expected a path below {root}")
+        raise DataError(f"{where}: the image's path is {name!r}, expected a path below {root}")
     path = PurePosixPath(name.strip().replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or PureWindowsPath(name.strip()).drive:
         raise DataError(f"{where}: '{name}' leads out of {root}; give a path below it")

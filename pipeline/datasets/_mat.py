@@ -1,4 +1,4 @@
-"""MATLAB files: version 5 through SciPy, version 7.3 (HDF5) through h5py, which is needed for COFW's pictures only.
+"""MATLAB files: version 5 through SciPy, version 7.3 (HDF5) through h5py, which is needed for COFW's images only.
 
 Neither executes what it reads. MATLAB stores columns first: an array read from HDF5 has its axes reversed.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.face import Annotation, Picture
+from pipeline.datasets.face import Annotation, FaceImage
 from pipeline.errors import DataError
 
 
@@ -84,7 +84,7 @@ def first_variable(path: Path, names: Sequence[str]) -> str:
 
 
 def to_rgb(stored: np.ndarray, where: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB from (3, W, H) colour or (W, H) grey, as HDF5 holds MATLAB's pictures.
+    """(H, W, 3) uint8 RGB from (3, W, H) colour or (W, H) grey, as HDF5 holds MATLAB's images.
 
     Raises:
         DataError: Neither.
@@ -95,23 +95,23 @@ def to_rgb(stored: np.ndarray, where: str) -> np.ndarray:
         or (stored.ndim == 3 and len(stored) not in {1, 3})
     ):
         raise DataError(
-            f"{where}: shape {stored.shape}, {stored.dtype}; expected an 8-bit picture; download it again"
+            f"{where}: shape {stored.shape}, {stored.dtype}; expected an 8-bit image; download it again"
         )
     image = stored.T if stored.ndim == 3 else stored.T[..., None]
     return np.ascontiguousarray(np.broadcast_to(image, (*image.shape[:2], 3)))
 
 
 @dataclass(frozen=True)
-class MatPicture:
-    """A picture in a cell array of a version-7.3 .mat file. A ``FaceRecord``.
+class MatImage:
+    """An image in a cell array of a version-7.3 .mat file. A ``FaceRecord``.
 
     Attributes:
         source: Name of the data set.
-        name: Picture's name within it.
+        name: Image's name within it.
         path: The .mat file.
         variable: The cell array.
         index: Its element, from 0.
-        annotation: None for an unlabelled picture.
+        annotation: None for an unlabelled image.
     """
 
     source: str
@@ -121,17 +121,15 @@ class MatPicture:
     index: int
     annotation: Annotation | None
 
-    def load(self) -> Picture:
+    def load(self) -> FaceImage:
         """Read the pixels. Raises DataError naming file and element."""
         where = f"{self.path}: {self.variable}{{{self.index + 1}}}"
         with open_mat73(self.path) as content:
             references = np.asarray(_variable(content, self.variable, Path(self.path))[()]).reshape(-1)
             if self.index >= len(references):
-                raise DataError(
-                    f"{where}: the file holds {len(references)} pictures; is this the right file?"
-                )
+                raise DataError(f"{where}: the file holds {len(references)} images; is this the right file?")
             stored = np.asarray(content[references[self.index]][()])
-        return Picture(to_rgb(stored, where), self.annotation, stored.tobytes())
+        return FaceImage(to_rgb(stored, where), self.annotation, stored.tobytes())
 
     def fingerprint(self) -> str:
         """Changes with the annotation, and the file's size; the pixels are not read."""

@@ -1,4 +1,4 @@
-"""Pictures and the ``.pts`` files that annotate them, paired by name: the layout 300-W's successors share."""
+"""Images and the ``.pts`` files that annotate them, paired by name: the layout 300-W's successors share."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.errors import DataError
 
-_PICTURES = (".jpg", ".jpeg", ".png")
+_IMAGES = (".jpg", ".jpeg", ".png")
 
 
 def _by_stem(paths: list[Path]) -> dict[str, Path]:
@@ -21,32 +21,32 @@ def _by_stem(paths: list[Path]) -> dict[str, Path]:
 
 
 def pair(
-    annotations: Path, pictures: Path, *, spare_pictures: bool = False, remedy: str = "restore or remove it"
+    annotations: Path, images: Path, *, spare_images: bool = False, remedy: str = "restore or remove it"
 ) -> list[tuple[Path, Path]]:
     """Match ``STEM.pts`` with ``STEM.jpg`` or ``STEM.png``.
 
     Args:
         annotations: Folder of the .pts files.
-        pictures: Folder of the pictures.
-        spare_pictures: Leave pictures without annotation out, instead of refusing them.
-        remedy: For a missing picture.
+        images: Folder of the images.
+        spare_images: Leave images without annotation out, instead of refusing them.
+        remedy: For a missing image.
 
     Returns:
-        (picture, annotation) pairs, sorted by name.
+        (image, annotation) pairs, sorted by name.
 
     Raises:
-        DataError: No annotations, an annotation without picture, or the reverse, or two pictures of one annotation.
+        DataError: No annotations, an annotation without image, or the reverse, or two images of one annotation.
     """
     pts = _by_stem([p for p in annotations.iterdir() if p.suffix.lower() == ".pts"])
-    found = _by_stem([p for p in pictures.iterdir() if p.suffix.lower() in _PICTURES])
+    found = _by_stem([p for p in images.iterdir() if p.suffix.lower() in _IMAGES])
     if not pts:
         raise DataError(f"{annotations}: no .pts files; is this the folder with the annotations?")
     for stem in sorted(pts.keys() - found.keys()):
-        raise DataError(f"{pts[stem]}: no picture {stem}.jpg or {stem}.png in {pictures}; {remedy}")
-    if not spare_pictures:
+        raise DataError(f"{pts[stem]}: no image {stem}.jpg or {stem}.png in {images}; {remedy}")
+    if not spare_images:
         for stem in sorted(found.keys() - pts.keys()):
             raise DataError(
-                f"{found[stem]}: no annotation {stem}.pts in {annotations}; restore it or remove the picture"
+                f"{found[stem]}: no annotation {stem}.pts in {annotations}; restore it or remove the image"
             )
     return [(found[stem], pts[stem]) for stem in sorted(pts)]
 

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.datasets._checks import below, box, file, folder
 from pipeline.datasets._mat import read_mat
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import require_unique_names, stored_file
+from pipeline.datasets.image import require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -54,7 +54,7 @@ def annotation_from(data: np.ndarray, mask: np.ndarray, bbox: np.ndarray, where:
 
 
 class AFLW:
-    """Reader of AFLW. A picture may show several faces, so a face's name ends in its row: ``3/image00002.jpg#17``.
+    """Reader of AFLW. An image may show several faces, so a face's name ends in its row: ``3/image00002.jpg#17``.
 
     Args:
         path: ``AFLWinfo_release.mat``.
@@ -82,7 +82,7 @@ class AFLW:
         """All faces of the subset, sorted by name.
 
         Raises:
-            DataError: Arrays of unexpected shape or content, or a missing picture.
+            DataError: Arrays of unexpected shape or content, or a missing image.
         """
         content = read_mat(self.path, ("data", "mask_new", "bbox", "nameList", "ra"))
         data, mask, bbox = content["data"], content["mask_new"], content["bbox"]
@@ -102,15 +102,13 @@ class AFLW:
         records = []
         for row in chosen.tolist():
             where = f"{self.path}, row {row + 1}"
-            picture = below(_text(names[row]), self.root, where)
+            image = below(_text(names[row]), self.root, where)
             annotation = annotation_from(data[row], mask[row], bbox[row], where)
-            name = f"{picture}#{row + 1}"
+            name = f"{image}#{row + 1}"
             try:
-                record = stored_file(
-                    self.root / picture, source=self.source, name=name, annotation=annotation
-                )
+                record = stored_file(self.root / image, source=self.source, name=name, annotation=annotation)
             except DataError as error:
-                raise DataError(f"{where}: {error}; unpack AFLW's pictures into 'root'") from error
+                raise DataError(f"{where}: {error}; unpack AFLW's images into 'root'") from error
             records.append(record)
         return list(require_unique_names(records))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.datasets._checks import below, box, file, folder, load_json, number, require_faces
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -21,7 +21,7 @@ _SHIFT = {"centre": 0.0, "corner": -0.5}
 
 
 class CocoKeypoints:
-    """Reader of COCO keypoints. A face's name is its picture's and its annotation's id: ``a.jpg#17``.
+    """Reader of COCO keypoints. A face's name is its image's and its annotation's id: ``a.jpg#17``.
 
     Args:
         path: The JSON.
@@ -31,7 +31,7 @@ class CocoKeypoints:
         origin: Where (0, 0) lies: at the ``centre`` of the top-left pixel, as in COCO itself, or at its ``corner``, as in
             the exports of tools that draw on a canvas (CVAT, Label Studio).
         source: Name written beside every sample.
-        upright: Turn pictures as their EXIF orientation says: only where the landmarks refer to that.
+        upright: Turn images as their EXIF orientation says: only where the landmarks refer to that.
 
     Raises:
         DataError: A file or folder does not exist, or the origin is neither.
@@ -49,7 +49,7 @@ class CocoKeypoints:
         upright: bool = False,
     ) -> None:
         self.path = file(path, "path", "a JSON of COCO keypoints")
-        self.root = folder(root, "root", "the pictures")
+        self.root = folder(root, "root", "the images")
         if origin not in _SHIFT:
             raise DataError(f"field 'origin' is {origin!r}: give 'centre' or 'corner'")
         self.category, self.source, self.upright = category, source, upright
@@ -74,7 +74,7 @@ class CocoKeypoints:
             )
         images = {entry.get("id"): entry for entry in self._list(content, "images")}
         category, order_K = self._category(self._list(content, "categories"))
-        records: list[StoredPicture] = []
+        records: list[StoredImage] = []
         for position, entry in enumerate(self._list(content, "annotations")):
             where = f"{self.path}: annotation {entry.get('id', f'number {position + 1}')}"
             if entry.get("category_id") != category or entry.get("iscrowd"):

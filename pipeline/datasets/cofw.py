@@ -1,7 +1,7 @@
 """COFW (Burgos-Artizzu et al., Robust Face Landmark Estimation under Occlusion, ICCV 2013): 29 landmarks and their occlusion.
 
 ``COFW_train_color.mat`` (1,345 faces: 845 of LFPW, 500 new ones) and ``COFW_test_color.mat`` (507) are MATLAB 7.3, read
-through h5py: pictures ``IsTr`` / ``IsT``, ``phisTr`` / ``phisT`` (29 x, 29 y, 29 occluded), boxes ``bboxesTr`` / ``bboxesT``
+through h5py: images ``IsTr`` / ``IsT``, ``phisTr`` / ``phisT`` (29 x, 29 y, 29 occluded), boxes ``bboxesTr`` / ``bboxesT``
 (x, y, width, height). Coordinates are MATLAB's: the first pixel's centre is (1, 1), so 1 is subtracted. An occluded landmark
 has a position.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.datasets._checks import box, file, require_faces
-from pipeline.datasets._mat import MatPicture, first_variable, read_mat73
+from pipeline.datasets._mat import MatImage, first_variable, read_mat73
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
@@ -86,9 +86,7 @@ class COFW:
             where = f"{self.path}: face {index + 1}"
             annotation = annotation_from(phis[:, index], boxes[:, index], where)
             name = f"{split}/{index + 1:04d}"
-            records.append(
-                MatPicture(self.source, name, str(self.path), f"Is{self._part}", index, annotation)
-            )
+            records.append(MatImage(self.source, name, str(self.path), f"Is{self._part}", index, annotation))
         require_faces(len(records), self.path, "faces")
         return records
 

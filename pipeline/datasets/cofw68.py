@@ -1,6 +1,6 @@
 """COFW-68 (Ghiasi and Fowlkes, Occlusion Coherence, arXiv:1506.08347): COFW's 507 test faces with 300-W's 68 landmarks.
 
-``N_points.mat`` (MATLAB 5) annotates the N-th picture of ``COFW_test_color.mat``: ``Points`` 68 × 2 and ``Occ`` 1 × 68, 1 where
+``N_points.mat`` (MATLAB 5) annotates the N-th image of ``COFW_test_color.mat``: ``Points`` 68 × 2 and ``Occ`` 1 × 68, 1 where
 occluded. Coordinates are MATLAB's: the first pixel's centre is (1, 1), so 1 is subtracted. An occluded landmark has a position.
 """
 
@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets._checks import folder
-from pipeline.datasets._mat import MatPicture, read_mat
+from pipeline.datasets._mat import MatImage, read_mat
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import stored_file
+from pipeline.datasets.image import stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 from pipeline.storage import absolute
 
-_PICTURES = (".png", ".jpg", ".jpeg", ".bmp")
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 
 
 def read_points(path: Path) -> Annotation:
@@ -48,20 +48,20 @@ class COFW68:
 
     Args:
         annotations: Folder of the ``N_points.mat`` files (``test_annotations``).
-        pictures: ``COFW_test_color.mat``, read through h5py; or a folder of its pictures as ``N.png`` or ``N.jpg``.
+        images: ``COFW_test_color.mat``, read through h5py; or a folder of its images as ``N.png`` or ``N.jpg``.
         source: Name written beside every sample.
 
     Raises:
         DataError: Either does not exist.
     """
 
-    def __init__(self, annotations: str, pictures: str, source: str = "cofw68") -> None:
+    def __init__(self, annotations: str, images: str, source: str = "cofw68") -> None:
         self.annotations = folder(annotations, "annotations", "the files N_points.mat")
-        self.pictures = Path(absolute(pictures))
+        self.images = Path(absolute(images))
         self.source = source
-        if not self.pictures.exists():
+        if not self.images.exists():
             raise DataError(
-                f"{self.pictures}: no such file; set 'pictures' to COFW_test_color.mat, or to a folder of its pictures"
+                f"{self.images}: no such file; set 'images' to COFW_test_color.mat, or to a folder of its images"
             )
 
     @property
@@ -73,7 +73,7 @@ class COFW68:
         """All faces by number.
 
         Raises:
-            DataError: No annotations, a malformed one, or one without picture.
+            DataError: No annotations, a malformed one, or one without image.
         """
         numbered = {
             int(match[1]): path
@@ -86,15 +86,13 @@ class COFW68:
 
     def _record(self, number: int, path: Path) -> FaceRecord:
         annotation, name = read_points(path), f"test/{number:04d}"
-        if self.pictures.is_file():
-            return MatPicture(self.source, name, str(self.pictures), "IsT", number - 1, annotation)
-        for suffix in _PICTURES:
-            picture = self.pictures / f"{number}{suffix}"
-            if picture.is_file():
-                return stored_file(picture, source=self.source, name=name, annotation=annotation)
-        raise DataError(
-            f"{path}: no picture {number}.png or {number}.jpg in {self.pictures}; extract it there"
-        )
+        if self.images.is_file():
+            return MatImage(self.source, name, str(self.images), "IsT", number - 1, annotation)
+        for suffix in _IMAGES:
+            image = self.images / f"{number}{suffix}"
+            if image.is_file():
+                return stored_file(image, source=self.source, name=name, annotation=annotation)
+        raise DataError(f"{path}: no image {number}.png or {number}.jpg in {self.images}; extract it there")
 
 
 READER = COFW68

@@ -1,9 +1,9 @@
-"""Faces annotated in CVAT, exported as "CVAT for images 1.1": one ``annotations.xml`` beside the pictures.
+"""Faces annotated in CVAT, exported as "CVAT for images 1.1": one ``annotations.xml`` beside the images.
 
 A face is either a ``points`` shape with all K landmarks in the markup's order, or a ``skeleton`` whose points are named
 (``names`` of the markup, or numbers). A skeleton's point with ``outside`` has no position, one with ``occluded`` is invisible; a
 ``points`` shape is occluded as a whole. A ``box`` of the same group is the face's box. CVAT's (0, 0) is the top-left corner of
-the picture: half a pixel is subtracted.
+the image: half a pixel is subtracted.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from pipeline.datasets._checks import Box, below, box, file, folder, number, require_faces
 from pipeline.datasets._named import NamedPoints, landmark_numbers
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -39,15 +39,15 @@ def _parse(path: Path) -> ElementTree.Element:
 
 
 class Cvat:
-    """Reader of CVAT's image export. A face's name is its picture's and its number there: ``a.jpg#1``.
+    """Reader of CVAT's image export. A face's name is its image's and its number there: ``a.jpg#1``.
 
     Args:
         path: ``annotations.xml``.
-        root: Folder that the pictures' names are relative to (``images`` of the export).
+        root: Folder that the images' names are relative to (``images`` of the export).
         markup: Packaged name, or path of a YAML.
         label: Label of the faces' shapes; needed where shapes of several labels hold points.
         source: Name written beside every sample.
-        upright: Turn pictures as their EXIF orientation says; CVAT shows them so.
+        upright: Turn images as their EXIF orientation says; CVAT shows them so.
 
     Raises:
         DataError: A file or folder does not exist.
@@ -64,7 +64,7 @@ class Cvat:
         upright: bool = True,
     ) -> None:
         self.path = file(path, "path", "annotations.xml of an export 'CVAT for images 1.1'")
-        self.root = folder(root, "root", "the pictures")
+        self.root = folder(root, "root", "the images")
         self.label, self.source, self.upright = label, source, upright
         self._markup = load_markup(markup)
 
@@ -74,10 +74,10 @@ class Cvat:
         return self._markup
 
     def records(self) -> list[FaceRecord]:
-        """All faces, sorted by name. A picture without shapes has none.
+        """All faces, sorted by name. An image without shapes has none.
 
         Raises:
-            DataError: Another export, or naming picture and shape.
+            DataError: Another export, or naming image and shape.
         """
         root = _parse(self.path)
         if root.tag != "annotations" or root.find("track") is not None:
@@ -101,10 +101,10 @@ class Cvat:
         require_faces(len(records), self.path, f"faces labelled '{label}'")
         return list(require_unique_names(records))
 
-    def _faces(self, image: ElementTree.Element, label: str, numbers: dict[str, int]) -> list[StoredPicture]:
+    def _faces(self, image: ElementTree.Element, label: str, numbers: dict[str, int]) -> list[StoredImage]:
         name = below(image.get("name"), self.root, f"{self.path}: image {image.get('id')}")
         boxes = {s.get("group_id"): s for s in image.iterfind("box") if s.get("group_id")}
-        found: list[StoredPicture] = []
+        found: list[StoredImage] = []
         shapes = (s for s in image if s.tag in {"points", "skeleton"} and s.get("label") == label)
         for count, shape in enumerate(shapes, start=1):
             where = f"{self.path}: {name}, face {count}"

@@ -1,4 +1,4 @@
-"""What every reader yields: records that are cheap to list and to pickle, and load their picture when asked."""
+"""What every reader yields: records that are cheap to list and to pickle, and load their image when asked."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.markup import Markup
 
 @dataclass(frozen=True)
 class Annotation:
-    """What is known of a face besides its picture.
+    """What is known of a face besides its image.
 
     Attributes:
         points_K2: (K, 2) float64 landmarks, (x, y) px, pixel-centre convention (the top-left pixel's centre is (0, 0)).
@@ -29,13 +29,13 @@ class Annotation:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A decoded picture with its annotation, if any.
+class FaceImage:
+    """A decoded image with its annotation, if any.
 
     Attributes:
         image_HW3: (H, W, 3) uint8 RGB.
-        annotation: None for an unlabelled picture.
-        content: The bytes whose hash identifies the picture (the encoded file; raw pixels for a rendered one).
+        annotation: None for an unlabelled image.
+        content: The bytes whose hash identifies the image (the encoded file; raw pixels for a rendered one).
     """
 
     image_HW3: np.ndarray
@@ -45,7 +45,7 @@ class Picture:
 
 @runtime_checkable
 class FaceRecord(Protocol):
-    """One picture of a data set, not yet read. Picklable: it travels to Ray workers."""
+    """One image of a data set, not yet read. Picklable: it travels to Ray workers."""
 
     @property
     def source(self) -> str:
@@ -53,13 +53,13 @@ class FaceRecord(Protocol):
 
     @property
     def name(self) -> str:
-        """The picture's name within its data set, stable and unique, forward slashes, e.g. ``helen/trainset/1_1.jpg``."""
+        """The image's name within its data set, stable and unique, forward slashes, e.g. ``helen/trainset/1_1.jpg``."""
 
-    def load(self) -> Picture:
-        """Read and decode the picture.
+    def load(self) -> FaceImage:
+        """Read and decode the image.
 
         Raises:
-            DataError: The file is missing, truncated or no picture; the message names it.
+            DataError: The file is missing, truncated or no image; the message names it.
         """
 
 
@@ -72,7 +72,7 @@ class FaceReader(Protocol):
         """The markup of its landmarks, or None for an unlabelled set."""
 
     def records(self) -> Sequence[FaceRecord]:
-        """All pictures in a fixed order (sorted by name).
+        """All images in a fixed order (sorted by name).
 
         Raises:
             DataError: Naming the file, the line or field, and the remedy: missing folder, empty set, malformed

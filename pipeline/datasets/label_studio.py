@@ -1,8 +1,8 @@
 """Faces annotated in Label Studio with KeyPointLabels, exported as JSON.
 
-Each labelled keypoint is named by the markup's ``names``, or by numbers. Positions are percentages of the picture's size;
-(0, 0) is the picture's top-left corner, so half a pixel is subtracted. A landmark that is not there has no position. One whose
-per-region choice is ``occluded`` is invisible. Of several faces in a picture, each one's keypoints are children of its
+Each labelled keypoint is named by the markup's ``names``, or by numbers. Positions are percentages of the image's size;
+(0, 0) is the image's top-left corner, so half a pixel is subtracted. A landmark that is not there has no position. One whose
+per-region choice is ``occluded`` is invisible. Of several faces in an image, each one's keypoints are children of its
 rectangle (``parentID``), which then is its box.
 """
 
@@ -15,15 +15,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from pipeline.datasets._checks import Box, below, box, file, folder, load_json, number, require_faces
 from pipeline.datasets._named import NamedPoints, landmark_numbers
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
 _KEYPOINTS, _RECTANGLES = "keypointlabels", "rectanglelabels"
 
 
-def picture_path(address: Any) -> Any:
-    """Where a task's picture lies below the root.
+def image_path(address: Any) -> Any:
+    """Where a task's image lies below the root.
 
     ``/data/local-files/?d=faces/a.jpg`` gives ``faces/a.jpg``; an upload (``/data/upload/3/1a2b-a.jpg``) and a URL their last
     part, as the export names the files it brings along; anything else is a path already.
@@ -39,16 +39,16 @@ def picture_path(address: Any) -> Any:
 
 
 class LabelStudio:
-    """Reader of Label Studio's JSON. A face's name is its picture's and its number there: ``a.jpg#1``.
+    """Reader of Label Studio's JSON. A face's name is its image's and its number there: ``a.jpg#1``.
 
     Args:
         path: The export ("JSON", not "JSON-MIN").
-        root: Folder of the pictures; see ``picture_path``.
+        root: Folder of the images; see ``image_path``.
         markup: Packaged name, or path of a YAML.
-        field: Field of a task's ``data`` that names the picture.
+        field: Field of a task's ``data`` that names the image.
         occluded: The per-region choice that marks an occluded landmark.
         source: Name written beside every sample.
-        upright: Turn pictures as their EXIF orientation says; Label Studio shows them so.
+        upright: Turn images as their EXIF orientation says; Label Studio shows them so.
 
     Raises:
         DataError: A file or folder does not exist.
@@ -66,7 +66,7 @@ class LabelStudio:
         upright: bool = True,
     ) -> None:
         self.path = file(path, "path", "a JSON that Label Studio exported")
-        self.root = folder(root, "root", "the pictures")
+        self.root = folder(root, "root", "the images")
         self.field, self.occluded = field, occluded
         self.source, self.upright = source, upright
         self._markup = load_markup(markup)
@@ -113,14 +113,14 @@ class LabelStudio:
 
     def _faces(
         self, task: dict[str, Any], result: list[dict[str, Any]], numbers: dict[str, int]
-    ) -> Iterator[StoredPicture]:
+    ) -> Iterator[StoredImage]:
         where = self._where(task)
         groups: dict[Any, list[dict[str, Any]]] = {}
         for region in _of_type(result, _KEYPOINTS):
             groups.setdefault(region.get("parentID"), []).append(region)
         if not groups:
             return
-        name = below(picture_path((task.get("data") or {}).get(self.field)), self.root, where)
+        name = below(image_path((task.get("data") or {}).get(self.field)), self.root, where)
         rectangles = {region.get("id"): region for region in _of_type(result, _RECTANGLES)}
         hidden = {
             region.get("id")
@@ -163,7 +163,7 @@ def _label(region: dict[str, Any], where: str) -> str:
 def _pixels(region: dict[str, Any], where: str) -> tuple[float, float, float, float]:
     """x, y (pixel-centre convention), width and height of a region, px."""
     if region.get("image_rotation"):
-        raise DataError(f"{where}: the picture was rotated in Label Studio; rotate the file instead")
+        raise DataError(f"{where}: the image was rotated in Label Studio; rotate the file instead")
     width = number(region.get("original_width"), where, "original_width")
     height = number(region.get("original_height"), where, "original_height")
     value = region.get("value") or {}

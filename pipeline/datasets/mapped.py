@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.face import FaceRecord, Picture
+from pipeline.datasets.face import FaceImage, FaceRecord
 from pipeline.datasets.registry import open_reader
 from pipeline.errors import ConfigError
 from pipeline.markup import Markup, load_markup
@@ -34,20 +34,20 @@ class MappedFace:
 
     @property
     def name(self) -> str:
-        """The picture's."""
+        """The image's."""
         return self.record.name
 
-    def load(self) -> Picture:
-        """Read the picture; map its annotation."""
-        picture = self.record.load()
-        if picture.annotation is None:
-            return picture
+    def load(self) -> FaceImage:
+        """Read the image; map its annotation."""
+        image = self.record.load()
+        if image.annotation is None:
+            return image
         annotation = replace(
-            picture.annotation,
-            points_K2=self.mapping.points(picture.annotation.points_K2),
-            visible_K=self.mapping.visible(picture.annotation.visible_K),
+            image.annotation,
+            points_K2=self.mapping.points(image.annotation.points_K2),
+            visible_K=self.mapping.visible(image.annotation.visible_K),
         )
-        return replace(picture, annotation=annotation)
+        return replace(image, annotation=annotation)
 
     def fingerprint(self) -> str:
         """Changes with the record's own, and with the mapping."""

@@ -1,6 +1,6 @@
 """The Menpo benchmark (Zafeiriou et al., CVPRW 2017; Deng et al., IJCV 127, 2019).
 
-Semi-frontal faces have 300-W's 68 landmarks, profile faces 39 of their own. Each picture lies beside its ``.pts``, 1-based as
+Semi-frontal faces have 300-W's 68 landmarks, profile faces 39 of their own. Each image lies beside its ``.pts``, 1-based as
 300-W's. The 39 landmarks' layout is published as a figure only: the packaged markup ``menpo39`` says their number and nothing
 else. To prepare profile faces, write a YAML that names their ``five_points`` and curves, and give its path as ``markup``.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from pipeline.datasets._checks import folder
 from pipeline.datasets._pairs import pair, subfolders
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import require_unique_names, stored_file
+from pipeline.datasets.image import require_unique_names, stored_file
 from pipeline.datasets.w300 import read_pts
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
@@ -25,7 +25,7 @@ class Menpo:
 
     Args:
         root: The unpacked folder.
-        subsets: Folders under ``root`` that hold pictures and .pts files; ``["."]`` for the root itself.
+        subsets: Folders under ``root`` that hold images and .pts files; ``["."]`` for the root itself.
         view: ``semifrontal`` (68 landmarks) or ``profile`` (39).
         markup: Packaged name or path of a YAML that replaces the view's.
         source: Name written beside every sample.
@@ -40,9 +40,9 @@ class Menpo:
     ) -> None:
         if view not in _VIEWS:
             raise DataError(f"field 'view' is {view!r}: give one of {', '.join(_VIEWS)}")
-        self.root = folder(root, "root", "the pictures and their .pts files")
+        self.root = folder(root, "root", "the images and their .pts files")
         self.subsets = subfolders(
-            self.root, subsets, "folders of pictures and .pts files, ['.'] for 'root' itself"
+            self.root, subsets, "folders of images and .pts files, ['.'] for 'root' itself"
         )
         self.source = source
         self._markup = load_markup(markup or _VIEWS[view])
@@ -56,16 +56,16 @@ class Menpo:
         """All faces of the subsets, sorted by name.
 
         Raises:
-            DataError: Malformed annotation (a profile among semi-frontal faces has 39 points), a picture without
+            DataError: Malformed annotation (a profile among semi-frontal faces has 39 points), an image without
                 annotation or the reverse.
         """
         count = self._markup.num_landmarks
         records = []
         for subset in self.subsets:
-            for picture, pts in pair(self.root / subset, self.root / subset):
+            for image, pts in pair(self.root / subset, self.root / subset):
                 annotation = Annotation(read_pts(pts, count), np.ones(count, dtype=bool))
-                name = picture.relative_to(self.root).as_posix()
-                records.append(stored_file(picture, source=self.source, name=name, annotation=annotation))
+                name = image.relative_to(self.root).as_posix()
+                records.append(stored_file(image, source=self.source, name=name, annotation=annotation))
         return list(require_unique_names(records))
 
 

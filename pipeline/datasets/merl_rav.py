@@ -1,9 +1,9 @@
 """MERL-RAV (Kumar et al., LUVLi Face Alignment, CVPR 2020): AFLW re-annotated with 300-W's 68 landmarks and their visibility.
 
 Folders ``frontal``, ``left``, ``lefthalf``, ``right``, ``righthalf``, each with ``trainset`` and ``testset`` as the authors'
-script arranges them; each picture beside its ``.pts``, 1-based as 300-W's. Signs code visibility: (x, y) is visible, (−x, −y)
+script arranges them; each image beside its ``.pts``, 1-based as 300-W's. Signs code visibility: (x, y) is visible, (−x, −y)
 is occluded by something at (x, y), (−1, −1) is occluded by the face itself and has no position. A single negative coordinate
-is a visible landmark beside the picture.
+is a visible landmark beside the image.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from pipeline.datasets._checks import folder
 from pipeline.datasets._pairs import pair, subfolders
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import require_unique_names, stored_file
+from pipeline.datasets.image import require_unique_names, stored_file
 from pipeline.datasets.w300 import read_pts
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
@@ -36,7 +36,7 @@ def read_signed_pts(path: Path, num_landmarks: int = 68) -> Annotation:
     self_occluded_K = (written_K2 == -1.0).all(axis=1)
     occluded_K = (written_K2 < 0).all(axis=1) & ~self_occluded_K
     if self_occluded_K.all():
-        raise DataError(f"{path}: every landmark is self-occluded; remove it and its picture")
+        raise DataError(f"{path}: every landmark is self-occluded; remove it and its image")
     points_K2 = np.where(occluded_K[:, None], -written_K2, written_K2) - 1.0
     points_K2[self_occluded_K] = np.nan
     codes = np.where(self_occluded_K, 2, np.where(occluded_K, 1, 0))
@@ -71,15 +71,15 @@ class MerlRav:
         """All faces of the subsets, sorted by name; the pose folder is the attribute ``pose``.
 
         Raises:
-            DataError: Malformed annotation, a picture without annotation or the reverse.
+            DataError: Malformed annotation, an image without annotation or the reverse.
         """
         records = []
         for subset in self.subsets:
-            for picture, pts in pair(self.root / subset, self.root / subset):
+            for image, pts in pair(self.root / subset, self.root / subset):
                 annotation = read_signed_pts(pts)
                 annotation.attributes["pose"] = subset.split("/")[0]
-                name = f"{subset}/{picture.name}"
-                records.append(stored_file(picture, source=self.source, name=name, annotation=annotation))
+                name = f"{subset}/{image.name}"
+                records.append(stored_file(image, source=self.source, name=name, annotation=annotation))
         return list(require_unique_names(records))
 
 

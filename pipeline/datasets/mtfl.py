@@ -1,6 +1,6 @@
 """MTFL (Zhang et al., Facial Landmark Detection by Deep Multi-task Learning, ECCV 2014): five landmarks, four attributes.
 
-``training.txt`` and ``testing.txt`` beside the folders of pictures they name. A line: path (backslashes in one list, slashes
+``training.txt`` and ``testing.txt`` beside the folders of images they name. A line: path (backslashes in one list, slashes
 in the other), x1 … x5, y1 … y5 of left eye, right eye, nose, left and right mouth corner, then the codes of gender (1 male,
 2 female), smile (1 yes, 2 no), glasses (1 yes, 2 no) and pose (1 left profile, 2 left, 3 frontal, 4 right, 5 right profile).
 Coordinates are taken as they are: the authors say no origin.
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.datasets._checks import below, folder, lines, numbers, require_faces
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -26,7 +26,7 @@ def parse_line(line: str, root: Path, where: str) -> tuple[str, Annotation]:
     """One line of a list.
 
     Returns:
-        The picture's path below ``root``, and the annotation: (5, 2) points, px, and the attributes' codes.
+        The image's path below ``root``, and the annotation: (5, 2) points, px, and the attributes' codes.
 
     Raises:
         DataError: Naming the line and the column.
@@ -58,7 +58,7 @@ class MTFL:
     def __init__(self, root: str, subset: str, source: str = "mtfl") -> None:
         if subset not in {"training", "testing"}:
             raise DataError(f"field 'subset' is {subset!r}: give 'training' or 'testing'")
-        self.root = folder(root, "root", "training.txt, testing.txt and the pictures' folders")
+        self.root = folder(root, "root", "training.txt, testing.txt and the images' folders")
         self.source = source
         self.list = self.root / f"{subset}.txt"
         if not self.list.is_file():
@@ -73,9 +73,9 @@ class MTFL:
         """All faces, sorted by name.
 
         Raises:
-            DataError: Malformed line, missing picture, or a picture given twice.
+            DataError: Malformed line, missing image, or an image given twice.
         """
-        records: list[StoredPicture] = []
+        records: list[StoredImage] = []
         for number, line in enumerate(lines(self.list), start=1):
             if not line.strip():  # the official lists end in such lines
                 continue

@@ -16,7 +16,7 @@ import pipeline.datasets
 from pipeline.datasets.face import FaceReader
 from pipeline.errors import ConfigError
 
-_INFRASTRUCTURE = frozenset({"face", "picture", "registry"})
+_INFRASTRUCTURE = frozenset({"face", "image", "registry"})
 _CLASS_NAMES = {"synthetic": "SyntheticFaces"}
 
 

@@ -2,7 +2,7 @@
 
 CSV (``.csv``, header line required):
 
-    path                       picture, relative to ``root``
+    path                       image, relative to ``root``
     x0,y0,x1,y1,…              K landmarks of the markup, px, 0-based: the top-left pixel's centre is (0, 0)
     v0,v1,…                    optional: 1 visible, 0 occluded; x and y may be empty where v is 0
     left,top,right,bottom      optional: the data set's face box, px
@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 from pipeline.storage import absolute
@@ -61,10 +61,10 @@ class FaceTable:
 
     Args:
         path: ``.csv`` or ``.jsonl``.
-        root: Folder that the table's picture paths are relative to.
+        root: Folder that the table's image paths are relative to.
         markup: Packaged markup name, or path of a YAML.
         source: Name written beside every sample.
-        upright: Turn pictures as their EXIF orientation says: only where the landmarks refer to that.
+        upright: Turn images as their EXIF orientation says: only where the landmarks refer to that.
 
     Raises:
         DataError: Table or root does not exist, or the table has another extension.
@@ -105,9 +105,9 @@ class FaceTable:
             raise DataError(f"{self.path}: no faces in it; the table is empty")
         return list(require_unique_names(records))
 
-    def _record(self, name: Any, annotation: Annotation, where: str) -> StoredPicture:
+    def _record(self, name: Any, annotation: Annotation, where: str) -> StoredImage:
         if not isinstance(name, str) or not name:
-            raise DataError(f"{where}: field 'path' is {name!r}, expected a picture's path below {self.root}")
+            raise DataError(f"{where}: field 'path' is {name!r}, expected an image's path below {self.root}")
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise DataError(f"{where}: '{name}' leads out of 'root' ({self.root}); give a path below it")
         try:

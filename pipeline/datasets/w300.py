@@ -1,7 +1,7 @@
 """300-W in its official layout (Sagonas et al., 300 Faces in-the-Wild, ICCVW 2013).
 
 Folders ``afw``, ``helen/trainset``, ``helen/testset``, ``lfpw/trainset``, ``lfpw/testset``, ``ibug``; each
-picture (.jpg or .png) beside its ``.pts``, whose coordinates are 1-based: 1 is subtracted, giving the
+image (.jpg or .png) beside its ``.pts``, whose coordinates are 1-based: 1 is subtracted, giving the
 pixel-centre convention.
 """
 
@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 from pipeline.storage import absolute
 
 OFFICIAL_SUBSETS = ("afw", "helen/trainset", "helen/testset", "lfpw/trainset", "lfpw/testset", "ibug")
-_PICTURES = (".jpg", ".png")
+_IMAGES = (".jpg", ".png")
 
 
 def read_pts(path: Path, num_landmarks: int) -> np.ndarray:
@@ -61,7 +61,7 @@ def read_pts(path: Path, num_landmarks: int) -> np.ndarray:
         raise DataError(f"{path}: no line '}}': the file is truncated; download the annotation again")
     if len(points) != num_landmarks:
         raise DataError(
-            f"{path}: {len(points)} points, expected {num_landmarks}; correct it or remove it and its picture"
+            f"{path}: {len(points)} points, expected {num_landmarks}; correct it or remove it and its image"
         )
     return np.array(points, dtype=np.float64) - 1.0
 
@@ -107,9 +107,9 @@ class W300:
         """All faces of the subsets, sorted by name (``helen/trainset/1_1.jpg``).
 
         Raises:
-            DataError: Empty subset, malformed annotation, a picture without annotation or the reverse.
+            DataError: Empty subset, malformed annotation, an image without annotation or the reverse.
         """
-        records: list[StoredPicture] = []
+        records: list[StoredImage] = []
         for subset in self.subsets:
             found = self._subset(subset)
             if not found:
@@ -119,29 +119,29 @@ class W300:
             records += found
         return list(require_unique_names(records))
 
-    def _subset(self, subset: str) -> list[StoredPicture]:
+    def _subset(self, subset: str) -> list[StoredImage]:
         folder = self.root / subset
-        pictures: dict[str, Path] = {}
+        images: dict[str, Path] = {}
         for path in sorted(
-            p for p in folder.iterdir() if p.suffix.lower() in _PICTURES and not p.name.startswith(".")
+            p for p in folder.iterdir() if p.suffix.lower() in _IMAGES and not p.name.startswith(".")
         ):
-            if path.stem in pictures:
+            if path.stem in images:
                 raise DataError(
-                    f"{path}: shares its annotation with {pictures[path.stem].name}; remove one of the two"
+                    f"{path}: shares its annotation with {images[path.stem].name}; remove one of the two"
                 )
-            pictures[path.stem] = path
+            images[path.stem] = path
         annotations = {p.stem: p for p in folder.glob("*.pts") if not p.name.startswith(".")}
-        for stem in sorted(annotations.keys() ^ pictures.keys()):
+        for stem in sorted(annotations.keys() ^ images.keys()):
             if stem in annotations:
                 raise DataError(
                     f"{annotations[stem]}: no {stem}.jpg or {stem}.png beside it; restore or remove it"
                 )
             raise DataError(
-                f"{pictures[stem]}: no annotation {stem}.pts beside it; restore it or remove the picture"
+                f"{images[stem]}: no annotation {stem}.pts beside it; restore it or remove the image"
             )
         markup = self.markup
         records = []
-        for stem, path in pictures.items():
+        for stem, path in images.items():
             points_K2 = read_pts(annotations[stem], markup.num_landmarks)
             visible_K = np.ones(markup.num_landmarks, dtype=bool)
             annotation = Annotation(points_K2, visible_K)

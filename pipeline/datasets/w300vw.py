@@ -1,6 +1,6 @@
 """300-VW (Shen et al., The First Facial Landmark Tracking in-the-Wild Challenge, ICCVW 2015): videos with 300-W's 68 landmarks.
 
-A folder per video with ``vid.avi`` and ``annot/000001.pts``, one per frame, 1-based as 300-W's. Frames are read from pictures
+A folder per video with ``vid.avi`` and ``annot/000001.pts``, one per frame, 1-based as 300-W's. Frames are read from images
 that were extracted once, ``frames/000001.jpg`` or ``.png``: decoding video needs a library this project does not depend on.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from pipeline.datasets._checks import folder
 from pipeline.datasets._pairs import pair
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.datasets.w300 import read_pts
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
@@ -105,28 +105,28 @@ class W300VW:
         """
         return list(require_unique_names([r for video in self.videos for r in self._frames(video)]))
 
-    def _frames(self, video: str) -> list[StoredPicture]:
+    def _frames(self, video: str) -> list[StoredImage]:
         base = self.root / video
         if not (base / "annot").is_dir():
             raise DataError(f"{base / 'annot'}: no annotations; unpack 300VW_Dataset into 'root' again")
         if not (base / self.frames).is_dir():
             raise DataError(f"{base / self.frames}: no such folder; {_extract(base, self.frames)}")
         pairs = pair(
-            base / "annot", base / self.frames, spare_pictures=True, remedy=_extract(base, self.frames)
+            base / "annot", base / self.frames, spare_images=True, remedy=_extract(base, self.frames)
         )
         for zero in sorted((base / self.frames).glob("000000.*")):
             raise DataError(
                 f"{zero}: frames are numbered from 0, annotations from 1; {_extract(base, self.frames)}"
             )
         records = []
-        for picture, pts in pairs[:: self.every]:
+        for image, pts in pairs[:: self.every]:
             annotation = Annotation(
                 read_pts(pts, 68),
                 np.ones(68, dtype=bool),
-                attributes={"video": video, "frame": picture.stem},
+                attributes={"video": video, "frame": image.stem},
             )
-            name = f"{video}/{picture.name}"
-            records.append(stored_file(picture, source=self.source, name=name, annotation=annotation))
+            name = f"{video}/{image.name}"
+            records.append(stored_file(image, source=self.source, name=name, annotation=annotation))
         return records
 
 

@@ -1,7 +1,7 @@
 """WFLW in its official layout (Wu et al., Look at Boundary, CVPR 2018): 98 landmarks, six attributes.
 
 ``WFLW_images`` beside ``WFLW_annotations``. A line of the train and test lists has 207 columns: 98 × (x, y), the detection box
-(left, top, right, bottom), six attributes, the picture; one of the attribute subsets' lists 197: neither box nor attributes.
+(left, top, right, bottom), six attributes, the image; one of the attribute subsets' lists 197: neither box nor attributes.
 Coordinates are taken as they are: the authors say no origin. Hidden landmarks are annotated at their guessed positions and
 nothing marks them, so all are visible.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.datasets._checks import below, box, folder, lines, numbers, require_faces
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.picture import StoredPicture, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -31,11 +31,11 @@ def parse_line(line: str, root: Path, where: str) -> tuple[str, Annotation]:
 
     Args:
         line: 207 or 197 columns.
-        root: The folder of pictures.
+        root: The folder of images.
         where: File and line, for messages.
 
     Returns:
-        The picture's path below ``root``, and the annotation: (98, 2) points, px; attributes 0 or 1 where given.
+        The image's path below ``root``, and the annotation: (98, 2) points, px; attributes 0 or 1 where given.
 
     Raises:
         DataError: Naming the line and the column.
@@ -62,7 +62,7 @@ def parse_line(line: str, root: Path, where: str) -> tuple[str, Annotation]:
 class WFLW:
     """Reader of WFLW.
 
-    A picture may show several annotated faces, so a face's name ends in the mean of its landmarks
+    An image may show several annotated faces, so a face's name ends in the mean of its landmarks
     (``39--Ice_Skating/a.jpg#252.5_287.1``): the same in every list.
 
     Args:
@@ -79,7 +79,7 @@ class WFLW:
             raise DataError(f"field 'subset' is {subset!r}: give one of {', '.join(SUBSETS)}")
         base = folder(root, "root", "WFLW_images and WFLW_annotations")
         self.source = source
-        self.pictures = folder(str(base / "WFLW_images"), "root", "WFLW_images")
+        self.images = folder(str(base / "WFLW_images"), "root", "WFLW_images")
         part = subset.removeprefix("test/")
         self.list = base / "WFLW_annotations" / (_WHOLE if part == subset else _PART).format(part)
         if not self.list.is_file():
@@ -94,18 +94,18 @@ class WFLW:
         """All faces of the subset, sorted by name.
 
         Raises:
-            DataError: Malformed line, missing picture, a face given twice.
+            DataError: Malformed line, missing image, a face given twice.
         """
-        records: list[StoredPicture] = []
+        records: list[StoredImage] = []
         for number, line in enumerate(lines(self.list), start=1):
             if not line.strip():
                 continue
             where = f"{self.list}, line {number}"
-            name, annotation = parse_line(line, self.pictures, where)
+            name, annotation = parse_line(line, self.images, where)
             x, y = annotation.points_K2.mean(axis=0)
             try:
                 record = stored_file(
-                    self.pictures / name,
+                    self.images / name,
                     source=self.source,
                     name=f"{name}#{x:.1f}_{y:.1f}",
                     annotation=annotation,

@@ -1,4 +1,4 @@
-"""Pictures and charts as data URIs, and the templates they go into: a page that is one file and asks for nothing."""
+"""Images and charts as data URIs, and the templates they go into: a page that is one file and asks for nothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def data_uri(kind: str, content: bytes) -> str:
 
 
 def jpeg(image: Image.Image) -> str:
-    """A picture as a data URI."""
+    """An image as a data URI."""
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=84)
     return data_uri("image/jpeg", buffer.getvalue())

@@ -28,14 +28,14 @@ class Predictions:
 
     Attributes:
         keys: (N,) str, the samples' keys, unique.
-        points_NK2: (N, K, 2) float64 predicted landmarks, (x, y) px of the ORIGINAL picture.
+        points_NK2: (N, K, 2) float64 predicted landmarks, (x, y) px of the ORIGINAL image.
         target_NK2: (N, K, 2) float64 true landmarks, same pixels; anything where masked.
         mask_NK: (N, K) bool, True where the landmark counts.
         scale_N: (N,) float64, network px per original px.
         scatter_NK: (N, K) float64, heatmap scatter in px of the network's INPUT grid; None for a model
             without heatmaps.
         covariance_NK22: (N, K, 2, 2) float32 covariance of each predicted landmark, axes (x, y), px² of the
-            ORIGINAL picture, symmetric and positive semidefinite; None for a model that states none.
+            ORIGINAL image, symmetric and positive semidefinite; None for a model that states none.
         images_NSS3: (N, S, S, 3) uint8 small crops for the report; None where not kept.
         crops_N3: (N, 3) float64, left, top and side of each small crop in original px; given exactly when
             images are.
@@ -140,11 +140,11 @@ class Predictions:
         return len(self.keys)
 
     def on_thumbnail(self, index: int, points_K2: np.ndarray) -> np.ndarray:
-        """Map original-picture points of face ``index`` onto its small crop.
+        """Map original-image points of face ``index`` onto its small crop.
 
         Args:
             index: Row of the face.
-            points_K2: (K, 2), (x, y) px of the original picture.
+            points_K2: (K, 2), (x, y) px of the original image.
 
         Returns:
             (K, 2) float64, (x, y) px of ``images_NSS3[index]``.
@@ -153,7 +153,7 @@ class Predictions:
             DataError: No small crops were kept.
         """
         if self.images_NSS3 is None or self.crops_N3 is None:
-            raise DataError("these predictions keep no pictures: evaluate again with pictures kept")
+            raise DataError("these predictions keep no images: evaluate again with images kept")
         left, top, side = (float(value) for value in self.crops_N3[index])
         return Crop(left, top, side, self.images_NSS3.shape[1]).to_crop(points_K2)
 
@@ -170,7 +170,7 @@ class Predictions:
             DataError: No small crops, or no covariances were kept.
         """
         if self.images_NSS3 is None or self.crops_N3 is None or self.covariance_NK22 is None:
-            raise DataError("these predictions keep no pictures or no covariances: evaluate again")
+            raise DataError("these predictions keep no images or no covariances: evaluate again")
         # A crop is a square, never turned: the map to it is a scaling.
         factor = self.images_NSS3.shape[1] / float(self.crops_N3[index, 2])
         return np.asarray(self.covariance_NK22[index], dtype=np.float64) * factor**2

@@ -54,7 +54,7 @@ class Protocol(Strict):
         default="detector", description="whose points or box the crop was placed around"
     )
     flip_test: bool = Field(
-        default=False, description="predictions averaged with those of the mirrored picture"
+        default=False, description="predictions averaged with those of the mirrored image"
     )
 
     @property

@@ -10,8 +10,8 @@ from pipeline.evaluation.inline import jpeg, page_template
 from pipeline.evaluation.plots.palette import DARK, LIGHT, PREDICTION, TRUTH
 from pipeline.evaluation.protocol import face_nme
 from pipeline.evaluation.provenance import flat
+from pipeline.evaluation.report_images import faces, group_charts, training_chart
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
-from pipeline.evaluation.report_pictures import faces, group_charts, training_chart
 from pipeline.evaluation.report_tables import run_table
 from pipeline.evaluation.report_uncertainty import direction, uncertainty
 from pipeline.storage import write_text
@@ -69,7 +69,7 @@ def render_report(
         columns=_defined(drawn),
         groups=drawn,
         panels=[
-            (run.name, [(caption, jpeg(picture)) for caption, picture in run.heatmap_panels])
+            (run.name, [(caption, jpeg(image)) for caption, image in run.heatmap_panels])
             for run in runs
             if run.heatmap_panels
         ],

@@ -28,7 +28,7 @@ class RunReport:
         parameters: Of the network that predicts.
         steps: Optimiser steps of the evaluated checkpoint.
         images: Training images, labelled and unlabelled.
-        heatmap_panels: Caption and picture, see ``plots.heatmap_panel``.
+        heatmap_panels: Caption and image, see ``plots.heatmap_panel``.
     """
 
     name: str

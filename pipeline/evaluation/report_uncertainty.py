@@ -17,8 +17,8 @@ from pipeline.evaluation.plots.ellipses import draw_ellipses
 from pipeline.evaluation.plots.palette import Theme
 from pipeline.evaluation.plots.uncertainty import calibration_figure, spread_figure
 from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.report_images import boxes, mean_shape, placed
 from pipeline.evaluation.report_input import ReferenceRow, RunReport
-from pipeline.evaluation.report_pictures import boxes, mean_shape, placed
 from pipeline.evaluation.report_tables import run_table
 from pipeline.evaluation.uncertainty import spread_and_error, squared_distances
 
@@ -153,28 +153,28 @@ def _sizes(run: RunReport) -> np.ndarray:
 def _ellipse_faces(
     runs: Sequence[RunReport], by_face: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> list[dict[str, Any]]:
-    """Each run's least sure, median and surest faces, drawn for every run that keeps pictures."""
-    pictured = [run for run in runs if run.predictions.images_NSS3 is not None]
-    keys = common_keys([run.predictions.keys for run in pictured]) if pictured else np.array([])
+    """Each run's least sure, median and surest faces, drawn for every run that keeps images."""
+    imaged = [run for run in runs if run.predictions.images_NSS3 is not None]
+    keys = common_keys([run.predictions.keys for run in imaged]) if imaged else np.array([])
     if not len(keys):
         return []
-    rows = {run.name: {str(key): i for i, key in enumerate(run.predictions.keys)} for run in pictured}
-    ranked = {run.name: by_face[run.name][0][[rows[run.name][str(key)] for key in keys]] for run in pictured}
+    rows = {run.name: {str(key): i for i, key in enumerate(run.predictions.keys)} for run in imaged}
+    ranked = {run.name: by_face[run.name][0][[rows[run.name][str(key)] for key in keys]] for run in imaged}
     shown = []
     for choice in choose_faces(ranked, keys, _COUNTS):
-        pictures = []
-        for run in pictured:
+        images = []
+        for run in imaged:
             index = rows[run.name][choice.key]
             spread, error = (f"{100 * values[index]:.2f}" for values in by_face[run.name])
             alt = (
                 f"Face {choice.key} with the error ellipses of {run.name} and the true landmarks: "
                 f"mean spread {spread} %, NME {error} %"
             )
-            pictures.append(
+            images.append(
                 {"run": run.name, "spread": spread, "nme": error, "data": _ellipses(run, index), "alt": alt}
             )
         why = ", ".join(f"{_WORDS[kind]} of {run}" for kind, run in choice.reasons)
-        shown.append({"key": choice.key, "why": why, "pictures": pictures})
+        shown.append({"key": choice.key, "why": why, "images": images})
     return shown
 
 
@@ -199,7 +199,7 @@ def _ellipses(run: RunReport, index: int) -> str:
 
 
 def _around(points_K2: np.ndarray, size: int) -> tuple[int, int, int]:
-    """Left, top and side of a square about points, whole px within a picture of ``size`` × ``size``."""
+    """Left, top and side of a square about points, whole px within an image of ``size`` × ``size``."""
     low, high = np.clip(points_K2.min(axis=0), 0, size), np.clip(points_K2.max(axis=0), 0, size)
     side = int(np.clip(np.ceil(_MARGIN * (high - low).max()), min(8, size), size))
     left, top = (int(v) for v in np.clip(np.round((low + high - side + 1) / 2), 0, size - side))

@@ -67,7 +67,7 @@ class ScatterSummary(Strict):
     """Spread of the heatmaps, px, over counted landmarks."""
 
     grid_px: float | None = Field(description="mean, px of the network's input grid")
-    original_px: float | None = Field(description="mean, px of the original pictures")
+    original_px: float | None = Field(description="mean, px of the original images")
     per_landmark_grid_px: list[float | None]
 
 
@@ -76,14 +76,14 @@ class CurveError(Strict):
 
     landmarks: list[int]
     percent: float | None = Field(description="under the protocol's normalisation, %")
-    px: float | None = Field(description="original pictures, px")
+    px: float | None = Field(description="original images, px")
 
 
 class LandmarkErrors(Strict):
     """Mean error of each landmark and each curve."""
 
     percent: list[float | None] = Field(description="(K,) under the protocol's normalisation, %")
-    px: list[float | None] = Field(description="(K,) original pictures, px")
+    px: list[float | None] = Field(description="(K,) original images, px")
     count: list[int] = Field(description="(K,) faces on which the landmark counts")
     curves: dict[str, CurveError]
 

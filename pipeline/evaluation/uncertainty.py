@@ -36,7 +36,7 @@ class Correlation(Strict):
 class UncertaintySummary(Strict):
     """What the predicted covariances are worth (Kumar et al., ICCVW 2019, section 5)."""
 
-    spread_px: float | None = Field(description="mean |Σ|^{1/4}, px of the original pictures")
+    spread_px: float | None = Field(description="mean |Σ|^{1/4}, px of the original images")
     spread: float | None = Field(
         description="mean |Σ|^{1/4} over the face's size, the protocol's normalisation, %"
     )
@@ -106,7 +106,7 @@ def summarise_uncertainty(predictions: Predictions, sizes_N: np.ndarray) -> Unce
     by_landmark, by_face = spread_and_error(predictions, sizes_N)
     squared_NK = squared_distances(predictions)
     spread_NK = spread(covariance, mask_NK)
-    # Per cent of the face's size: a likelihood in px would measure the pictures' resolution.
+    # Per cent of the face's size: a likelihood in px would measure the images' resolution.
     per_cent_N = sizes_N / 100.0
     sized_NK = mask_NK & np.isfinite(per_cent_N)[:, None]
     safe_N = np.where(np.isfinite(per_cent_N), per_cent_N, 1.0)

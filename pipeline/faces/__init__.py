@@ -1,1 +1,1 @@
-"""From a picture to a face crop: detection, crop geometry, near-duplicates."""
+"""From an image to a face crop: detection, crop geometry, near-duplicates."""

@@ -1,4 +1,4 @@
-"""MTCNN's three networks run over a whole batch of equal-sized pictures.
+"""MTCNN's three networks run over a whole batch of equal-sized images.
 
 Zhang et al., "Joint Face Detection and Alignment Using Multitask Cascaded Convolutional Networks", SPL 2016:
 P-Net scans a pyramid, R-Net and O-Net judge and refine what it proposes, O-Net adds five points. Networks and
@@ -16,7 +16,7 @@ What differs from the package, and why:
   package cuts it, which stretches the face under fixed coordinates: on 300-W cut to 1.1 × the landmarks' box
   its five points are off by 32 % of the inter-pupil distance (median), these by 5 %.
 - Coordinates are edges throughout (a pixel p covers p … p + 1); the package mixes 1-based pixels and edges.
-  With O-Net's points read as edges, pictures and their mirror images agree within 0.3 px.
+  With O-Net's points read as edges, images and their mirror images agree within 0.3 px.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _STRIDE = 2  # of P-Net's output, px
 
 @dataclass(frozen=True)
 class CascadeOutput:
-    """Faces of a batch, in canvas px, edge coordinates, grouped by picture in order.
+    """Faces of a batch, in canvas px, edge coordinates, grouped by image in order.
 
     Attributes:
-        image_N: (N,) int64, index of the picture.
+        image_N: (N,) int64, index of the image.
         boxes_N4: (N, 4) left, top, right, bottom.
         scores_N: (N,) O-Net's probability.
         points_N52: (N, 5, 2) left pupil, right pupil, nose tip, left and right mouth corner, (x, y).
@@ -48,16 +48,16 @@ class CascadeOutput:
     points_N52: Tensor
 
 
-def summed_area(pictures_BHW3: Tensor) -> Tensor:
-    """(B, H+1, W+1, 3) int32 sums over all pixels above and left of (B, H, W, 3) uint8 pictures."""
+def summed_area(images_BHW3: Tensor) -> Tensor:
+    """(B, H+1, W+1, 3) int32 sums over all pixels above and left of (B, H, W, 3) uint8 images."""
     table = torch.zeros(
-        (pictures_BHW3.shape[0], pictures_BHW3.shape[1] + 1, pictures_BHW3.shape[2] + 1, 3),
+        (images_BHW3.shape[0], images_BHW3.shape[1] + 1, images_BHW3.shape[2] + 1, 3),
         dtype=torch.int32,
-        device=pictures_BHW3.device,
+        device=images_BHW3.device,
     )
-    # Picture by picture: a picture's table stays in the processor's cache between the two sums.
-    for picture_HW3, sums_HW3 in zip(pictures_BHW3, table[:, 1:, 1:], strict=True):
-        sums_HW3.copy_(picture_HW3.cumsum(dim=0, dtype=torch.int32).cumsum(dim=1, dtype=torch.int32))
+    # Image by image: an image's table stays in the processor's cache between the two sums.
+    for image_HW3, sums_HW3 in zip(images_BHW3, table[:, 1:, 1:], strict=True):
+        sums_HW3.copy_(image_HW3.cumsum(dim=0, dtype=torch.int32).cumsum(dim=1, dtype=torch.int32))
     return table
 
 
@@ -74,7 +74,7 @@ def _normalise(values: Tensor) -> Tensor:
 
 
 def shrink(table_BHW3: Tensor, height: int, width: int) -> Tensor:
-    """Whole pictures at another size, normalised for the networks.
+    """Whole images at another size, normalised for the networks.
 
     Args:
         table_BHW3: From ``summed_area``.
@@ -96,11 +96,11 @@ def shrink(table_BHW3: Tensor, height: int, width: int) -> Tensor:
 
 
 def cut_out(table_BHW3: Tensor, image_N: Tensor, boxes_N4: Tensor, size: int) -> Tensor:
-    """Squares cut out of a batch and resampled, black outside the picture, normalised for the networks.
+    """Squares cut out of a batch and resampled, black outside the image, normalised for the networks.
 
     Args:
         table_BHW3: From ``summed_area``.
-        image_N: (N,) int64, the picture each box belongs to.
+        image_N: (N,) int64, the image each box belongs to.
         boxes_N4: (N, 4) int64 left, top, right, bottom edges, px; may reach over the border.
         size: Target side, px.
 
@@ -128,19 +128,19 @@ def cut_out(table_BHW3: Tensor, image_N: Tensor, boxes_N4: Tensor, size: int) ->
 
 
 def suppress(boxes_N4: Tensor, scores_N: Tensor, image_N: Tensor, overlap: float) -> Tensor:
-    """Greedy non-maximum suppression within each picture.
+    """Greedy non-maximum suppression within each image.
 
-    One call per picture rather than one with shifted coordinates: shifting costs float precision that depends
-    on the picture's place in the batch.
+    One call per image rather than one with shifted coordinates: shifting costs float precision that depends
+    on the image's place in the batch.
 
     Args:
-        boxes_N4: (N, 4), grouped by picture.
+        boxes_N4: (N, 4), grouped by image.
         scores_N: (N,).
         image_N: (N,) non-decreasing.
         overlap: Intersection over union above which the weaker box goes.
 
     Returns:
-        Kept indices, grouped by picture, best first within it.
+        Kept indices, grouped by image, best first within it.
     """
     from torchvision.ops import nms  # slow import: it brings torch's compiler along
 
@@ -181,12 +181,12 @@ def squares(boxes_N4: Tensor) -> Tensor:
 
 
 class Cascade(nn.Module):
-    """P-Net, R-Net and O-Net over batches of equal-sized pictures.
+    """P-Net, R-Net and O-Net over batches of equal-sized images.
 
     Args:
         thresholds: Probability a candidate needs at each of the three networks.
         factor: Ratio of successive pyramid levels.
-        max_candidates: P-Net's best candidates per picture that R-Net sees; bounds time on busy pictures.
+        max_candidates: P-Net's best candidates per image that R-Net sees; bounds time on busy images.
         chunk: Candidates per call of R-Net and O-Net; bounds memory.
     """
 
@@ -204,17 +204,17 @@ class Cascade(nn.Module):
         self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     @torch.inference_mode()
-    def forward(self, pictures_BHW3: Tensor, min_face: float) -> CascadeOutput:
+    def forward(self, images_BHW3: Tensor, min_face: float) -> CascadeOutput:
         """Find faces.
 
         Args:
-            pictures_BHW3: (B, H, W, 3) uint8 RGB.
+            images_BHW3: (B, H, W, 3) uint8 RGB.
             min_face: Side of the smallest face looked for, px.
 
         Returns:
-            Faces of all pictures.
+            Faces of all images.
         """
-        table = summed_area(pictures_BHW3)
+        table = summed_area(images_BHW3)
         boxes, image = self._propose(table, min_face)
         boxes, image = self._refine(table, boxes, image)
         return self._locate(table, boxes, image)
@@ -244,10 +244,10 @@ class Cascade(nn.Module):
         image, score, window, moved = (torch.cat(parts) for parts in zip(*found, strict=True))
         order = torch.argsort(image, stable=True)
         order = order[suppress(window[order], score[order], image[order], 0.7)]
-        order = self._best_per_picture(order, image[order])
+        order = self._best_per_image(order, image[order])
         return squares(moved[order]), image[order]
 
-    def _best_per_picture(self, order: Tensor, image_N: Tensor) -> Tensor:
+    def _best_per_image(self, order: Tensor, image_N: Tensor) -> Tensor:
         counts = torch.unique_consecutive(image_N, return_counts=True)[1]
         start = torch.repeat_interleave(counts.cumsum(0) - counts, counts)
         return order[torch.arange(len(order), device=order.device) - start < self.max_candidates]

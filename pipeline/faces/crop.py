@@ -1,8 +1,8 @@
 """The square crop around a face and its geometry.
 
 Conventions: landmarks use pixel centres (the top-left pixel's centre is (0, 0)); a crop's ``left`` and ``top`` are edges,
-so a pixel's centre lies 0.5 inside its edges. A crop may reach over the picture's border; outside is filled by replicating
-the border, which keeps the picture's statistics.
+so a pixel's centre lies 0.5 inside its edges. A crop may reach over the image's border; outside is filled by replicating
+the border, which keeps the image's statistics.
 
 The default square follows Robinson et al. (ICCV 2019), section 4.2: centred on the bounding box of MTCNN's five points, its
 side a multiple of that box's longer side. The paper's text is ambiguous about the multiple (2× cuts landmarks off 95 % of
@@ -19,13 +19,13 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Crop:
-    """A square region of a picture and the size it is stored at.
+    """A square region of an image and the size it is stored at.
 
     Attributes:
-        left: Left edge in the original picture, px.
-        top: Top edge in the original picture, px.
-        side: Side in the original picture, px.
-        size: Side of the stored picture, px.
+        left: Left edge in the original image, px.
+        top: Top edge in the original image, px.
+        side: Side in the original image, px.
+        size: Side of the stored image, px.
     """
 
     left: float
@@ -39,20 +39,20 @@ class Crop:
         return self.size / self.side
 
     def to_crop(self, points_N2: np.ndarray) -> np.ndarray:
-        """Map (…, 2) original-picture points (x, y) px to stored-picture px."""
+        """Map (…, 2) original-image points (x, y) px to stored-image px."""
         return (np.asarray(points_N2, dtype=np.float64) + 0.5 - (self.left, self.top)) * self.scale - 0.5
 
     def to_original(self, points_N2: np.ndarray) -> np.ndarray:
-        """Map (…, 2) stored-picture points (x, y) px back to original-picture px. Inverse of ``to_crop``."""
+        """Map (…, 2) stored-image points (x, y) px back to original-image px. Inverse of ``to_crop``."""
         return (np.asarray(points_N2, dtype=np.float64) + 0.5) / self.scale + (self.left, self.top) - 0.5
 
     def contains(self, points_N2: np.ndarray) -> np.ndarray:
-        """(…,) bool: which original-picture points fall inside the square."""
+        """(…,) bool: which original-image points fall inside the square."""
         inside = np.asarray(points_N2, dtype=np.float64) + 0.5 - (self.left, self.top)
         return np.asarray(((inside >= 0) & (inside <= self.side)).all(axis=-1))
 
     def as_json(self) -> dict[str, float | int]:
-        """The four fields, as written beside every stored picture."""
+        """The four fields, as written beside every stored image."""
         return asdict(self)
 
 
@@ -62,7 +62,7 @@ def crop_around(points_N2: np.ndarray, *, side_factor: float, size: int) -> Crop
     Args:
         points_N2: (N, 2) points, (x, y) px; MTCNN's five, or landmarks.
         side_factor: Side of the square over the longer side of the box.
-        size: Side of the stored picture, px.
+        size: Side of the stored image, px.
 
     Raises:
         ValueError: The points span no area, so that no square is defined.

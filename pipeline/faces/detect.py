@@ -1,12 +1,12 @@
-"""Five points per face (pupils, nose tip, mouth corners) for pictures of any size, many at a time.
+"""Five points per face (pupils, nose tip, mouth corners) for images of any size, many at a time.
 
-MTCNN's networks (see ``cascade``) on letterboxed pictures. A picture's result depends on that picture alone:
-its canvas follows from its size, and nothing is shared between the pictures of a batch.
+MTCNN's networks (see ``cascade``) on letterboxed images. An image's result depends on that image alone:
+its canvas follows from its size, and nothing is shared between the images of a batch.
 
-Measured on 300 pictures each of 300-W, LFW and FairFace, one thread of a Xeon with AVX-512, CPU time, against
-the package's loop over single pictures with its defaults and, in brackets, with the same smallest face: 215,
-246, 243 pictures a second against 21, 35, 50 (51, 56, 66). Of the faces the package finds, a face overlapping
-its largest one is found in 100, 99.7 and 98.6 %; pictures with a face are 100, 100, 98.3 % against 100, 100,
+Measured on 300 images each of 300-W, LFW and FairFace, one thread of a Xeon with AVX-512, CPU time, against
+the package's loop over single images with its defaults and, in brackets, with the same smallest face: 215,
+246, 243 images a second against 21, 35, 50 (51, 56, 66). Of the faces the package finds, a face overlapping
+its largest one is found in 100, 99.7 and 98.6 %; images with a face are 100, 100, 98.3 % against 100, 100,
 97.0 %.
 """
 
@@ -29,10 +29,10 @@ class DetectedFace:
     """A face.
 
     Attributes:
-        box: (left, top, right, bottom) edges, px of the original picture; may reach over its border.
+        box: (left, top, right, bottom) edges, px of the original image; may reach over its border.
         confidence: O-Net's probability.
         five_52: (5, 2) float64 left pupil, right pupil, nose tip, left and right mouth corner ("left" is the
-            viewer's), (x, y) px of the original picture, pixel-centre convention.
+            viewer's), (x, y) px of the original image, pixel-centre convention.
     """
 
     box: tuple[float, float, float, float]
@@ -50,16 +50,16 @@ class DetectorConfig:
     """How faces are looked for."""
 
     canvases: tuple[tuple[int, int], ...] = ((160, 160), (160, 120), (120, 160))
-    """(width, height), px. A picture goes onto the one where it is largest."""
+    """(width, height), px. An image goes onto the one where it is largest."""
 
     margin: float = 0.125
     """Replicated border on every side, share of the canvas: P-Net must see a face whole, and in tight crops
-    (FairFace) the face reaches the picture's border. A face is found in 96.7 % of its pictures with
+    (FairFace) the face reaches the image's border. A face is found in 96.7 % of its images with
     no margin, 98.0 % with 0.1, 99.0 % with 0.15."""
 
     min_face: tuple[float, ...] = (0.3, 0.1)
-    """Smallest face looked for, share of the letterboxed picture's longer side. P-Net's time goes with its
-    inverse square, and in face data sets the face is most of the picture; so a picture is searched for
+    """Smallest face looked for, share of the letterboxed image's longer side. P-Net's time goes with its
+    inverse square, and in face data sets the face is most of the image; so an image is searched for
     smaller faces, on a canvas larger by the ratio to the first share, only if the look before found none."""
 
     thresholds: tuple[float, float, float] = (0.7, 0.7, 0.7)
@@ -71,10 +71,10 @@ class DetectorConfig:
     0.6 loses 1 % of them."""
 
     max_candidates: int = 64
-    """P-Net's best candidates per picture that R-Net sees."""
+    """P-Net's best candidates per image that R-Net sees."""
 
     batch: int = 32
-    """Pictures per pass of the networks; bounds memory, does not change results."""
+    """Images per pass of the networks; bounds memory, does not change results."""
 
     device: str = "cpu"
 
@@ -102,17 +102,17 @@ class FaceDetector:
         self._cascade = Cascade(config.thresholds, config.factor, config.max_candidates).to(self._device)
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[DetectedFace]]:
-        """Find the faces of each picture.
+        """Find the faces of each image.
 
         Args:
             images: (H, W, 3) uint8 RGB each, of any sizes from 1 px.
 
         Returns:
-            A list per picture, in order: its faces, largest first; empty where there is none. Faces smaller
+            A list per image, in order: its faces, largest first; empty where there is none. Faces smaller
             than the first entry of ``min_face`` are reported only where no larger one is.
 
         Raises:
-            DataError: A picture of another shape or type; the message gives its position. Floats in 0 … 1
+            DataError: An image of another shape or type; the message gives its position. Floats in 0 … 1
                 would silently show no face.
         """
         for index, image in enumerate(images):
@@ -139,14 +139,14 @@ class FaceDetector:
         return faces
 
     def _detect_batch(
-        self, pictures: list[tuple[np.ndarray, Letterbox]], min_face: float
+        self, images: list[tuple[np.ndarray, Letterbox]], min_face: float
     ) -> list[list[DetectedFace]]:
-        canvas = np.stack([render(image, place) for image, place in pictures])
+        canvas = np.stack([render(image, place) for image, place in images])
         out = self._cascade(torch.from_numpy(canvas).to(self._device), min_face)
-        faces: list[list[DetectedFace]] = [[] for _ in pictures]
+        faces: list[list[DetectedFace]] = [[] for _ in images]
         numbers = (out.image_N, out.boxes_N4, out.scores_N, out.points_N52)
         for number, box, score, points in zip(*(t.cpu().numpy() for t in numbers), strict=True):
-            place = pictures[number][1]
+            place = images[number][1]
             left, top, right, bottom = place.edges_to_original(box.reshape(2, 2)).ravel().tolist()
             five = place.edges_to_original(points) - 0.5
             faces[number].append(DetectedFace((left, top, right, bottom), float(score), five))
@@ -159,9 +159,9 @@ def _check(index: int, image: np.ndarray) -> None:
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
         kind = image.dtype if isinstance(image, np.ndarray) else type(image).__name__
         raise DataError(
-            f"picture {index} is {kind}; the detector needs a uint8 array: scale to 0 … 255 and cast"
+            f"image {index} is {kind}; the detector needs a uint8 array: scale to 0 … 255 and cast"
         )
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise DataError(
-            f"picture {index} has shape {image.shape}; the detector needs (H, W, 3) RGB: convert it"
+            f"image {index} has shape {image.shape}; the detector needs (H, W, 3) RGB: convert it"
         )

@@ -1,6 +1,6 @@
-"""Putting pictures of any size onto a few canvas sizes, so that they can be batched, and mapping points back.
+"""Putting images of any size onto a few canvas sizes, so that they can be batched, and mapping points back.
 
-Edges and centres: resampling maps the picture's outer *edges* onto the edges of its place on the canvas. With
+Edges and centres: resampling maps the image's outer *edges* onto the edges of its place on the canvas. With
 e an edge coordinate (the left edge of the first pixel is 0), the landmark coordinate is e − 0.5.
 """
 
@@ -15,14 +15,14 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class Letterbox:
-    """Where a picture lies on its canvas.
+    """Where an image lies on its canvas.
 
     Attributes:
         canvas: (width, height) of the canvas, px.
-        left: Canvas column of the picture's left edge, px.
-        top: Canvas row of the picture's top edge, px.
-        width: Width of the picture on the canvas, px.
-        height: Height of the picture on the canvas, px.
+        left: Canvas column of the image's left edge, px.
+        top: Canvas row of the image's top edge, px.
+        width: Width of the image on the canvas, px.
+        height: Height of the image on the canvas, px.
         scale: Canvas px per original px, (x, y). They differ by the rounding of width and height.
     """
 
@@ -34,28 +34,28 @@ class Letterbox:
     scale: tuple[float, float]
 
     def edges_to_original(self, points_N2: np.ndarray) -> np.ndarray:
-        """Map (…, 2) canvas edge coordinates (x, y) to edge coordinates of the original picture."""
+        """Map (…, 2) canvas edge coordinates (x, y) to edge coordinates of the original image."""
         return (np.asarray(points_N2, dtype=np.float64) - (self.left, self.top)) / self.scale
 
     def to_original(self, points_N2: np.ndarray) -> np.ndarray:
-        """Map (…, 2) canvas landmarks (x, y; pixel centres) to landmarks of the original picture."""
+        """Map (…, 2) canvas landmarks (x, y; pixel centres) to landmarks of the original image."""
         return self.edges_to_original(np.asarray(points_N2, dtype=np.float64) + 0.5) - 0.5
 
 
 def choose_letterbox(
     width: int, height: int, canvases: Sequence[tuple[int, int]], margin: float
 ) -> Letterbox:
-    """Place a picture centrally on the canvas where it is largest; among equals, on the smallest.
+    """Place an image centrally on the canvas where it is largest; among equals, on the smallest.
 
     Args:
-        width: Of the picture, px.
-        height: Of the picture, px.
+        width: Of the image, px.
+        height: Of the image, px.
         canvases: (width, height) of each canvas, px.
-        margin: Border left free on every side, as a share of the canvas's side. A face that fills its picture
+        margin: Border left free on every side, as a share of the canvas's side. A face that fills its image
             then still lies well inside the canvas.
 
     Returns:
-        The place. It depends on the picture's size alone, never on other pictures.
+        The place. It depends on the image's size alone, never on other images.
     """
 
     def fit(canvas: tuple[int, int]) -> float:
@@ -76,7 +76,7 @@ def choose_letterbox(
 
 
 def render(image_HW3: np.ndarray, place: Letterbox) -> np.ndarray:
-    """Resample a picture onto its canvas; the border replicates the picture's edge.
+    """Resample an image onto its canvas; the border replicates the image's edge.
 
     Args:
         image_HW3: (H, W, 3) uint8.
@@ -86,9 +86,9 @@ def render(image_HW3: np.ndarray, place: Letterbox) -> np.ndarray:
         (canvas height, canvas width, 3) uint8. Replicating, rather than a black frame, adds no contrast edge
         that the first network of a cascade would take for a face's outline.
     """
-    picture = Image.fromarray(np.ascontiguousarray(image_HW3))
-    # reducing_gap first halves a much larger picture by a cheap box filter; the result stays anti-aliased.
-    inner = picture.resize((place.width, place.height), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    image = Image.fromarray(np.ascontiguousarray(image_HW3))
+    # reducing_gap first halves a much larger image by a cheap box filter; the result stays anti-aliased.
+    inner = image.resize((place.width, place.height), Image.Resampling.BILINEAR, reducing_gap=2.0)
     canvas_w, canvas_h = place.canvas
     right, bottom = canvas_w - place.left - place.width, canvas_h - place.top - place.height
     return np.pad(np.asarray(inner), ((place.top, bottom), (place.left, right), (0, 0)), mode="edge")

@@ -1,6 +1,6 @@
-"""Unlabelled pictures that are copies of test pictures: re-encoded, resized, cut, brightened, mirrored.
+"""Unlabelled images that are copies of test images: re-encoded, resized, cut, brightened, mirrored.
 
-Face sets gathered from the web overlap. An unlabelled copy of a test picture would let training see the test
+Face sets gathered from the web overlap. An unlabelled copy of a test image would let training see the test
 set, so it is left out. The measure is normalised cross-correlation (NCC) of small grey thumbnails of the face
 crops: both crops are placed by the same detector around the same face, so a copy is aligned to a few pixels
 already.
@@ -73,7 +73,7 @@ def thumbnails(crops: Sequence[np.ndarray]) -> np.ndarray:
         crops: (S, S, 3) uint8 RGB each; sizes may differ.
 
     Returns:
-        (N, D) float32, each row of zero mean and unit norm, or zero for a flat picture.
+        (N, D) float32, each row of zero mean and unit norm, or zero for a flat image.
 
     Raises:
         DataError: A crop of another shape or type; the message gives its position.
@@ -125,12 +125,12 @@ def _detailed(candidate_D: np.ndarray, reference_D: np.ndarray) -> float:
 
 
 class NearDuplicateIndex:
-    """References (test pictures) to compare candidates (unlabelled pictures) with.
+    """References (test images) to compare candidates (unlabelled images) with.
 
     Args:
         references_ND: (N, D) from ``thumbnails``.
         names: Of the N references.
-        threshold: NCC in detail from which a candidate counts as a copy. Measured with 554 test pictures: of
+        threshold: NCC in detail from which a candidate counts as a copy. Measured with 554 test images: of
             their copies (JPEG 40, half and 1.3 × size, cut by up to 3 and 10 % a side, brightness and
             contrast ± 30 %, mirrored, all of these) 97.3 to 99.3 % reach it, the rest mostly because another
             face was detected; of 26,000 strangers (LFW, FairFace) none does, the nearest has 0.863.

@@ -13,7 +13,7 @@ What the paper leaves open, and the choice made here:
   [0, 1]. The sum across a horizontal or vertical line is w wherever the line lies between the cells' centres. The Gaussian
   profile of "Look at Boundary" is the other choice.
 - A segment with a landmark that is not annotated is left out. What remains of its curve is drawn, but the curve
-  is marked as incomplete, because the map then lacks an edge that the picture may show.
+  is marked as incomplete, because the map then lacks an edge that the image may show.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Heatmaps of a few faces of a set, as pictures for a report."""
+"""Heatmaps of a few faces of a set, as images for a report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from pipeline.evaluation.plots.overlays import heatmap_panel
-from pipeline.inference.model_file import load_model
+from pipeline.methods.model_file import load_model
 from pipeline.shards.manifest import load_manifest
 from pipeline.training.batches import to_device
 from pipeline.training.validate import sequential_batches
@@ -25,7 +25,7 @@ def heatmap_panels(model_folder: str, data: str, faces: int) -> list[tuple[str, 
         faces: How many.
 
     Returns:
-        (key, picture) pairs.
+        (key, image) pairs.
     """
     model = load_model(model_folder)
     batch = next(islice(sequential_batches(data, faces), 1))

@@ -1,4 +1,4 @@
-"""A model's answers on a prepared labelled set, in the original pictures' pixels."""
+"""A model's answers on a prepared labelled set, in the original images' pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from pipeline.evaluation.predictions import Predictions
 from pipeline.heatmaps.uncertainty import to_image
-from pipeline.inference.model_file import LandmarkModel
+from pipeline.methods.model_file import LandmarkModel
 from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import Manifest, SampleMeta, join
 from pipeline.shards.read import RawSample, iterate_shard
@@ -79,7 +79,7 @@ def _predict(
     scale = np.array([model.description.input_size / m.side for m in metas])
     covariance = None
     if prediction.covariance_BK22 is not None:
-        # Crops are squares, never turned: the map to the original picture is a scaling.
+        # Crops are squares, never turned: the map to the original image is a scaling.
         linear_B22 = torch.eye(2, dtype=torch.float64) / torch.from_numpy(scale)[:, None, None]
         covariance = to_image(prediction.covariance_BK22.double().cpu(), linear_B22).float().numpy()
     scatter_BK = prediction.scatter

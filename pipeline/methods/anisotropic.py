@@ -28,7 +28,7 @@ class Anisotropic(Method):
         input_size: Side of the network's input, px.
         decoder: For generators of heatmaps.
         stages: Weights of the stages.
-        origin: ``mean_of_bin_means`` (the paper's), ``mean`` of all training shapes, or the picture's ``centre``.
+        origin: ``mean_of_bin_means`` (the paper's), ``mean`` of all training shapes, or the image's ``centre``.
 
     Raises:
         ConfigError: See :class:`~pipeline.methods.base.Method`.

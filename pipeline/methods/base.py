@@ -50,7 +50,7 @@ _DRAWN_CELLS = 64
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of a batch of pictures.
+    """What a network says of a batch of images.
 
     Attributes:
         points_BK2: Landmarks (x, y), px of the network's input.
@@ -162,10 +162,10 @@ class Method(nn.Module):
         total = terms[0][1] if terms[0][0] == 1.0 else terms[0][0] * terms[0][1]
         for weight, term in terms[1:]:
             total = total + (term if weight == 1.0 else weight * term)
-        figures: dict[str, Tensor] = {}
+        metrics: dict[str, Tensor] = {}
         if len(terms) > 1:
-            figures["last_stage"] = terms[-1][1].detach()
-        return total, figures
+            metrics["last_stage"] = terms[-1][1].detach()
+        return total, metrics
 
     def check(self, output: Output) -> None:
         """Refuse what the network says if it is not what it promised, or what the weights are for.
@@ -212,7 +212,7 @@ class Method(nn.Module):
         loss: Tensor = self.loss(points_BK2, factor_BK22, target_BK2, mask_BK)
         return loss
 
-    def read(self, output: Output) -> Prediction:
+    def decode(self, output: Output) -> Prediction:
         """The landmarks of the last stage, with their uncertainty.
 
         Args:

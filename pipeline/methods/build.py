@@ -23,7 +23,7 @@ def make_generator(model: Part, markup: Markup, input_size: int) -> nn.Module:
     Args:
         model: Name and parameters.
         markup: Its landmarks, and the curves whose edges some networks attend to.
-        input_size: Side of the pictures, px.
+        input_size: Side of the images, px.
 
     Raises:
         ConfigError: What the registry or the constructor refuses.
@@ -48,7 +48,7 @@ def make_method(
         loss: The supervised loss.
         decoder: None leaves it to the method.
         markup: Of the landmarks.
-        input_size: Side of the pictures, px.
+        input_size: Side of the images, px.
         generator: Only its promises are read.
 
     Raises:

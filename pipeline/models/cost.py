@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-accumulates of one picture.
+"""What a model costs: parameters and multiply-accumulates of one image.
 
 MACs are those of convolutions and matrix products, as the papers count them (their "FLOPs" are MACs);
 normalisation, activations and interpolation are left out.
@@ -19,8 +19,8 @@ class Cost:
 
     Attributes:
         parameters: Trainable parameters.
-        macs: Multiply-accumulates for one picture.
-        size: (h, w) of that picture, px.
+        macs: Multiply-accumulates for one image.
+        size: (h, w) of that image, px.
     """
 
     parameters: int
@@ -40,7 +40,7 @@ def cost(model: nn.Module, size: int | tuple[int, int]) -> Cost:
 
     Args:
         model: maps images (1, 3, h, w) to anything. Its mode is the same afterwards.
-        size: side, or (h, w), of the picture.
+        size: side, or (h, w), of the image.
 
     Returns:
         The cost.

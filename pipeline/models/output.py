@@ -89,7 +89,7 @@ class Output:
         """Take a batch apart that was joined for one forward, e.g. into its labelled and unlabelled halves.
 
         Args:
-            sizes: Pictures in each part; they add up to B.
+            sizes: Images in each part; they add up to B.
 
         Returns:
             An output per size.

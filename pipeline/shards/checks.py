@@ -19,7 +19,7 @@ from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry
 from pipeline.shards.read import RawSample, iterate_shard
 
 _AGAIN = "prepare the set again"
-_MAX_OUTSIDE_SHARE = 0.01  # of landmarks outside their picture; 300-W has a few where faces are cut off
+_MAX_OUTSIDE_SHARE = 0.01  # of landmarks outside their image; 300-W has a few where faces are cut off
 _MAX_CUT_SHARE = 0.05  # of landmarks outside the stored square
 _MIN_SPREAD = 0.1  # of the square's side that the landmarks must span; normalised coordinates span some 1 px
 _MAX_SWAPPED_SHARE = 0.05  # of faces whose left eye is right of the right one: only extreme poses
@@ -33,10 +33,10 @@ class SetContent:
 
     Attributes:
         keys: Keys, in order.
-        images: (source, name) of each picture.
+        images: (source, name) of each image.
         hashes: Of the stored JPEGs.
         shapes: (K, 2) landmarks of each face, in shares of the square's side; NaN where the position is not known.
-        outside: Landmarks outside their original picture.
+        outside: Landmarks outside their original image.
         cut: Landmarks outside the stored square.
     """
 
@@ -118,7 +118,7 @@ def _check_points(
                 "error",
                 where,
                 f"the landmarks span {spread:.3f} of the square's side",
-                "check that the annotation is in pixels of this picture",
+                "check that the annotation is in pixels of this image",
                 "spread",
             )
             return
@@ -134,7 +134,7 @@ def check_sample(
     """Check one sample and remember what the checks of the whole set need.
 
     Returns:
-        Its (size, size, 3) uint8 picture, or None if that is damaged.
+        Its (size, size, 3) uint8 image, or None if that is damaged.
     """
     content.keys.append(sample.key)
     content.hashes.append(hashlib.sha1(sample.jpg).digest())
@@ -149,13 +149,13 @@ def check_sample(
     if meta.key != sample.key:
         findings.add("error", url, f"{sample.key}.json has the key '{meta.key}'", _AGAIN, "key")
     if meta.side <= 0 or meta.width < 1 or meta.height < 1:
-        findings.add("error", url, f"{sample.key}.json: a square or picture of no size", _AGAIN, "size")
+        findings.add("error", url, f"{sample.key}.json: a square or image of no size", _AGAIN, "size")
         return None
     _check_points(meta, manifest, f"{url}: {sample.key}", content, findings)
     try:
         crop = decode_crop(sample, url)
     except ShardError as error:
-        findings.add("error", url, str(error).removeprefix(f"{url}: "), _AGAIN, "picture")
+        findings.add("error", url, str(error).removeprefix(f"{url}: "), _AGAIN, "image")
         return None
     expected = (manifest.crop.size, manifest.crop.size, 3)
     if crop.shape != expected or meta.size != manifest.crop.size:
@@ -165,7 +165,7 @@ def check_sample(
             f"{sample.key}.jpg is {crop.shape[1]}×{crop.shape[0]} px, its JSON says {meta.size}, "
             f"the manifest {manifest.crop.size}",
             _AGAIN,
-            "picture size",
+            "image size",
         )
         return None
     return crop
@@ -177,7 +177,7 @@ def check_shard(
     """Check a tar and all its samples.
 
     Returns:
-        (key, picture) of the samples whose picture is sound.
+        (key, image) of the samples whose image is sound.
     """
     if not check_file(url, entry, findings):
         return []
@@ -217,7 +217,7 @@ def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: 
                 "error",
                 url,
                 f"in {swapped:.0%} of the faces the left eye lies right of the right one",
-                "left is the viewer's: check the landmarks' order, and that no picture was mirrored alone",
+                "left is the viewer's: check the landmarks' order, and that no image was mirrored alone",
             )
     # What some faces hide would shift the mean: only faces that show whatever any face of the set shows are averaged.
     known_NK = np.isfinite(shapes_NK2).all(axis=2)
@@ -252,7 +252,7 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
         findings.add("error", url, f"the key '{key}' occurs more than once", _AGAIN, "repeated key")
     copies = len(content.hashes) - len(set(content.hashes))
     if copies:
-        findings.add("warning", url, f"{copies} stored pictures are exact copies of others", "remove copies")
+        findings.add("warning", url, f"{copies} stored images are exact copies of others", "remove copies")
     if manifest.role == "unlabelled" or not content.shapes:
         return
     try:
@@ -271,8 +271,8 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
         findings.add(
             "warning",
             url,
-            f"{content.outside / total:.1%} of the landmarks lie outside their picture",
-            "check that the annotation belongs to these pictures, and that it is in pixels",
+            f"{content.outside / total:.1%} of the landmarks lie outside their image",
+            "check that the annotation belongs to these images, and that it is in pixels",
         )
     if content.cut > _MAX_CUT_SHARE * total:
         findings.add(

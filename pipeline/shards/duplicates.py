@@ -1,4 +1,4 @@
-"""Keeping pictures of prepared sets (a test set) out of another set (unlabelled pictures)."""
+"""Keeping images of prepared sets (a test set) out of another set (unlabelled images)."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pipeline.shards.read import RawSample, iterate_shard
 
 
 def decode_crop(sample: RawSample, url: str) -> np.ndarray:
-    """The stored (size, size, 3) uint8 picture.
+    """The stored (size, size, 3) uint8 image.
 
     Raises:
         ShardError: It is damaged; the message names tar and member.
     """
     try:
-        with Image.open(io.BytesIO(sample.jpg)) as picture:
-            return np.asarray(picture.convert("RGB"))
+        with Image.open(io.BytesIO(sample.jpg)) as image:
+            return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise ShardError(
             f"{url}: {sample.key}.jpg cannot be decoded ({error}); prepare the set again"
@@ -32,7 +32,7 @@ def decode_crop(sample: RawSample, url: str) -> np.ndarray:
 
 
 def comparison_settings() -> dict[str, Any]:
-    """What decides whether two pictures are copies; part of the identity of every set that was compared."""
+    """What decides whether two images are copies; part of the identity of every set that was compared."""
     parameters = inspect.signature(NearDuplicateIndex).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
 

@@ -22,7 +22,7 @@ from pipeline.shards.stream import SampleStream, StreamSample
 
 # What damaged JSON and damaged JPEGs raise, in Pillow's parsers too.
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, SyntaxError, ArithmeticError, struct.error)
-_PAD_GREY = 127  # a sample that cannot be decoded keeps its place as a grey picture of weight 0
+_PAD_GREY = 127  # a sample that cannot be decoded keeps its place as a grey image of weight 0
 
 
 @dataclass
@@ -104,10 +104,10 @@ def _decode(
     key = sample.raw.key
     try:
         meta = json.loads(sample.raw.json)
-        with Image.open(io.BytesIO(sample.raw.jpg)) as picture:
-            image = np.asarray(picture.convert("RGB"))
+        with Image.open(io.BytesIO(sample.raw.jpg)) as opened:
+            image = np.asarray(opened.convert("RGB"))
         if image.shape != (size, size, 3):
-            raise ValueError(f"picture is {image.shape[1]}×{image.shape[0]}, the manifest says {size}×{size}")
+            raise ValueError(f"image is {image.shape[1]}×{image.shape[0]}, the manifest says {size}×{size}")
         scale = meta["size"] / meta["side"]
         if num_landmarks == 0:
             return _Decoded(key, image, nowhere, hidden, scale, None)

@@ -70,7 +70,7 @@ class Manifest(_Strict):
     shards: tuple[ShardEntry, ...]
     source: dict[str, Any] = Field(description="the reader and its parameters, paths as given")
     rejected: dict[str, int] = Field(
-        default_factory=dict, description="reason → pictures left out (rejected.jsonl lists them)"
+        default_factory=dict, description="reason → images left out (rejected.jsonl lists them)"
     )
     statistics: dict[str, float] = Field(
         default_factory=dict, description="e.g. share of landmarks the crop cuts off"
@@ -109,16 +109,16 @@ class Manifest(_Strict):
 
 
 class SampleMeta(_Strict):
-    """``KEY.json``: one face. Points are in the ORIGINAL picture's pixels, pixel-centre convention, (x, y)."""
+    """``KEY.json``: one face. Points are in the ORIGINAL image's pixels, pixel-centre convention, (x, y)."""
 
     key: str
     source: str = Field(description="data set")
-    image: str = Field(description="picture's name in its data set")
-    width: int = Field(description="original picture, px")
+    image: str = Field(description="image's name in its data set")
+    width: int = Field(description="original image, px")
     height: int
-    left: float = Field(description="crop's left edge in the original picture, px")
+    left: float = Field(description="crop's left edge in the original image, px")
     top: float
-    side: float = Field(description="crop's side in the original picture, px")
+    side: float = Field(description="crop's side in the original image, px")
     size: int = Field(description="stored side, px")
     points: list[tuple[float, float] | None] | None = Field(
         default=None, description="K landmarks, original px; null where the position is not known"
@@ -139,7 +139,7 @@ class SampleMeta(_Strict):
         return Crop(self.left, self.top, self.side, self.size)
 
     def crop_points(self) -> np.ndarray:
-        """(K, 2) landmarks in the stored picture's pixels, NaN where unknown; (0, 2) for an unlabelled face."""
+        """(K, 2) landmarks in the stored image's pixels, NaN where unknown; (0, 2) for an unlabelled face."""
         known = [(np.nan, np.nan) if point is None else point for point in self.points or []]
         return self.crop.to_crop(np.asarray(known, dtype=np.float64).reshape(-1, 2))
 

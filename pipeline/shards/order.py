@@ -238,13 +238,13 @@ class Order:
             return iter(sequence.tolist())
         return shuffle_buffer(sequence, self.buffer, self.seed, epoch, stream, _BUFFER)
 
-    def positions(self, start: int, rank: int, world: int) -> Iterator[tuple[int, int, int]]:
+    def positions(self, start: int, rank: int, world_size: int) -> Iterator[tuple[int, int, int]]:
         """The global samples a rank serves from a position on, without end.
 
         Args:
-            start: Global samples already consumed by all ranks; a multiple of ``world``.
+            start: Global samples already consumed by all ranks; a multiple of ``world_size``.
             rank: r.
-            world: W.
+            world_size: W.
 
         Yields:
             (global index i, epoch, stream).
@@ -253,7 +253,7 @@ class Order:
         while True:
             epoch, within = divmod(index, self.samples)
             yield index, epoch, within % self.streams
-            index += world
+            index += world_size
 
 
 def order_for(
@@ -271,18 +271,18 @@ def order_for(
     return Order(tuple(shard_samples), streams, seed, buffer, selection, balance)
 
 
-def check_world(world: int, streams: int, batch: int) -> None:
+def check_world_size(world_size: int, streams: int, batch: int) -> None:
     """Refuse a world size under which the global batches could not be served.
 
     Raises:
         ConfigError: W does not divide C, or does not divide B.
     """
-    if streams % world:
+    if streams % world_size:
         raise ConfigError(
-            f"{world} workers do not divide data.streams = {streams}: the order of samples would depend on the number of "
-            f"workers; use a number of workers that divides {streams}, or set data.streams to a multiple of {world}"
+            f"{world_size} workers do not divide data.streams = {streams}: the order of samples would depend on the number of "
+            f"workers; use a number of workers that divides {streams}, or set data.streams to a multiple of {world_size}"
         )
-    if batch % world:
+    if batch % world_size:
         raise ConfigError(
-            f"batch of {batch} cannot be shared evenly by {world} workers; use a multiple of {world}"
+            f"batch of {batch} cannot be shared evenly by {world_size} workers; use a multiple of {world_size}"
         )

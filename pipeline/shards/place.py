@@ -1,4 +1,4 @@
-"""Which face of a picture is meant, and the square around it."""
+"""Which face of an image is meant, and the square around it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Face(Protocol):
 
     @property
     def five_52(self) -> np.ndarray:
-        """(5, 2) pupils, nose tip, mouth corners, (x, y) px of the original picture."""
+        """(5, 2) pupils, nose tip, mouth corners, (x, y) px of the original image."""
 
 
 class Detector(Protocol):
     """What is needed of ``pipeline.faces.detect.FaceDetector``."""
 
     def detect(self, images: Sequence[np.ndarray], /) -> Sequence[Sequence[Any]]:
-        """Faces of each (H, W, 3) uint8 picture, largest first."""
+        """Faces of each (H, W, 3) uint8 image, largest first."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ class SetPlan:
         name: Its name; subfolder of ``out`` and prefix of its shards.
         folder: Where it goes.
         split: Its purpose.
-        records: Its pictures, in the order of its samples.
+        records: Its images, in the order of its samples.
         options: What workers need.
         samples_per_shard: Samples in every shard but the last.
         references: Names of the sets it must not repeat.
@@ -56,7 +56,7 @@ class SetPlan:
         size = RECORDS_PER_CHUNK
         return [self.records[start : start + size] for start in range(0, len(self.records), size)]
 
-    def digest(self, references: Iterable[str]) -> str:
+    def config_hash(self, references: Iterable[str]) -> str:
         """Identity of the set's content: config, input and what it was compared with.
 
         Args:
@@ -71,14 +71,14 @@ def hold_out(
 ) -> tuple[list[FaceRecord], list[FaceRecord]]:
     """Split off a validation part.
 
-    Names are ranked by a seeded hash, so the draw depends on no order, and adding pictures to the data set
+    Names are ranked by a seeded hash, so the draw depends on no order, and adding images to the data set
     moves only about as many between the parts as the part's own growth.
 
     Returns:
         (kept, held out), each in the records' order.
 
     Raises:
-        ConfigError: The share leaves one part without a picture.
+        ConfigError: The share leaves one part without an image.
     """
 
     def rank(record: FaceRecord) -> bytes:
@@ -87,7 +87,7 @@ def hold_out(
     count = round(part.share * len(records))
     if not 0 < count < len(records):
         raise ConfigError(
-            f"field 'validation.share' is {part.share}: that leaves a part of {len(records)} pictures empty; "
+            f"field 'validation.share' is {part.share}: that leaves a part of {len(records)} images empty; "
             "change it"
         )
     held = {id(record) for record in sorted(records, key=rank)[:count]}
@@ -97,7 +97,7 @@ def hold_out(
 def _fingerprint(records: Sequence[FaceRecord]) -> str:
     digest = hashlib.sha256()
     for record in records:
-        # Readers of stored pictures can tell more than the name: size and annotation.
+        # Readers of stored images can tell more than the name: size and annotation.
         own = getattr(record, "fingerprint", None)
         digest.update(f"{record.source}\0{record.name}\0{own() if callable(own) else ''}\n".encode())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""From records of pictures to samples, one chunk at a time: what a worker of ``landmarks prepare`` does.
+"""From records of images to samples, one chunk at a time: what a worker of ``landmarks prepare`` does.
 
 A chunk is a fixed run of records, so its result depends on nothing but those records and the config: not on
 how many workers there are, nor on which of them got it.
@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from pipeline.datasets.face import Annotation, FaceRecord, Picture
+from pipeline.datasets.face import Annotation, FaceImage, FaceRecord
 from pipeline.errors import DataError
 from pipeline.faces.crop import extract
 from pipeline.markup import Markup
@@ -26,21 +26,21 @@ from pipeline.shards.write import encode_meta, sample_key
 
 REASONS = ("unreadable", "no_face", "several_faces", "too_small", "near_duplicate")
 _DECODED_AT_ONCE = 32
-"""Pictures held decoded in one worker; bounds its memory."""
+"""Images held decoded in one worker; bounds its memory."""
 
 
 class Duplicates(Protocol):
-    """Finds pictures that also occur in another set."""
+    """Finds images that also occur in another set."""
 
     def matches(self, crops: Sequence[np.ndarray]) -> Sequence[str | None]:
         """For each (S, S, 3) uint8 crop the key of the sample it duplicates, or None."""
 
 
 class Reject(NamedTuple):
-    """A picture left out.
+    """An image left out.
 
     Attributes:
-        name: Picture's name in its data set.
+        name: Image's name in its data set.
         reason: One of ``REASONS``.
         detail: For the reader of ``rejected.jsonl``.
     """
@@ -105,7 +105,7 @@ def _place(
 
 
 def _meta(
-    record: FaceRecord, picture: Picture, annotation: Annotation | None, placed: Placement
+    record: FaceRecord, image: FaceImage, annotation: Annotation | None, placed: Placement
 ) -> SampleMeta:
     crop = placed.crop
     points: list[tuple[float, float] | None] | None = None
@@ -120,8 +120,8 @@ def _meta(
         key=sample_key(record.source, record.name),
         source=record.source,
         image=record.name,
-        width=picture.image_HW3.shape[1],
-        height=picture.image_HW3.shape[0],
+        width=image.image_HW3.shape[1],
+        height=image.image_HW3.shape[0],
         left=crop.left,
         top=crop.top,
         side=crop.side,
@@ -146,7 +146,7 @@ def _count(counts: Counter[str], annotation: Annotation | None, placed: Placemen
         counts["faces_cut"] += cut > 0
 
 
-def _load(records: Sequence[FaceRecord]) -> Iterator[tuple[FaceRecord, Picture | DataError]]:
+def _load(records: Sequence[FaceRecord]) -> Iterator[tuple[FaceRecord, FaceImage | DataError]]:
     for record in records:
         try:
             yield record, record.load()
@@ -163,41 +163,41 @@ def prepare_chunk(
     """Turn a run of records into samples.
 
     Args:
-        records: The pictures.
+        records: The images.
         options: See ``ChunkOptions``.
         detector: None if the squares are placed by landmarks.
-        duplicates: Knows the pictures that must not occur here, e.g. those of the test set.
+        duplicates: Knows the images that must not occur here, e.g. those of the test set.
 
     Returns:
-        Samples and rejects. A picture that cannot be used is never fatal: it is a recorded reject.
+        Samples and rejects. An image that cannot be used is never fatal: it is a recorded reject.
     """
     result = ChunkResult()
     for start in range(0, len(records), _DECODED_AT_ONCE):
         loaded = list(_load(records[start : start + _DECODED_AT_ONCE]))
-        readable = [picture.image_HW3 for _, picture in loaded if isinstance(picture, Picture)]
+        readable = [image.image_HW3 for _, image in loaded if isinstance(image, FaceImage)]
         detected = iter(
             detector.detect(readable) if detector is not None and readable else [[]] * len(readable)
         )
-        kept: list[tuple[FaceRecord, Picture, Annotation | None, Placement, np.ndarray]] = []
-        for record, picture in loaded:
-            if isinstance(picture, DataError):
-                result.rejects.append(Reject(record.name, "unreadable", str(picture)))
+        kept: list[tuple[FaceRecord, FaceImage, Annotation | None, Placement, np.ndarray]] = []
+        for record, image in loaded:
+            if isinstance(image, DataError):
+                result.rejects.append(Reject(record.name, "unreadable", str(image)))
                 continue
             # A labelled data set may serve as an unlabelled one: its landmarks are then not looked at.
-            annotation = picture.annotation if options.role == "labelled" else None
+            annotation = image.annotation if options.role == "labelled" else None
             placed = _place(next(detected), annotation, options)
             if isinstance(placed, tuple):
                 result.rejects.append(Reject(record.name, *placed))
             else:
-                kept.append((record, picture, annotation, placed, extract(picture.image_HW3, placed.crop)))
+                kept.append((record, image, annotation, placed, extract(image.image_HW3, placed.crop)))
         matches: Sequence[str | None] = [None] * len(kept)
         if duplicates is not None and kept:
             matches = duplicates.matches([crop for *_, crop in kept])
-        for (record, picture, annotation, placed, crop), match in zip(kept, matches, strict=True):
+        for (record, image, annotation, placed, crop), match in zip(kept, matches, strict=True):
             if match is not None:
                 result.rejects.append(Reject(record.name, "near_duplicate", f"of {match}"))
                 continue
-            meta = _meta(record, picture, annotation, placed)
+            meta = _meta(record, image, annotation, placed)
             _count(result.counts, annotation, placed)
             jpeg = encode_jpeg(crop, options.crop.jpeg_quality)
             result.samples.append(RawSample(meta.key, jpeg, encode_meta(meta)))

@@ -45,12 +45,12 @@ class ValidationConfig(_Strict):
     """The part of a labelled training set that is held out, so that no choice is ever made on a test set."""
 
     name: str = "validation"
-    share: float = Field(default=0.1, gt=0, lt=1, description="of the pictures")
+    share: float = Field(default=0.1, gt=0, lt=1, description="of the images")
     seed: int = Field(default=0, description="of the draw")
     drop_near_duplicates: bool = Field(
         default=True,
-        description="leave held-out pictures out that the training part has too, re-encoded or re-cropped: "
-        "published sets repeat themselves (17 training pictures of 300-W had a copy in the tenth held out)",
+        description="leave held-out images out that the training part has too, re-encoded or re-cropped: "
+        "published sets repeat themselves (17 training images of 300-W had a copy in the tenth held out)",
     )
 
 
@@ -67,11 +67,11 @@ class SetConfig(_Strict):
     crop: CropConfig | None = Field(default=None, description="overrides the common one")
     several_faces: Literal["keep_largest", "reject"] = Field(
         default="keep_largest",
-        description="unlabelled pictures only; a labelled face is found by its landmarks",
+        description="unlabelled images only; a labelled face is found by its landmarks",
     )
     drop_near_duplicates_of: tuple[str, ...] = Field(
         default=(),
-        description="sets of this config; pictures that occur in them (re-encoded, resized) are left out",
+        description="sets of this config; images that occur in them (re-encoded, resized) are left out",
     )
 
     @field_validator("name")
@@ -103,7 +103,7 @@ class PrepareConfig(_Strict):
     min_face_px: float = Field(
         default=32.0,
         ge=0,
-        description="smallest side of the square in the original picture, px; smaller faces are blurred",
+        description="smallest side of the square in the original image, px; smaller faces are blurred",
     )
     detector: DetectorConfig = DetectorConfig()
     on_no_face: Literal["landmarks", "reject"] = Field(

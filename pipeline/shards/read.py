@@ -29,7 +29,7 @@ class RawSample(NamedTuple):
 
     Attributes:
         key: Unique name.
-        jpg: The encoded picture.
+        jpg: The encoded image.
         json: ``SampleMeta`` as JSON.
     """
 

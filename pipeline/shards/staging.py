@@ -60,12 +60,12 @@ class Staging:
     Args:
         out: Folder of all sets.
         name: The set's name.
-        digest: The set's identity (``SetPlan.digest``).
+        config_hash: The set's identity (``SetPlan.digest``).
     """
 
-    def __init__(self, out: str, name: str, digest: str) -> None:
+    def __init__(self, out: str, name: str, config_hash: str) -> None:
         self.root = join(join(out, STAGING), name)
-        self.folder = join(self.root, digest[:16])
+        self.folder = join(self.root, config_hash[:16])
 
     def _url(self, index: int, extension: str) -> str:
         return join(self.folder, f"chunk-{index:06d}.{extension}")
@@ -132,7 +132,7 @@ class Staging:
         _remove(self.root)
 
 
-def existing(plan: SetPlan, digest: str, *, overwrite: bool) -> Manifest | None:
+def existing(plan: SetPlan, config_hash: str, *, overwrite: bool) -> Manifest | None:
     """The manifest already there, if the set needs no work.
 
     Raises:
@@ -147,7 +147,7 @@ def existing(plan: SetPlan, digest: str, *, overwrite: bool) -> Manifest | None:
         if overwrite:
             return None
         raise
-    if manifest.config_hash == digest:
+    if manifest.config_hash == config_hash:
         filesystem, folder = fsspec.url_to_fs(absolute(plan.folder))
         sizes = {
             entry["name"].rsplit("/", 1)[-1]: entry["size"] for entry in filesystem.ls(folder, detail=True)
@@ -157,7 +157,7 @@ def existing(plan: SetPlan, digest: str, *, overwrite: bool) -> Manifest | None:
         return None  # shards are missing or cut: the same bytes are written again
     if not overwrite:
         raise ConfigError(
-            f"{url}: prepared from another config or other pictures; give --overwrite, or another 'out'"
+            f"{url}: prepared from another config or other images; give --overwrite, or another 'out'"
         )
     return None
 
@@ -175,8 +175,8 @@ def check_rejects(plan: SetPlan, rejected: Counter[str], limit: float) -> None:
     total = rejected.total()
     if total > limit * len(plan.records):
         raise DataError(
-            f"set '{plan.name}': {total} of {len(plan.records)} pictures left out ({_list(rejected)}), more than the "
-            f"{limit:.0%} of 'max_reject_share'; look at the pictures, 'crop' and 'detector', or raise it"
+            f"set '{plan.name}': {total} of {len(plan.records)} images left out ({_list(rejected)}), more than the "
+            f"{limit:.0%} of 'max_reject_share'; look at the images, 'crop' and 'detector', or raise it"
         )
 
 
@@ -190,20 +190,20 @@ def _statistics(counts: Counter[str]) -> dict[str, float]:
     return {}
 
 
-def _shards(plan: SetPlan, digest: str, samples: Iterator[RawSample]) -> Iterator[ShardEntry]:
+def _shards(plan: SetPlan, config_hash: str, samples: Iterator[RawSample]) -> Iterator[ShardEntry]:
     for number in itertools.count():
         batch = list(itertools.islice(samples, plan.samples_per_shard))
         if not batch:
             return
-        # The digest in the name keeps new shards apart from those an older manifest still points to.
-        yield write_shard(join(plan.folder, f"{plan.name}-{digest[:8]}-{number:06d}.tar"), batch)
+        # The hash in the name keeps new shards apart from those an older manifest still points to.
+        yield write_shard(join(plan.folder, f"{plan.name}-{config_hash[:8]}-{number:06d}.tar"), batch)
 
 
-def assemble(plan: SetPlan, digest: str, staging: Staging, max_reject_share: float) -> Manifest:
+def assemble(plan: SetPlan, config_hash: str, staging: Staging, max_reject_share: float) -> Manifest:
     """Turn the finished chunks into the prepared set; the manifest comes last.
 
     Raises:
-        DataError: Too many pictures were left out, or all.
+        DataError: Too many images were left out, or all.
         StorageError: The disk is full.
     """
     chunks = range(len(plan.chunks))
@@ -216,13 +216,11 @@ def assemble(plan: SetPlan, digest: str, staging: Staging, max_reject_share: flo
     reasons = Counter(reject.reason for reject in rejects)
     check_rejects(plan, reasons, max_reject_share)
     if not counts["samples"]:
-        raise DataError(
-            f"set '{plan.name}': every picture was left out ({_list(reasons)}); look at the pictures"
-        )
+        raise DataError(f"set '{plan.name}': every image was left out ({_list(reasons)}); look at the images")
     for name in _names(plan.folder):
         if name.startswith(".") and name.endswith(".tmp"):  # of a killed run; nobody else writes here now
             _remove(join(plan.folder, name))
-    shards = tuple(_shards(plan, digest, staging.samples(chunks)))
+    shards = tuple(_shards(plan, config_hash, staging.samples(chunks)))
     lines = (json.dumps(reject._asdict(), ensure_ascii=False) + "\n" for reject in rejects)
     write_text(join(plan.folder, REJECTED_NAME), "".join(lines))
     manifest = Manifest(
@@ -238,7 +236,7 @@ def assemble(plan: SetPlan, digest: str, staging: Staging, max_reject_share: flo
         source=plan.source,
         rejected=dict(sorted(reasons.items())),
         statistics=_statistics(counts),
-        config_hash=digest,
+        config_hash=config_hash,
     )
     if manifest.role == "labelled":
         manifest = manifest.model_copy(update={"pose": poses_of(read_shapes(manifest, plan.folder))})

@@ -119,7 +119,7 @@ class SampleStream:
         manifest: Folder of the prepared set or its manifest; local path or URL.
         order: The order of its samples.
         rank: r.
-        world: W; must divide the order's number of streams.
+        world_size: W; must divide the order's number of streams.
         start: Position: global samples already consumed.
 
     Raises:
@@ -127,10 +127,12 @@ class SampleStream:
         ConfigError: The set has fewer shards than streams and is too large to be held in memory.
     """
 
-    def __init__(self, manifest: str, order: Order, *, rank: int = 0, world: int = 1, start: int = 0) -> None:
+    def __init__(
+        self, manifest: str, order: Order, *, rank: int = 0, world_size: int = 1, start: int = 0
+    ) -> None:
         url = manifest_url(manifest)
         self.manifest = load_manifest(url)
-        self.order, self.rank, self.world, self.start = order, rank, world, start
+        self.order, self.rank, self.world_size, self.start = order, rank, world_size, start
         self._shards = _Shards(self.manifest, parent(url))
         if tuple(s.samples for s in self.manifest.shards) != order.shard_samples:
             raise ConfigError(f"{url}: the order was made for other shards than this manifest lists")
@@ -148,7 +150,7 @@ class SampleStream:
         held = self._load_all()
         epoch_now: int = -1
         sequences: dict[int, np.ndarray] = {}
-        for index, epoch, stream in self.order.positions(self.start, self.rank, self.world):
+        for index, epoch, stream in self.order.positions(self.start, self.rank, self.world_size):
             if epoch != epoch_now:
                 epoch_now, sequences = epoch, {}
             if stream not in sequences:
@@ -171,7 +173,7 @@ class SampleStream:
     def _dealt_by_shard(self) -> Iterator[StreamSample]:
         epoch_now: int = -1
         streams: dict[int, _ShardStream] = {}
-        for index, epoch, stream in self.order.positions(self.start, self.rank, self.world):
+        for index, epoch, stream in self.order.positions(self.start, self.rank, self.world_size):
             if epoch != epoch_now:
                 epoch_now, streams = epoch, {}
             if stream not in streams:

@@ -56,7 +56,7 @@ def _check_streams(url: str, manifest: Manifest, streams: int, findings: Finding
             "error",
             url,
             f"{manifest.samples} samples for {streams} streams: some streams would be empty",
-            "use fewer workers or streams, or more pictures",
+            "use fewer workers or streams, or more images",
         )
     elif len(manifest.shards) < streams:
         per_shard = max(1, manifest.samples // streams)
@@ -91,20 +91,20 @@ def _check_agreement(sets: Sequence[tuple[str, Manifest]], findings: Findings) -
 
 
 def _check_leakage(url: str, content: SetContent, held: _HeldOut, findings: Findings) -> None:
-    """Pictures that are in a held-out set by name or by bytes."""
+    """Images that are in a held-out set by name or by bytes."""
     theirs = held.content
     for what, shared in (
         ("keys", set(content.keys) & set(theirs.keys)),
-        ("pictures (by name)", set(content.images) & set(theirs.images)),
-        ("pictures (same bytes)", set(content.hashes) & set(theirs.hashes)),
+        ("images (by name)", set(content.images) & set(theirs.images)),
+        ("images (same bytes)", set(content.hashes) & set(theirs.hashes)),
     ):
         if shared:
-            example = next(iter(sorted(map(str, shared)))) if what != "pictures (same bytes)" else ""
+            example = next(iter(sorted(map(str, shared)))) if what != "images (same bytes)" else ""
             findings.add(
                 "error",
                 url,
                 f"{len(shared)} {what} are also in {held.url}" + (f", e.g. {example}" if example else ""),
-                "take them out of one of the two sets: a score on pictures seen in training means nothing",
+                "take them out of one of the two sets: a score on images seen in training means nothing",
             )
 
 
@@ -125,7 +125,7 @@ def _report_near_duplicates(
             "error" if held.manifest.split == "test" else "warning",
             url,
             f"{len(pairs)} faces are near-duplicates of faces in {held.url}, e.g. {examples}",
-            "leave them out: 'drop_near_duplicates_of' in the preparation, or remove the pictures",
+            "leave them out: 'drop_near_duplicates_of' in the preparation, or remove the images",
         )
 
 

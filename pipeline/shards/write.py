@@ -23,7 +23,7 @@ def sample_key(source: str, name: str) -> str:
 
     Args:
         source: Data set.
-        name: Picture's name within it.
+        name: Image's name within it.
 
     Returns:
         Letters, digits, '-' and '_' only (a dot would split the key in WebDataset), at most 75 characters, so
@@ -88,7 +88,7 @@ def write_shard(url: str, samples: Iterable[RawSample]) -> ShardEntry:
             for sample in samples:
                 if sample.key in keys:
                     raise ShardError(
-                        f"{url}: two samples have the key '{sample.key}'; rename one of the pictures"
+                        f"{url}: two samples have the key '{sample.key}'; rename one of the images"
                     )
                 keys.add(sample.key)
                 tar.write({"__key__": sample.key, "jpg": sample.jpg, "json": sample.json})

@@ -12,12 +12,12 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline.config.strict import Strict
 from pipeline.errors import ConfigError, DataError
 from pipeline.faces.pose import Origin, bins_of, mean_shape
 from pipeline.shards.manifest import Manifest, manifest_url, parent
 from pipeline.shards.order import Balance, nested_subset
 from pipeline.shards.poses import coordinates, read_shapes
+from pipeline.strict import Strict
 
 PAPER_BINS = 9
 

@@ -22,7 +22,7 @@ class DeviceBatch:
         points_BK2: float32 landmarks (x, y), px of the network input; NaN where unknown.
         mask_BK: bool, landmarks that count.
         visible_BK: bool, landmarks that can be seen, for augmentation that hides some; they count or not by ``mask_BK``.
-        valid_B: bool, pictures that could be read.
+        valid_B: bool, images that could be read.
         scale_B: float32, network px per original px.
         keys: Sample keys.
         labels_BC: bool, whether the face has each of ``data.focal_attributes``; None without any.
@@ -73,25 +73,25 @@ def augmented(
     augmentation: Augmentation,
     generator: torch.Generator,
     rank: int = 0,
-    world: int = 1,
+    world_size: int = 1,
     mask_occluded: bool = False,
 ) -> DeviceBatch:
-    """The batch after augmentation; what the pictures lose, their landmarks lose.
+    """The batch after augmentation; what the images lose, their landmarks lose.
 
     Args:
         batch: A rank's share, labelled or not.
         augmentation: What happens to it.
         generator: Of the step, in the same state on every rank.
         rank: r.
-        world: W.
+        world_size: W.
         mask_occluded: Leave landmarks that augmentation covers out of the mask, as those that were covered before.
     """
     faces = FaceBatch(batch.images_B3HW, batch.points_BK2, batch.mask_BK, batch.visible_BK)
-    changed, affine_B23, _ = augmentation(faces, generator, rank, world)
+    changed, affine_B23, _ = augmentation(faces, generator, rank, world_size)
     assert changed.points_BK2 is not None
     assert changed.mask_BK is not None
     assert changed.visible_BK is not None
-    # The factor by which a picture grew is that of its area, rooted.
+    # The factor by which an image grew is that of its area, rooted.
     linear = affine_B23[:, :, :2].to(batch.scale_B.device)
     grown_B = (linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]).abs().sqrt()
     mask_BK = changed.mask_BK & changed.visible_BK if mask_occluded else changed.mask_BK

@@ -52,13 +52,13 @@ def save(
     rank: int,
     state: RunState,
     generator: Any,
-    critic: Any | None,
+    discriminator: Any | None,
     average: WeightAverage | None,
 ) -> None:
     """Write this rank's part; rank 0 also writes the shared part."""
     save_engine(generator, folder / "generator")
-    if critic is not None:
-        save_engine(critic, folder / "critic")
+    if discriminator is not None:
+        save_engine(discriminator, folder / "discriminator")
     if rank != 0:
         return
     if average is not None:
@@ -66,7 +66,7 @@ def save(
     write_text(str(folder / _STATE), state.model_dump_json(indent=2))
 
 
-def load(folder: Path, generator: Any, critic: Any | None, average: WeightAverage | None) -> RunState:
+def load(folder: Path, generator: Any, discriminator: Any | None, average: WeightAverage | None) -> RunState:
     """Restore what ``save`` wrote.
 
     Raises:
@@ -79,8 +79,8 @@ def load(folder: Path, generator: Any, critic: Any | None, average: WeightAverag
             f"{folder}: not a whole checkpoint ({error}); remove it to resume from an older one"
         ) from error
     load_engine(generator, folder / "generator")
-    if critic is not None:
-        load_engine(critic, folder / "critic")
+    if discriminator is not None:
+        load_engine(discriminator, folder / "discriminator")
     if average is not None:
         try:
             average.load(load_file(folder / _AVERAGE), state.average_updates)

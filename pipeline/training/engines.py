@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from pipeline.errors import TrainingError
-from pipeline.training.config import OptimizerConfig
+from pipeline.training.config.experiment import OptimizerConfig
 
 _TAG = "engine"
 
@@ -69,14 +69,14 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) 
 def engine_config(
     *,
     micro_batch: int,
-    world: int,
+    world_size: int,
     zero_stage: int,
     precision: Literal["fp32", "bf16"],
     gradient_clipping: float,
 ) -> dict[str, Any]:
     """DeepSpeed's configuration of one engine."""
     return {
-        "train_batch_size": micro_batch * world,
+        "train_batch_size": micro_batch * world_size,
         "train_micro_batch_size_per_gpu": micro_batch,
         "gradient_accumulation_steps": 1,
         "gradient_clipping": gradient_clipping,
@@ -93,7 +93,7 @@ def build_engine(
     optimizer: OptimizerConfig,
     *,
     micro_batch: int,
-    world: int,
+    world_size: int,
     zero_stage: int = 0,
     precision: Literal["fp32", "bf16"] = "fp32",
     gradient_clipping: float = 0.0,
@@ -103,8 +103,8 @@ def build_engine(
     Args:
         module: The network; broadcast from rank 0 by DeepSpeed, so that all ranks start equal.
         optimizer: Adam, AdamW or RMSprop.
-        micro_batch: Pictures of one rank in one step; DeepSpeed only reports with it.
-        world: Number of ranks.
+        micro_batch: Images of one rank in one step; DeepSpeed only reports with it.
+        world_size: Number of ranks.
         zero_stage: 0, 1 or 2.
         precision: bf16 is autocast with fp32 weights.
         gradient_clipping: Global norm; 0 is off.
@@ -117,7 +117,7 @@ def build_engine(
         optimizer=make_optimizer(module.parameters(), optimizer),
         config=engine_config(
             micro_batch=micro_batch,
-            world=world,
+            world_size=world_size,
             zero_stage=zero_stage,
             precision=precision,
             gradient_clipping=gradient_clipping,

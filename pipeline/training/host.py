@@ -12,14 +12,14 @@ class Host(Protocol):
     """What a loop needs of whatever runs it."""
 
     rank: int
-    world: int
+    world_size: int
     device: torch.device
 
     def latest(self) -> Path | None:
         """Folder of the checkpoint to resume from."""
 
     def publish(self, event: dict[str, Any]) -> None:
-        """Hand an event (metrics, pictures) to whoever shows and tracks them; never blocks training."""
+        """Hand an event (metrics, images) to whoever shows and tracks them; never blocks training."""
 
     def save(self, step: int, metrics: dict[str, Any], write: Any) -> None:
         """Have every rank ``write(folder)`` its part of a checkpoint, and register it. A barrier."""

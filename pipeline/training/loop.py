@@ -19,7 +19,7 @@ from pipeline.storage import write_text
 from pipeline.training import checkpoint
 from pipeline.training.batches import DeviceBatch, augmented, to_device
 from pipeline.training.checkpoint import RunState
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.host import Host
@@ -56,8 +56,8 @@ class TrainingLoop:
     def __init__(self, config: ExperimentConfig, host: Host, run_folder: str, config_hash: str) -> None:
         self.config, self.host, self.run_folder, self.hash = config, host, run_folder, config_hash
         self.plan: Plan = make_plan(config)
-        self.labelled_share = config.training.batch // host.world
-        self.unlabelled_share = config.unlabelled_batch // host.world
+        self.labelled_share = config.training.batch // host.world_size
+        self.unlabelled_share = config.unlabelled_batch // host.world_size
         torch.manual_seed(config.seed)
         markup = self.plan.markup
         generator = build_generator(config, markup)
@@ -66,23 +66,23 @@ class TrainingLoop:
         set_origin(generator, self.method, self.plan)
         self.augmentation = build_augmentation(config, markup)
         self.objective = None
-        critic = None
+        discriminator = None
         if config.unlabelled.objective is not None:
             self.objective = build_objective(config, markup)
-            critic = self.objective.critic
+            discriminator = self.objective.discriminator
         training = config.training
         engine = partial(
             build_engine,
             micro_batch=self.labelled_share + self.unlabelled_share,
-            world=host.world,
+            world_size=host.world_size,
             zero_stage=config.cluster.zero_stage,
             precision=training.precision,
             gradient_clipping=training.gradient_clipping,
         )
         self.generator = engine(generator.to(host.device), config.optimizer)
-        self.critic = None
-        if critic is not None:
-            self.critic = engine(critic.to(host.device), config.unlabelled.optimizer)
+        self.discriminator = None
+        if discriminator is not None:
+            self.discriminator = engine(discriminator.to(host.device), config.unlabelled.optimizer)
         self.average = (
             WeightAverage(self.generator.module, training.ema_decay) if training.ema_decay else None
         )
@@ -94,7 +94,7 @@ class TrainingLoop:
         self.step = Stepper(
             self.generator,
             self.method,
-            self.critic,
+            self.discriminator,
             self.objective,
             config.unlabelled.weight,
             autocast,
@@ -105,7 +105,7 @@ class TrainingLoop:
         self.state = RunState(config_hash=config_hash)
         folder = host.latest()
         if folder is not None:
-            self.state = checkpoint.load(folder, self.generator, self.critic, self.average)
+            self.state = checkpoint.load(folder, self.generator, self.discriminator, self.average)
 
     def run(self) -> RunState:
         """Train from where the run stands to the plan's end.
@@ -144,7 +144,9 @@ class TrainingLoop:
     def _loader(
         self, manifest: str, order: Order, share: int, position: int, attributes: tuple[str, ...] = ()
     ) -> BatchLoader:
-        stream = SampleStream(manifest, order, rank=self.host.rank, world=self.host.world, start=position)
+        stream = SampleStream(
+            manifest, order, rank=self.host.rank, world_size=self.host.world_size, start=position
+        )
         data = self.config.data
         return BatchLoader(
             stream,
@@ -157,7 +159,7 @@ class TrainingLoop:
 
     def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: Trace | None) -> None:
         config, training, plan, state = self.config, self.config.training, self.plan, self.state
-        meter, system = Meter(self.host.world, self.host.device), SystemMeter(self.host.device)
+        meter, system = Meter(self.host.world_size, self.host.device), SystemMeter(self.host.device)
         guard = Guard(1 if self.host.device.type == "cpu" else training.log_every)
         self._publish_progress({})
         self.generator.train()
@@ -171,22 +173,22 @@ class TrainingLoop:
                 state.unlabelled_position += config.unlabelled_batch
             rate = multiplier(config.schedule, state.step, plan.steps)
             set_learning_rate(self.generator, config.optimizer.lr * rate)
-            if self.critic is not None:
-                set_learning_rate(self.critic, config.unlabelled.optimizer.lr * rate)
+            if self.discriminator is not None:
+                set_learning_rate(self.discriminator, config.unlabelled.optimizer.lr * rate)
             seed_step(config.seed, state.step, self.host.rank)
             if self.step.teacher is not None and unlabelled_batch is not None:
                 assert self.average is not None  # the config asks for it
                 self.average.copy_to(self.step.teacher, self.generator.module)
-            figures = self.step(labelled_batch, unlabelled_batch)
+            step_metrics = self.step(labelled_batch, unlabelled_batch)
             if self.average is not None:
                 self.average.update(self.generator.module)
                 state.average_updates = self.average.updates
             state.labelled_position += training.batch
             keys = labelled_batch.keys + (unlabelled_batch.keys if unlabelled_batch else [])
-            guard.watch(state.step, keys, figures)
+            guard.watch(state.step, keys, step_metrics)
             if trace is not None:
-                trace.write(state.step, keys, figures)
-            meter.add(figures)
+                trace.write(state.step, keys, step_metrics)
+            meter.add(step_metrics)
             state.step += 1
             state.seconds += time.perf_counter() - began
             if plan.due(state.step, training.log_every):
@@ -208,8 +210,8 @@ class TrainingLoop:
         if self.config.data.validation and plan.due(step, plan.validate_steps):
             guard.check()
             self._validate()
-        if plan.due(step, plan.picture_steps):
-            self._publish_pictures()
+        if plan.due(step, plan.image_steps):
+            self._publish_images()
         if plan.due(step, plan.checkpoint_steps):
             guard.check()
             self._save()
@@ -220,7 +222,9 @@ class TrainingLoop:
         if self.augmentation is None:
             return batch
         generator = step_generator(self.config.seed, self.state.step, stream)
-        return augmented(batch, self.augmentation, generator, self.host.rank, self.host.world, mask_occluded)
+        return augmented(
+            batch, self.augmentation, generator, self.host.rank, self.host.world_size, mask_occluded
+        )
 
     def _validate(self) -> None:
         self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
@@ -234,16 +238,16 @@ class TrainingLoop:
             batch=VALIDATION_BATCH,
             device=self.host.device,
             rank=self.host.rank,
-            world=self.host.world,
+            world_size=self.host.world_size,
         )
         self.validated = (self.state.step, result)
-        nme = result.figures["nme"]
+        nme = result.metrics["nme"]
         if self.state.best is None or nme < self.state.best or not math.isfinite(self.state.best):
             self.state.best, self.state.best_step = nme, self.state.step
             self._export("best", result)
         best = {"validation/best_nme": self.state.best}
         self._publish_progress(
-            {f"validation/{k}": v for k, v in result.figures.items() if k != "faces"} | best
+            {f"validation/{k}": v for k, v in result.metrics.items() if k != "faces"} | best
         )
 
     def _export(self, which: str, validation: Validation | None) -> None:
@@ -253,7 +257,9 @@ class TrainingLoop:
 
     def _save(self) -> None:
         def write(folder: Path) -> None:
-            checkpoint.save(folder, self.host.rank, self.state, self.generator, self.critic, self.average)
+            checkpoint.save(
+                folder, self.host.rank, self.state, self.generator, self.discriminator, self.average
+            )
 
         metrics = {"step": self.state.step, "validation_nme": self.state.best}
         self.host.save(self.state.step, metrics, write)
@@ -267,13 +273,13 @@ class TrainingLoop:
         metrics = {f"system/worker{self.host.rank}/{k}": v for k, v in system.read().items()}
         self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": metrics})
 
-    def _publish_pictures(self) -> None:
+    def _publish_images(self) -> None:
         if self.host.rank != 0 or not self.config.data.validation:
             return
-        from pipeline.training.pictures import validation_pictures
+        from pipeline.training.images import validation_images
 
         self.evaluated.load_state_dict(checkpoint.weights(self.generator.module, self.average))
-        pictures = validation_pictures(
+        images = validation_images(
             self.evaluated,
             self.method,
             self.config.data.validation,
@@ -282,12 +288,12 @@ class TrainingLoop:
             self.host.device,
         )
         self.host.publish(
-            {"step": self.state.step, "steps": self.plan.steps, "metrics": {}, "pictures": pictures}
+            {"step": self.state.step, "steps": self.plan.steps, "metrics": {}, "images": images}
         )
 
     def _finish(self, loaders: list[BatchLoader]) -> None:
         own = {key: reason for loader in loaders for key, reason in loader.quarantine.entries.items()}
-        bad = gather_bad_samples(own, self.host.world)
+        bad = gather_bad_samples(own, self.host.world_size)
         if self.host.rank != 0:
             return
         measured, validation = self.validated

@@ -15,25 +15,25 @@ from pipeline.errors import TrainingError
 
 @dataclass
 class Meter:
-    """Means of a step's figures and the pictures' rate since the last ``flush``.
+    """Means of a step's figures and the images' rate since the last ``flush``.
 
     Attributes:
-        world: Ranks to average over.
+        world_size: Ranks to average over.
         device: Of the figures.
     """
 
-    world: int
+    world_size: int
     device: torch.device
     _sums: dict[str, Tensor] = field(default_factory=dict)
     _counts: Counter[str] = field(default_factory=Counter)  # a figure may begin in mid-window
     _steps: int = 0
     _began: float = field(default_factory=time.perf_counter)
 
-    def add(self, figures: dict[str, Tensor]) -> None:
+    def add(self, metrics: dict[str, Tensor]) -> None:
         """Add one step's figures."""
         self._steps += 1
-        self._counts.update(figures.keys())
-        for name, value in figures.items():
+        self._counts.update(metrics.keys())
+        for name, value in metrics.items():
             self._sums[name] = self._sums[name] + value if name in self._sums else value.clone()
 
     def exclude(self, seconds: float) -> None:
@@ -44,7 +44,7 @@ class Meter:
         """Means over steps and ranks, rates over all ranks; then start again.
 
         Args:
-            labelled: Labelled pictures a step, over all ranks.
+            labelled: Labelled images a step, over all ranks.
             unlabelled: Likewise.
             wait_seconds: Time this rank waited for data since the last flush.
         """
@@ -54,9 +54,9 @@ class Meter:
             [self._sums[n].double() / self._counts[n] for n in names]
             + [torch.tensor(wait_seconds / seconds).double().to(self.device)]
         )
-        if self.world > 1:
+        if self.world_size > 1:
             torch.distributed.all_reduce(values)
-            values = values / self.world
+            values = values / self.world_size
         *means, wait = values.tolist()
         result = dict(zip(names, means, strict=True))
         result["steps_per_second"] = self._steps / seconds
@@ -79,9 +79,9 @@ class Guard:
     delay: int
     _pending: list[tuple[int, list[str], dict[str, Tensor]]] = field(default_factory=list)
 
-    def watch(self, step: int, keys: list[str], figures: dict[str, Tensor]) -> None:
+    def watch(self, step: int, keys: list[str], metrics: dict[str, Tensor]) -> None:
         """Note one step's losses."""
-        self._pending.append((step, keys, figures))
+        self._pending.append((step, keys, metrics))
         if len(self._pending) >= self.delay:
             self.check()
 
@@ -92,8 +92,8 @@ class Guard:
             TrainingError: One is not finite.
         """
         pending, self._pending = self._pending, []
-        for step, keys, figures in pending:
-            for name, value in figures.items():
+        for step, keys, metrics in pending:
+            for name, value in metrics.items():
                 if not math.isfinite(float(value)):
                     raise TrainingError(
                         f"step {step}: {name} is {float(value)}; samples of this step: {', '.join(keys)}. "

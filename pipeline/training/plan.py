@@ -18,9 +18,9 @@ from pipeline.models.output import as_output, traits
 from pipeline.registry import Part, build
 from pipeline.shards.attributes import check_attributes
 from pipeline.shards.manifest import Manifest, load_manifest
-from pipeline.shards.order import Balance, Order, check_world, order_for
+from pipeline.shards.order import Balance, Order, check_world_size, order_for
 from pipeline.training.balance import balance_of, origin_shape
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig
 
 
 @runtime_checkable
@@ -28,7 +28,7 @@ class StartsFromShape(Protocol):
     """A network that predicts displacements from a mean shape."""
 
     def set_mean(self, mean_K2: torch.Tensor, size: tuple[int, int]) -> None:
-        """Set the shape: landmarks in px of a picture of ``size``, (h, w)."""
+        """Set the shape: landmarks in px of an image of ``size``, (h, w)."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Plan:
     steps: int
     validate_steps: int
     checkpoint_steps: int
-    picture_steps: int
+    image_steps: int
 
     @property
     def steps_per_epoch(self) -> float:
@@ -119,7 +119,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
     check_attributes(data.focal_attributes, data.train, train)
     _try_parts(config, markup)
     workers = config.cluster.workers
-    check_world(workers, data.streams, training.batch)
+    check_world_size(workers, data.streams, training.batch)
     labelled = _count(data.labelled_count, train, "data.labelled_count")
     balance = balance_of(data.balance, data.train, train, data.labelled_count, data.subset_seed)
     epoch_faces = labelled if balance is None else balance.share * len(balance.members)
@@ -144,7 +144,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
         steps=steps,
         validate_steps=every(training.validate_every),
         checkpoint_steps=every(training.checkpoint_every),
-        picture_steps=every(training.picture_every),
+        image_steps=every(training.image_every),
     )
 
 
@@ -251,7 +251,7 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def activation_bytes(model: Part, markup: Markup, input_size: int) -> int:
-    """What autograd keeps for one picture's backward pass through a generator; nothing is computed (meta tensors)."""
+    """What autograd keeps for one image's backward pass through a generator; nothing is computed (meta tensors)."""
     with torch.device("meta"):
         module = make_generator(model, markup, input_size)
         # Two, and half of what they keep: batch norm refuses a single value per channel.

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from pipeline.inference.model_file import ModelDescription, save_model
+from pipeline.methods.model_file import ModelDescription, save_model
 from pipeline.shards.manifest import join
 from pipeline.storage import local_path, write_text
 from pipeline.training.checkpoint import RunState
@@ -54,7 +54,7 @@ def export_model(
         parameters=parameters,
         config_hash=state.config_hash,
         seed=config.seed,
-        validation=validation.figures if validation else {},
+        validation=validation.metrics if validation else {},
         residual_covariance=None if validation is None else validation.residual_covariance(),
         extra={
             "selected": which,
@@ -65,11 +65,11 @@ def export_model(
     save_model(join(run_folder, f"models/{which}"), description, weights)
 
 
-def gather_bad_samples(own: dict[str, str], world: int) -> dict[str, str]:
+def gather_bad_samples(own: dict[str, str], world_size: int) -> dict[str, str]:
     """All ranks' bad samples; every rank calls it."""
-    if world == 1:
+    if world_size == 1:
         return own
-    gathered: list[dict[str, str]] = [{} for _ in range(world)]
+    gathered: list[dict[str, str]] = [{} for _ in range(world_size)]
     torch.distributed.all_gather_object(gathered, own)
     return {key: reason for part in gathered for key, reason in part.items()}
 
@@ -93,10 +93,10 @@ class Trace:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
 
-    def write(self, step: int, keys: Iterable[str], figures: dict[str, Tensor]) -> None:
+    def write(self, step: int, keys: Iterable[str], metrics: dict[str, Tensor]) -> None:
         """Add a step; floats in hexadecimal, which is exact."""
-        exact = {name: float(value).hex() for name, value in figures.items()}
-        self._file.write(json.dumps({"step": step, "keys": list(keys), "figures": exact}) + "\n")
+        exact = {name: float(value).hex() for name, value in metrics.items()}
+        self._file.write(json.dumps({"step": step, "keys": list(keys), "metrics": exact}) + "\n")
         self._file.flush()
 
     def close(self) -> None:

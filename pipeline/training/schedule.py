@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeline.training.config import ScheduleConfig
+from pipeline.training.config.experiment import ScheduleConfig
 
 
 def multiplier(config: ScheduleConfig, step: int, total: int) -> float:

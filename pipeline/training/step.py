@@ -2,10 +2,10 @@
 
 Source: Robinson et al., "Laplace Landmark Localization", ICCV 2019, algorithm 1.
 
-The order of calls is the one that is right at every ZeRO stage: critic trainable → its loss on real and detached fake pairs,
-summed, ONE backward → step → freeze → the generator's loss through the critic's bare ``module`` → backward → step. Two
-backwards before a step silently keep the last under ZeRO ≥ 1, and an unfrozen critic silently collects the generator's
-gradients; a two-rank test compares the result with plain torch.
+The order of calls is the one that is right at every ZeRO stage: discriminator trainable → its loss on real and detached fake
+pairs, summed, ONE backward → step → freeze → the generator's loss through the discriminator's bare ``module`` → backward → step.
+Two backwards before a step silently keep the last under ZeRO ≥ 1, and an unfrozen discriminator silently collects the
+generator's gradients; a two-rank test compares the result with plain torch.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ class Stepper:
     Attributes:
         generator: Engine of the network that finds landmarks.
         method: Supervised loss on its outputs.
-        critic: Engine of the objective's own network, if it has one.
+        discriminator: Engine of the objective's own network, if it has one.
         objective: Unlabelled objective, if any.
         weight: λ.
-        autocast: Autocast for calls that bypass an engine (the critic's bare module, the teacher); None in fp32.
+        autocast: Autocast for calls that bypass an engine (the discriminator's bare module, the teacher); None in fp32.
         teacher: The averaged generator, for objectives that ask for it.
     """
 
     generator: Any
     method: Method
-    critic: Any | None = None
+    discriminator: Any | None = None
     objective: UnlabelledObjective | None = None
     weight: float = 0.0
     autocast: tuple[str, torch.dtype] | None = None
@@ -50,19 +50,19 @@ class Stepper:
         """Take one step on both networks.
 
         Args:
-            labelled: This rank's labelled pictures.
-            unlabelled: This rank's unlabelled pictures; None trains on labelled ones alone.
+            labelled: This rank's labelled images.
+            unlabelled: This rank's unlabelled images; None trains on labelled ones alone.
 
         Returns:
             Detached scalars: ``loss`` (the generator's total), ``supervised``, and what the objective reports.
         """
         if unlabelled is None or self.objective is None:
             return self._supervised(labelled)
-        pictures_N3HW, context = self.objective.pictures(unlabelled.images_B3HW)
+        images_N3HW, context = self.objective.images(unlabelled.images_B3HW)
         # One forward over both halves: fewer, larger operations, and one set of gradient hooks.
-        output = as_output(self.generator(torch.cat([labelled.images_B3HW, pictures_N3HW])))
-        first, second = output.split([len(labelled.images_B3HW), len(pictures_N3HW)])
-        supervised, method_figures = self._learn(first, labelled)
+        output = as_output(self.generator(torch.cat([labelled.images_B3HW, images_N3HW])))
+        first, second = output.split([len(labelled.images_B3HW), len(images_N3HW)])
+        supervised, method_metrics = self._learn(first, labelled)
         view = StepView(
             labelled_B3HW=labelled.images_B3HW,
             target_BK2=labelled.points_BK2,
@@ -74,34 +74,36 @@ class Stepper:
             context=context,
             teacher=self._ask_teacher if self.teacher is not None else None,
         )
-        figures: dict[str, Tensor] = {}
-        critic_call = None
-        if self.critic is not None:
-            critic_total, critic_figures = self.objective.critic_loss(self.critic, view)
-            self.critic.backward(critic_total)
-            self.critic.step()
-            figures |= critic_figures
-            self.critic.module.requires_grad_(False)
-            critic_call = self._bare_critic
-        term, term_figures = self.objective.generator_loss(critic_call, view)
+        metrics: dict[str, Tensor] = {}
+        discriminator_call = None
+        if self.discriminator is not None:
+            discriminator_total, discriminator_metrics = self.objective.discriminator_loss(
+                self.discriminator, view
+            )
+            self.discriminator.backward(discriminator_total)
+            self.discriminator.step()
+            metrics |= discriminator_metrics
+            self.discriminator.module.requires_grad_(False)
+            discriminator_call = self._bare_discriminator
+        term, term_metrics = self.objective.generator_loss(discriminator_call, view)
         total = supervised + self.weight * term
         self.generator.backward(total)
         self.generator.step()
-        if self.critic is not None:
-            self.critic.module.requires_grad_(True)
+        if self.discriminator is not None:
+            self.discriminator.module.requires_grad_(True)
         return (
             {"loss": total.detach(), "supervised": supervised.detach()}
-            | method_figures
-            | figures
-            | term_figures
+            | method_metrics
+            | metrics
+            | term_metrics
         )
 
     def _supervised(self, labelled: DeviceBatch) -> dict[str, Tensor]:
         output = as_output(self.generator(labelled.images_B3HW))
-        loss, figures = self._learn(output, labelled)
+        loss, metrics = self._learn(output, labelled)
         self.generator.backward(loss)
         self.generator.step()
-        return {"loss": loss.detach(), "supervised": loss.detach()} | figures
+        return {"loss": loss.detach(), "supervised": loss.detach()} | metrics
 
     def _learn(self, output: Output, labelled: DeviceBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The supervised loss; faces with rare attributes weigh more where the batch knows of attributes."""
@@ -109,8 +111,8 @@ class Stepper:
         if labelled.labels_BC is None:
             return self.method.supervised(output, labelled.points_BK2, mask_BK)
         weights_BK = mask_BK * focal_factor(labelled.labels_BC, labelled.valid_B)[:, None]
-        loss, figures = self.method.supervised(output, labelled.points_BK2, weights_BK)
-        return weigh(loss, mask_BK, weights_BK), figures
+        loss, metrics = self.method.supervised(output, labelled.points_BK2, weights_BK)
+        return weigh(loss, mask_BK, weights_BK), metrics
 
     @torch.no_grad()
     def _ask_teacher(self, images_B3HW: Tensor) -> Output:
@@ -123,8 +125,8 @@ class Stepper:
             return nullcontext()
         return torch.autocast(self.autocast[0], dtype=self.autocast[1])
 
-    def _bare_critic(self, pairs_BCHW: Tensor) -> Tensor:
-        assert self.critic is not None  # only handed out when there is one
+    def _bare_discriminator(self, pairs_BCHW: Tensor) -> Tensor:
+        assert self.discriminator is not None  # only handed out when there is one
         with self._precision():
-            critic: Tensor = self.critic.module(pairs_BCHW)
-        return critic
+            discriminator: Tensor = self.discriminator.module(pairs_BCHW)
+        return discriminator

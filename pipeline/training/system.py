@@ -29,17 +29,17 @@ class SystemMeter:
             ``cpu_percent`` (100 is one core) and ``memory_mib``; on a GPU also ``gpu_memory_mib``, the peak, and
             ``gpu_percent`` where the driver tells.
         """
-        figures = {
+        metrics = {
             "cpu_percent": self._process.cpu_percent(),
             "memory_mib": self._process.memory_info().rss / _MIB,
         }
         if self._device.type == "cuda":
-            figures["gpu_memory_mib"] = torch.cuda.max_memory_reserved(self._device) / _MIB
+            metrics["gpu_memory_mib"] = torch.cuda.max_memory_reserved(self._device) / _MIB
             torch.cuda.reset_peak_memory_stats(self._device)
             try:
-                figures["gpu_percent"] = float(torch.cuda.utilization(self._device))
+                metrics["gpu_percent"] = float(torch.cuda.utilization(self._device))
             except Exception:
                 # NVML's bindings or its library are missing, or it does not say, as of a slice of a GPU (MIG): each an error of
                 # its own kind, and none a reason to end a training.
-                return figures
-        return figures
+                return metrics
+        return metrics

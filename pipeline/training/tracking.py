@@ -28,7 +28,7 @@ from pipeline.errors import TrackingError
 from pipeline.evaluation import provenance
 from pipeline.shards.manifest import join
 from pipeline.storage import ROOT_VARIABLE, absolute, is_local, local_path, write_text
-from pipeline.training.config import TrackingConfig
+from pipeline.training.config.experiment import TrackingConfig
 
 JOB_VARIABLE = "LANDMARKS_JOB_ID"
 """Environment variable: submission id of the Ray job a driver runs in."""
@@ -238,10 +238,10 @@ class Tracker:
             metrics=[self._mlflow.entities.Metric(k, float(v), now, step) for k, v in values.items()],
         )
 
-    def picture(self, name: str, png: bytes) -> None:
+    def image(self, name: str, png: bytes) -> None:
         """Log a PNG as an artifact."""
-        with Image.open(io.BytesIO(png)) as image:
-            self.client.log_image(self.run_id, image.convert("RGB"), name)
+        with Image.open(io.BytesIO(png)) as opened:
+            self.client.log_image(self.run_id, opened.convert("RGB"), name)
 
     def file(self, url: str, folder: str | None = None) -> None:
         """Log a file, or a folder's files, as artifacts."""

@@ -21,7 +21,7 @@ from pipeline.training.batches import to_device
 
 
 def sequential_batches(
-    manifest: str, batch: int, *, rank: int = 0, world: int = 1, max_bad_share: float = 0.01
+    manifest: str, batch: int, *, rank: int = 0, world_size: int = 1, max_bad_share: float = 0.01
 ) -> Iterator[Batch]:
     """A rank's share of a set, once, in manifest order: samples i with i mod W = r. The last batch may be smaller."""
     url = manifest_url(manifest)
@@ -32,7 +32,7 @@ def sequential_batches(
     index = 0
     for shard in loaded.shards:
         for raw in iterate_shard(join(parent(url), shard.path)):
-            if index % world == rank:
+            if index % world_size == rank:
                 samples.append(StreamSample(index, index, raw))
             index += 1
             if len(samples) == batch:
@@ -57,13 +57,13 @@ class Validation:
     """A model's errors on a set.
 
     Attributes:
-        figures: ``nme`` (%), ``loss``, ``faces``, ``undefined`` (faces without a normaliser), and of networks with heatmaps
+        metrics: ``nme`` (%), ``loss``, ``faces``, ``undefined`` (faces without a normaliser), and of networks with heatmaps
             ``scatter`` (px of the network's input).
         residual_K22: (K, 2, 2) mean of e eᵀ over the faces with the landmark, e = predicted − true, px of the input; None of
             networks that state an uncertainty of their own.
     """
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     residual_K22: np.ndarray | None = None
 
     def residual_covariance(self) -> list[list[list[float]]] | None:
@@ -82,7 +82,7 @@ def validate(
     batch: int,
     device: torch.device,
     rank: int = 0,
-    world: int = 1,
+    world_size: int = 1,
 ) -> Validation:
     """Loss, NME (%, over known landmarks) and heatmap scatter (px of the network input) of a set.
 
@@ -94,10 +94,10 @@ def validate(
         manifest: Labelled set.
         markup: Of the set.
         input_size: Network input side, px.
-        batch: Pictures at a time.
+        batch: Images at a time.
         device: Where the module is.
         rank: r.
-        world: W.
+        world_size: W.
 
     Returns:
         The figures; and the errors' second moments for networks that state no uncertainty.
@@ -113,10 +113,10 @@ def validate(
     # Per landmark: the sums of e eᵀ, and how many errors went in.
     residuals = np.zeros((landmarks_of_markup, 5))
     states_uncertainty = True
-    for loaded in sequential_batches(manifest, batch, rank=rank, world=world):
+    for loaded in sequential_batches(manifest, batch, rank=rank, world_size=world_size):
         inputs = to_device(loaded, device, input_size)
         output = as_output(module(inputs.images_B3HW))
-        predicted = method.read(output)
+        predicted = method.decode(output)
         scatter_BK = predicted.scatter
         known = inputs.mask_BK
         difference_BK2 = torch.where(known[..., None], predicted.points_BK2 - inputs.points_BK2, 0.0)
@@ -140,7 +140,7 @@ def validate(
             landmarks,
         ]
     module.train(was_training)
-    if world > 1:
+    if world_size > 1:
         joined = np.concatenate([sums, residuals.ravel()])
         total = torch.tensor(joined, dtype=torch.float64, device=device)
         torch.distributed.all_reduce(total)
@@ -157,15 +157,15 @@ def validate(
             f"{manifest}: the model's landmarks are not finite: training diverged. Lower optimizer.lr, or set "
             "training.gradient_clipping"
         )
-    figures = {
+    metrics = {
         "nme": 100 * nme / faces,
         "loss": loss_sum / max(landmarks_seen, 1),
         "faces": faces,
         "undefined": undefined,
     }
     if has_heatmaps:
-        figures["scatter"] = scatter_sum / max(landmarks_seen, 1)
+        metrics["scatter"] = scatter_sum / max(landmarks_seen, 1)
     if states_uncertainty:
-        return Validation(figures)
+        return Validation(metrics)
     moments = residuals[:, :4] / np.maximum(residuals[:, 4:], 1)
-    return Validation(figures, moments.reshape(-1, 2, 2))
+    return Validation(metrics, moments.reshape(-1, 2, 2))

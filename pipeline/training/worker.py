@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.engines import prepare_process
 from pipeline.training.loop import TrainingLoop
 
@@ -28,7 +28,7 @@ class RayHost:
         import ray.util
 
         context = ray.train.get_context()
-        self.rank, self.world = context.get_world_rank(), context.get_world_size()
+        self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
         self._board, self._run = board, run
         self._held: list[Any] = []

@@ -16,8 +16,8 @@ HERE = Path(__file__).resolve().parent
 
 
 def publish_search(folder: Path, out: Path) -> None:
-    from pipeline.evaluation.search.report import build_search_report
-    from pipeline.evaluation.search.trials import read_search, write_csv, write_search
+    from pipeline.studies.search.report import build_search_report
+    from pipeline.studies.search.trials import read_search, write_csv, write_search
 
     search = read_search(str(folder / "search.json"))
     write_search(search, str(out / "search.json"))

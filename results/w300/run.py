@@ -40,9 +40,11 @@ class Cell:
         """Run name."""
         few = f"-n{self.labelled}" if self.labelled else ""
         gain = f"-g{self.gain:g}" if self.gain != 1 else ""
-        critic = f"{self.discriminator}" if self.method.endswith("+D") else ""
+        discriminator = f"{self.discriminator}" if self.method.endswith("+D") else ""
         method = self.method.replace("+", "-")
-        text = f"{method}{critic}-c{self.width}-p{self.dropout:g}-e{self.epochs}{gain}{few}-s{self.seed}"
+        text = (
+            f"{method}{discriminator}-c{self.width}-p{self.dropout:g}-e{self.epochs}{gain}{few}-s{self.seed}"
+        )
         return text.replace(".", "_")
 
     def overrides(self) -> list[str]:
@@ -53,7 +55,7 @@ class Cell:
             f"model.width={self.width}",
             f"model.dropout={self.dropout}",
             f"training.epochs={self.epochs}",
-            "training.picture_every=50",
+            "training.image_every=50",
             "training.checkpoint_every=5",
             f"loss.name={'softargmax_l2' if self.method.startswith('softargmax') else 'laplace_kl'}",
         ]

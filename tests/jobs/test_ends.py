@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from jobs.train import ready, train
-from pipeline.training.config import ExperimentConfig
+from jobs.train import train
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.run import ready
 
 
 @pytest.fixture

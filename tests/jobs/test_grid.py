@@ -6,8 +6,8 @@ import pytest
 
 from jobs.grid import make_grid
 from pipeline.errors import ConfigError
-from pipeline.evaluation.scaling.cells import Cell
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.scaling.cells import Cell
+from pipeline.training.config.experiment import ExperimentConfig
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from jobs.dry_run import describe
-from pipeline.config.compose import compose
 from pipeline.errors import ConfigError
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.compose import compose
+from pipeline.training.config.experiment import ExperimentConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -238,7 +238,7 @@ def test_every_objective_teaches_every_kind_of_network(name, toy_experiment, tmp
     assert len(steps) == 6
     for step in steps:
         assert len(step["keys"]) == 16
-        values = {key: float.fromhex(value) for key, value in step["figures"].items()}
+        values = {key: float.fromhex(value) for key, value in step["metrics"].items()}
         assert figures <= set(values)
         assert all(np.isfinite(value) for value in values.values())
         # λ = 0.1 of the objective's own term is what stands between the two.

@@ -1,4 +1,4 @@
-"""Preparing for real: on Ray, killed, repeated, out of disk, with bad pictures among the good."""
+"""Preparing for real: on Ray, killed, repeated, out of disk, with bad images among the good."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jobs.cluster import ray_session
+from jobs.cluster.session import ray_session
 from jobs.prepare import prepare
 from pipeline.errors import ConfigError, DataError, ShardError, StorageError
 from pipeline.shards.manifest import SampleMeta, load_manifest
@@ -135,7 +135,7 @@ SLOW_READER = '''
 import os, time
 from dataclasses import dataclass
 import numpy as np
-from pipeline.datasets.face import Picture, Annotation
+from pipeline.datasets.face import FaceImage, Annotation
 from pipeline.markup import load_markup
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ class Slow:
         rng = np.random.default_rng(self.index)
         points = rng.uniform(10, 50, (68, 2))
         image = rng.integers(0, 256, (64, 64, 3), dtype=np.uint8)
-        return Picture(image, Annotation(points, np.ones(68, dtype=bool)), b"")
+        return FaceImage(image, Annotation(points, np.ones(68, dtype=bool)), b"")
 
 class Reader:
     def __init__(self, folder):
@@ -223,7 +223,7 @@ def test_killed_run_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 @pytest.fixture
 def unreadable(w300, tmp_path):
-    """A folder of 40 pictures, 2 of them cut short, and a config that takes any of them."""
+    """A folder of 40 images, 2 of them cut short, and a config that takes any of them."""
     import shutil
 
     folder = tmp_path / "300w" / "afw"
@@ -239,7 +239,7 @@ def unreadable(w300, tmp_path):
     return raw
 
 
-def test_truncated_pictures_are_counted_listed_and_not_fatal(unreadable, tmp_path):
+def test_truncated_images_are_counted_listed_and_not_fatal(unreadable, tmp_path):
     (manifest,) = prepare(PrepareConfig.model_validate(unreadable), workers=0)
     assert manifest.samples == 38
     assert manifest.rejected == {"unreadable": 2}
@@ -250,12 +250,12 @@ def test_truncated_pictures_are_counted_listed_and_not_fatal(unreadable, tmp_pat
         ("afw/003.jpg", "unreadable"),
         ("afw/017.jpg", "unreadable"),
     ]
-    assert "damaged picture" in listed[0]["detail"]
+    assert "damaged image" in listed[0]["detail"]
 
 
 def test_too_many_rejects_stop_with_the_reasons(unreadable, tmp_path):
     with pytest.raises(
-        DataError, match=r"set 'train': 2 of 40 pictures left out \(2 unreadable\).*'max_reject_share'"
+        DataError, match=r"set 'train': 2 of 40 images left out \(2 unreadable\).*'max_reject_share'"
     ):
         prepare(PrepareConfig.model_validate(unreadable | {"max_reject_share": 0.04}), workers=0)
     assert not (tmp_path / "out" / "train" / "manifest.json").exists()
@@ -267,7 +267,7 @@ def test_full_disk_in_a_worker_is_a_clear_error_and_leaves_nothing_half_written(
     # The worker's limit on file sizes stands for a disk that fills up under it.
     script = f"""
 import resource, signal, sys
-from jobs.cluster import ray_session
+from jobs.cluster.session import ray_session
 from pipeline.errors import StorageError
 from pipeline.shards.prepare_config import PrepareConfig
 import jobs.prepare as module
@@ -341,10 +341,10 @@ def test_altered_chunk_is_noticed(w300, tmp_path, monkeypatch):
         prepare(config(w300, tmp_path), workers=0)
 
 
-def test_copies_of_test_pictures_are_left_out(w300, tmp_path):
+def test_copies_of_test_images_are_left_out(w300, tmp_path):
     """A labelled set stands in for the unlabelled one: without a detector its squares come from landmarks."""
     raw = config(w300, tmp_path / "out").model_dump()
     test = raw["sets"][0] | {"name": "test", "split": "test", "validation": None}
     train = raw["sets"][0] | {"validation": None, "drop_near_duplicates_of": ["test"]}
-    with pytest.raises(DataError, match=r"every picture was left out \(300 near_duplicate\)"):
+    with pytest.raises(DataError, match=r"every image was left out \(300 near_duplicate\)"):
         prepare(PrepareConfig.model_validate(raw | {"sets": [test, train], "max_reject_share": 1}), workers=0)

@@ -28,7 +28,7 @@ NOSE = (80.25, 77.5)
 
 
 def face(markup: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A dark picture with a bright spot on the nose tip, and landmarks anywhere around it."""
+    """A dark image with a bright spot on the nose tip, and landmarks anywhere around it."""
     rng = np.random.default_rng(seed)
     points_K2 = rng.uniform(50, 110, (load_markup(markup).num_landmarks, 2)).round(3)
     points_K2[load_markup(markup).five_points[2][0]] = NOSE
@@ -122,8 +122,8 @@ def cofw(root, image, points_K2):
     occluded = np.zeros(29)
     occluded[0] = 1
     with h5py.File(root / "COFW_test_color.mat", "w") as content:
-        picture = content.create_dataset("#refs#/0", data=image.T)
-        content.create_dataset("IsT", data=np.array([[picture.ref]], dtype=h5py.ref_dtype))
+        stored = content.create_dataset("#refs#/0", data=image.T)
+        content.create_dataset("IsT", data=np.array([[stored.ref]], dtype=h5py.ref_dtype))
         content.create_dataset("phisT", data=np.concatenate([*(points_K2 + 1).T, occluded])[:, None])
         content.create_dataset("bboxesT", data=np.array([[41.0, 42.0, 80.0, 81.0]]).T)
     return {"reader": "cofw", "path": str(root / "COFW_test_color.mat")}
@@ -134,11 +134,11 @@ def cofw68(root, image, points_K2):
     occluded[0, 0] = 1
     (root / "annotations").mkdir()
     savemat(root / "annotations" / "1_points.mat", {"Points": points_K2 + 1, "Occ": occluded})
-    save(root / "pictures" / "1.png", image)
+    save(root / "images" / "1.png", image)
     return {
         "reader": "cofw68",
         "annotations": str(root / "annotations"),
-        "pictures": str(root / "pictures"),
+        "images": str(root / "images"),
     }
 
 
@@ -206,7 +206,7 @@ CASES: dict[Writer, tuple[str, list[int], list[int]]] = {
 
 
 def prepared(folder: Path, entries: list[dict]) -> list[tuple[Manifest, list[tuple[SampleMeta, np.ndarray]]]]:
-    """Write a YAML, prepare it, read the shards: each set's manifest, and its samples with their pictures."""
+    """Write a YAML, prepare it, read the shards: each set's manifest, and its samples with their images."""
     sets = [{"name": f"set{i}", "role": "labelled", "split": "test", **e} for i, e in enumerate(entries)]
     crop = {"points": "landmarks", "size": 80}
     section = {"out": str(folder / "out"), "crop": crop, "min_face_px": 8, "sets": sets}
@@ -228,7 +228,7 @@ def prepared(folder: Path, entries: list[dict]) -> list[tuple[Manifest, list[tup
 
 
 def test_every_reader_has_a_case():
-    """Besides pictures without landmarks, and faces that are rendered: a new reader comes with its own."""
+    """Besides images without landmarks, and faces that are rendered: a new reader comes with its own."""
     assert {writer.__name__ for writer in CASES} | {"folder", "synthetic"} == set(reader_names())
 
 
@@ -256,14 +256,14 @@ def test_a_face_from_its_own_format_to_shards(writer, tmp_path):
 
 @pytest.fixture
 def genuine(real_data, tmp_path) -> dict[str, tuple[dict, int]]:
-    """Genuine annotation files with blank pictures in place of theirs: reader's section, number of faces."""
+    """Genuine annotation files with blank images in place of theirs: reader's section, number of faces."""
     formats = real_data / "formats"
     if not formats.is_dir():
         pytest.skip(f"no annotation files at {formats}")
     blank = np.full((2400, 2400, 3), 90, dtype=np.uint8)
     save(tmp_path / "blank.png", blank)
 
-    def picture(path: Path) -> None:
+    def image(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.symlink_to(tmp_path / "blank.png")
@@ -272,21 +272,21 @@ def genuine(real_data, tmp_path) -> dict[str, tuple[dict, int]]:
     shutil.copytree(formats / "wflw", lists)
     largepose = (lists / "list_98pt_test_largepose.txt").read_text().splitlines()
     for line in largepose:
-        picture(tmp_path / "wflw" / "WFLW_images" / line.split(maxsplit=196)[-1].strip())
+        image(tmp_path / "wflw" / "WFLW_images" / line.split(maxsplit=196)[-1].strip())
     shutil.copytree(formats / "mtfl", tmp_path / "mtfl")
     training = [
         line for line in (tmp_path / "mtfl" / "training.txt").read_text().splitlines() if line.strip()
     ]
     for line in training:
-        picture(tmp_path / "mtfl" / line.split()[0].replace("\\", "/"))
+        image(tmp_path / "mtfl" / line.split()[0].replace("\\", "/"))
     shutil.copytree(formats / "merl_rav", tmp_path / "merl_rav")
     rav = sorted((tmp_path / "merl_rav").glob("*/*.pts"))
     for path in rav:
-        picture(path.with_suffix(".jpg"))
+        image(path.with_suffix(".jpg"))
     shutil.copytree(formats / "cofw68", tmp_path / "cofw68")
     cofw = sorted((tmp_path / "cofw68").glob("*_points.mat"))
     for path in cofw:
-        picture(tmp_path / "pictures" / f"{path.name.split('_')[0]}.png")
+        image(tmp_path / "images" / f"{path.name.split('_')[0]}.png")
     wide = {"reader": "wflw", "root": str(tmp_path / "wflw"), "subset": "test/largepose"}
     poses = sorted({path.parent.name for path in rav})
     return {
@@ -304,7 +304,7 @@ def genuine(real_data, tmp_path) -> dict[str, tuple[dict, int]]:
             {
                 "reader": "cofw68",
                 "annotations": str(tmp_path / "cofw68"),
-                "pictures": str(tmp_path / "pictures"),
+                "images": str(tmp_path / "images"),
             },
             len(cofw),
         ),
@@ -319,5 +319,5 @@ def test_genuine_files_are_prepared_without_losing_a_face(genuine, tmp_path):
         assert manifest.samples == len(samples) == count
         assert manifest.statistics["landmarks_cut_share"] < 0.01
     report = verify([str(tmp_path / "out" / f"set{i}") for i in range(len(sets))])
-    # All pictures are the same blank one; whatever is said of landmarks must be good.
+    # All images are the same blank one; whatever is said of landmarks must be good.
     assert not [f for f in report.errors if "eye" in f.message or "mirror" in f.message], report.errors

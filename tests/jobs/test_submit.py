@@ -31,7 +31,7 @@ def folder(tmp_path, toy_sets) -> Path:
             "log_every": 4,
             "validate_every": 4.0,
             "checkpoint_every": 0.8,
-            "picture_every": 50.0,
+            "image_every": 50.0,
         },
     }
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(raw))

@@ -39,7 +39,7 @@ def config(tmp_path, toy_sets):
                 "log_every": 4,
                 "validate_every": 1.0,
                 "checkpoint_every": 0.8,
-                "picture_every": 2.0,
+                "image_every": 2.0,
             },
             "cluster": {"storage": str(tmp_path / "runs")},
             "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db", "artifacts": str(tmp_path / "artifacts")},
@@ -115,7 +115,7 @@ def test_killed_worker_resumes_to_the_bit(tmp_path, config):
     run("train", str(killed))
     resumed = trace(folder)
     assert [entry["keys"] for entry in resumed] == [entry["keys"] for entry in whole]
-    assert [entry["figures"] for entry in resumed] == [entry["figures"] for entry in whole]
+    assert [entry["metrics"] for entry in resumed] == [entry["metrics"] for entry in whole]
     # It did resume: fewer steps were repeated than a fresh start would have.
     assert steps_written(folder) < seen + 24
     ids = json.loads((folder / "mlflow.json").read_text())
@@ -128,8 +128,8 @@ def test_killed_worker_resumes_to_the_bit(tmp_path, config):
     assert [r.info.run_id for r in runs] == [ids["run_id"]]
     assert runs[0].info.status == "FINISHED"
     assert {m.step for m in client.get_metric_history(ids["run_id"], "train/loss")} >= {4, 24}
-    pictures = client.list_artifacts(ids["run_id"], "pictures")
-    assert any(p.path.endswith("overlays.png") for p in pictures)
+    images = client.list_artifacts(ids["run_id"], "images")
+    assert any(p.path.endswith("overlays.png") for p in images)
 
 
 def test_two_workers_see_the_same_global_batches(tmp_path, config):
@@ -149,8 +149,8 @@ def test_two_workers_see_the_same_global_batches(tmp_path, config):
         # Eight labelled, eight unlabelled; ranks hold every other one.
         merged = [key for pair in zip(first["keys"], second["keys"], strict=True) for key in pair]
         assert merged == whole["keys"]
-    # The first supervised loss is the mean of the ranks': same weights, same pictures, changed alike.
-    values = [float.fromhex(t[0]["figures"]["supervised"]) for t in (one, *ranks)]
+    # The first supervised loss is the mean of the ranks': same weights, same images, changed alike.
+    values = [float.fromhex(t[0]["metrics"]["supervised"]) for t in (one, *ranks)]
     assert values[0] == pytest.approx((values[1] + values[2]) / 2, rel=1e-5)
 
 
@@ -216,7 +216,7 @@ def test_few_bad_samples_are_quarantined_and_many_stop_the_run(tmp_path, config,
     folder = make_toy_set(tmp_path / "bad-set", 60, seed=9)
     shard = folder / load_manifest(str(folder)).shards[0].path
     content = bytearray(shard.read_bytes())
-    at = content.find(b"\xff\xd8\xff")  # the first picture's JPEG header
+    at = content.find(b"\xff\xd8\xff")  # the first image's JPEG header
     content[at : at + 64] = bytes(64)
     shard.write_bytes(bytes(content))
     changes = {"unlabelled": {"objective": None}, "training__steps": 15}

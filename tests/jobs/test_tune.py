@@ -9,8 +9,8 @@ import yaml
 
 from jobs.tune import tune
 from pipeline.errors import ConfigError
-from pipeline.evaluation.search.trials import read_search
-from pipeline.training.config import ExperimentConfig
+from pipeline.studies.search.trials import read_search
+from pipeline.training.config.experiment import ExperimentConfig
 
 SPACE = {
     # The last one makes training diverge: a trial that fails must not take the search with it.

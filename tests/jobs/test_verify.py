@@ -13,7 +13,7 @@ import yaml
 from jobs.verify import verify
 from pipeline.shards.manifest import dump_manifest, load_manifest, manifest_url
 from pipeline.storage import write_text
-from pipeline.training.config import TrackingConfig
+from pipeline.training.config.experiment import TrackingConfig
 
 
 def test_sound_set(toy_sets, capsys):

@@ -14,7 +14,7 @@ from k8s_checks.pods import of_kind, pods, ray_spec
 from jobs.cli import app
 from jobs.settings import experiment, prepare_config
 from pipeline.errors import ConfigError
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 Doc = dict[str, Any]
@@ -116,7 +116,7 @@ def test_config_composes_and_fits_the_cluster(docs: list[Doc], verb: str) -> Non
 
 
 def test_elastic_training_may_take_every_size_between(render: Any) -> None:
-    from jobs.elastic import valid_worlds
+    from jobs.cluster.elastic import valid_worlds
 
     config = _config(render("gpu-elastic"), "train")
     worlds = valid_worlds(config)

@@ -1,7 +1,7 @@
 """The same recipe as a plain PyTorch loop, to hold the pipeline's results against.
 
 One process, no Ray, no DeepSpeed, and nothing of the pipeline's readers, order, step, evaluation or config: tars are read with
-``tarfile``, pictures decoded with Pillow, samples shuffled by ``torch.randperm``, algorithm 1 of Robinson et al. (ICCV 2019) is
+``tarfile``, images decoded with Pillow, samples shuffled by ``torch.randperm``, algorithm 1 of Robinson et al. (ICCV 2019) is
 written out, and the error is computed here. Only networks, losses and markups are shared: they have references of their own.
 
     python tests/oracle/plain_loop.py --train SET --validation SET --epochs 20 --width 8
@@ -42,8 +42,8 @@ class TarSet:
     """A prepared set in memory, still encoded.
 
     Attributes:
-        points_NK2: Landmarks (x, y), px of the stored pictures; NaN where unknown.
-        truth_NK2: The same, px of the original pictures.
+        points_NK2: Landmarks (x, y), px of the stored images; NaN where unknown.
+        truth_NK2: The same, px of the original images.
         origin_N2, scale_N: Where the stored square lies in the original (edges, px), and original px per stored px.
     """
 
@@ -86,8 +86,8 @@ def _read(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
 
 
 def _decode(jpeg: bytes) -> Tensor:
-    with Image.open(io.BytesIO(jpeg)) as picture:
-        rgb = picture.convert("RGB")
+    with Image.open(io.BytesIO(jpeg)) as image:
+        rgb = image.convert("RGB")
         flat = torch.frombuffer(bytearray(rgb.tobytes()), dtype=torch.uint8)
         return flat.view(rgb.height, rgb.width, 3).permute(2, 0, 1).float() / 255
 
@@ -104,7 +104,7 @@ def shuffled(count: int, batch: int, generator: torch.Generator) -> Iterator[Ten
 
 @torch.no_grad()
 def nme(network: RCN, beta: float, data: TarSet, batch: int = 64) -> float:
-    """Mean error over landmarks and faces in percent of the outer eye corners' distance, px of the original pictures."""
+    """Mean error over landmarks and faces in percent of the outer eye corners' distance, px of the original images."""
     ocular = load_markup(data.markup).ocular
     assert ocular is not None
     left, right = ocular
@@ -145,7 +145,7 @@ def run(
     weight_decay: float = 1e-5,
     weight: float = 1e-3,
     gain: float = 1.0,
-    critic_width: int = 64,
+    discriminator_width: int = 64,
     noise: float = 0.2,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def run(
     landmarks = labelled.points_NK2.shape[1]
     criterion = LOSSES[loss](true_scale=true_scale, beta=beta)
     generator = RCN(landmarks, width=width, dropout=dropout)
-    discriminator = PatchGAN(landmarks + 3, width=critic_width, noise=noise)
+    discriminator = PatchGAN(landmarks + 3, width=discriminator_width, noise=noise)
     g_adam = torch.optim.Adam(generator.parameters(), lr=lr, weight_decay=weight_decay)
     d_adam = torch.optim.Adam(discriminator.parameters(), lr=lr, weight_decay=weight_decay)
     random = torch.Generator().manual_seed(seed)
@@ -241,7 +241,7 @@ def main() -> None:
     for name, default in (("lr", 1e-3), ("weight-decay", 1e-5), ("weight", 1e-3), ("gain", 1.0)):
         parser.add_argument(f"--{name}", type=float, default=default)
     parser.add_argument("--noise", type=float, default=0.2)
-    for name, whole in (("batch", 16), ("width", 8), ("critic-width", 64), ("seed", 0)):
+    for name, whole in (("batch", 16), ("width", 8), ("discriminator-width", 64), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=whole)
     for name in ("steps", "labelled-count", "unlabelled-count"):
         parser.add_argument(f"--{name}", type=int)

@@ -50,15 +50,15 @@ def test_loss_and_error_fall(plain_loop, toy_sets, loss) -> None:
 
 
 def test_the_adversarial_step_changes_the_generator_and_still_learns(plain_loop, toy_sets, small_set) -> None:
-    common = {"steps": 18, "batch": 4, "width": 4, "dropout": 0.0, "critic_width": 4, "lr": 3e-3}
+    common = {"steps": 18, "batch": 4, "width": 4, "dropout": 0.0, "discriminator_width": 4, "lr": 3e-3}
     alone = plain_loop.run(str(small_set), **common)
-    with_critic = plain_loop.run(
+    with_discriminator = plain_loop.run(
         str(toy_sets["train"]), unlabelled=str(toy_sets["unlabelled"]), test=str(toy_sets["test"]),
         **common | {"batch": 6, "steps": 20},
     )  # fmt: skip
     assert alone["loss"][-1] < alone["loss"][0]
-    assert with_critic["loss"][-1] < with_critic["loss"][0]
-    assert 0 < with_critic["test"] < 100
+    assert with_discriminator["loss"][-1] < with_discriminator["loss"][0]
+    assert 0 < with_discriminator["test"] < 100
 
 
 def test_every_pass_visits_every_sample_once(plain_loop) -> None:

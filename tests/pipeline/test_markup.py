@@ -22,7 +22,7 @@ def face() -> np.ndarray:
     bridge = [(0.0, -4.0), (0.0, -2.5), (0.0, -1.0), (0.0, 0.5)]
     base = [(-2.0, 2.0), (-1.0, 2.3), (0.0, 2.5), (1.0, 2.3), (2.0, 2.0)]
     eye = [(-6.5, -4.0), (-5.5, -4.8), (-4.0, -4.8), (-3.0, -4.0), (-4.0, -3.4), (-5.5, -3.4)]
-    # Clockwise on the picture from the left corner: the right eye starts at its inner corner.
+    # Clockwise on the image from the left corner: the right eye starts at its inner corner.
     other_eye = [(-x, y) for x, y in [eye[3], eye[2], eye[1], eye[0], eye[5], eye[4]]]
     outer = [(-4.0, 5.0), (-2.5, 4.0), (-1.0, 3.6), (0.0, 3.8), (1.0, 3.6), (2.5, 4.0), (4.0, 5.0)]
     outer += [(2.5, 6.5), (1.0, 7.0), (0.0, 7.1), (-1.0, 7.0), (-2.5, 6.5)]

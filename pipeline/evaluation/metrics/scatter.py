@@ -3,7 +3,7 @@
 Robinson et al. (ICCV 2019) measure the spread of each landmark's heatmap about its mean (the scale τ of
 section 3.1) and report the mean over landmarks and faces: 1.02 px for LaplaceKL+D against 2.59 px for
 softargmax+D. That number is in pixels of the network's input grid and depends on its size, so the same
-scatter in pixels of the original picture stands beside it.
+scatter in pixels of the original image stands beside it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def in_original(scatter_NK: np.ndarray, scale_N: np.ndarray) -> np.ndarray:
-    """Scatter in pixels of the original pictures.
+    """Scatter in pixels of the original images.
 
     Args:
         scatter_NK: (N, K) px of the network's input grid.

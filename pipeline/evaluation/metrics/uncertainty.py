@@ -1,7 +1,7 @@
 """Does a model know when it errs, and by how much: predicted covariances beside the errors.
 
 Kumar et al., "UGLLI Face Alignment", ICCVW 2019, section 5: the scalar uncertainty |Σ|^{1/4} over the face's
-size against the normalised error, one point per landmark of a picture or per picture (means over its
+size against the normalised error, one point per landmark of an image or per image (means over its
 landmarks), and the Pearson correlation over the points. A correlation says whether the unsure landmarks are
 the wrong ones; whether σ has the right length is calibration: for Gaussian errors the squared Mahalanobis
 distance eᵀΣ⁻¹e is χ² with two degrees of freedom, P(χ² ≤ q) = 1 − exp(−q/2), so a share p of the landmarks

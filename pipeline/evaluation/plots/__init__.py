@@ -1,4 +1,4 @@
-"""Charts (matplotlib, imported when drawn) and pictures of faces (Pillow)."""
+"""Charts (matplotlib, imported when drawn) and images of faces (Pillow)."""
 
 from pipeline.evaluation.plots.canvas import render
 from pipeline.evaluation.plots.charts import (

@@ -1,4 +1,4 @@
-"""Pictures of faces with landmarks or heatmaps on them, large enough to judge an 80 px crop by eye."""
+"""Images of faces with landmarks or heatmaps on them, large enough to judge an 80 px crop by eye."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUTLINE = (0, 0, 0)
 
 
 def enlarge(image_HW3: np.ndarray, width: int) -> tuple[Image.Image, float]:
-    """A picture (H, W, 3) at ``width`` px, and by how much it grew."""
+    """An image (H, W, 3) at ``width`` px, and by how much it grew."""
     height, original = image_HW3.shape[:2]
     factor = width / original
     size = (width, max(1, round(height * factor)))
@@ -23,7 +23,7 @@ def enlarge(image_HW3: np.ndarray, width: int) -> tuple[Image.Image, float]:
 
 
 def on_canvas(points_K2: np.ndarray, factor: float, width: int) -> np.ndarray:
-    """Points (K, 2) of a picture on one enlarged by ``factor`` to ``width`` px."""
+    """Points (K, 2) of an image on one enlarged by ``factor`` to ``width`` px."""
     # Pillow's coordinates overflow far outside, and would paint a diverged model's lines over the whole face.
     return np.clip((np.asarray(points_K2, dtype=np.float64) + 0.5) * factor - 0.5, -9 * width, 10 * width)
 
@@ -104,7 +104,7 @@ def _tint(image: Image.Image, heat_HW: np.ndarray) -> Image.Image:
 
 
 def _eye_box(heatmaps_KHW: np.ndarray, markup: Markup | None) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) of a square about the viewer's left eye, as fractions of the picture."""
+    """(left, top, right, bottom) of a square about the viewer's left eye, as fractions of the image."""
     _, height, width = heatmaps_KHW.shape
     if markup is None or markup.pupils is None:
         return 0.2, 0.2, 0.5, 0.5
@@ -163,22 +163,22 @@ def _scaled(
 def face_grid(
     images: Sequence[np.ndarray], captions: Sequence[str], *, columns: int = 4, width: int = 240
 ) -> np.ndarray:
-    """Pictures in rows, a caption under each.
+    """Images in rows, a caption under each.
 
     Args:
         images: (H, W, 3) uint8 each; scaled to one width.
         captions: One line each; cut with an ellipsis where too long.
-        columns: Pictures per row.
-        width: Width of each picture, px.
+        columns: Images per row.
+        width: Width of each image, px.
 
     Returns:
         (rows, columns · width, 3) uint8 on white.
 
     Raises:
-        ValueError: No picture, or another number of captions.
+        ValueError: No image, or another number of captions.
     """
     if not images or len(images) != len(captions):
-        raise ValueError(f"{len(images)} pictures, {len(captions)} captions: give one for each, at least one")
+        raise ValueError(f"{len(images)} images, {len(captions)} captions: give one for each, at least one")
     font = ImageFont.load_default(size=max(10, width // 18))
     line = round(font.size * 1.7) if isinstance(font, ImageFont.FreeTypeFont) else 18
     tiles = [enlarge(image, width)[0] for image in images]

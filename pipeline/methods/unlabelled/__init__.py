@@ -1,1 +1,1 @@
-"""Objectives that let unlabelled pictures teach the generator."""
+"""Objectives that let unlabelled images teach the generator."""

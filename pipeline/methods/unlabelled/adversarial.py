@@ -1,7 +1,7 @@
 """Adversarial objective of Robinson et al., "Laplace Landmark Localization", ICCV 2019: eqs. 4–7, algorithm 1.
 
-A PatchGAN D sees the K + 3 channels [picture, heatmaps]. Real pairs are labelled pictures with ω(s), the true heatmap drawn
-from the loss's own distribution; fake pairs are unlabelled pictures with the generator's heatmaps.
+A PatchGAN D sees the K + 3 channels [image, heatmaps]. Real pairs are labelled images with ω(s), the true heatmap drawn
+from the loss's own distribution; fake pairs are unlabelled images with the generator's heatmaps.
 
 Deviations, each with its reason:
 - Non-saturating generator loss by default: log(1 − D) of eq. 5 has no gradient while D wins; ``form: saturating`` is eq. 5.
@@ -9,7 +9,7 @@ Deviations, each with its reason:
   channels, so that missing landmarks give nothing away. The paper could not train such sets (section 4.3, AFLW).
 - ``gain`` multiplies the heatmaps of both kinds before D. Normalised heatmaps peak near 0.2 and are zero almost everywhere,
   no larger than the noise (σ = 0.2) that D adds to its input. The default 1 is the paper's text.
-- Where heatmaps are smaller than the input, D sees the picture at their size; a regressor's heatmaps are drawn from its points.
+- Where heatmaps are smaller than the input, D sees the image at their size; a regressor's heatmaps are drawn from its points.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.losses.adversarial import discriminator_loss, generator_loss
-from pipeline.methods.unlabelled.base import Critic, StepView, UnlabelledObjective, detached
+from pipeline.methods.unlabelled.base import Discriminator, StepView, UnlabelledObjective, detached
 from pipeline.registry import Part, build
 
 
@@ -45,7 +45,7 @@ class Adversarial(UnlabelledObjective):
         discriminator: dict[str, Any] | None = None,
     ) -> None:
         part = Part.model_validate(discriminator or {"name": "patchgan"})
-        self.critic = build("discriminator", part, in_channels=num_landmarks + 3)
+        self.discriminator = build("discriminator", part, in_channels=num_landmarks + 3)
         self.form: Literal["nonsaturating", "saturating"] = form
         self.gain = gain
 
@@ -64,11 +64,15 @@ class Adversarial(UnlabelledObjective):
         rows = torch.arange(len(heatmaps_BKHW), device=mask_BK.device) % len(mask_BK)
         return heatmaps_BKHW * mask_BK[rows, :, None, None].to(heatmaps_BKHW.dtype)
 
-    def critic_loss(self, critic: Critic, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
+    def discriminator_loss(
+        self, discriminator: Discriminator, view: StepView
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Minus eq. 5: D learns to tell real pairs from fake ones."""
         truth = view.method.draw_true(view.target_BK2, view.mask_BK)
-        real = critic(self._pair(view.labelled_B3HW, truth))
-        fake = critic(self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps.detach(), view.mask_BK)))
+        real = discriminator(self._pair(view.labelled_B3HW, truth))
+        fake = discriminator(
+            self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps.detach(), view.mask_BK))
+        )
         loss = discriminator_loss(
             real, fake, view.mask_BK.any(dim=1).to(real.dtype), view.valid_B.to(real.dtype)
         )
@@ -76,11 +80,13 @@ class Adversarial(UnlabelledObjective):
             discriminator=loss, real_share=(real > 0).float().mean(), fake_share=(fake < 0).float().mean()
         )
 
-    def generator_loss(self, critic: Critic | None, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
+    def generator_loss(
+        self, discriminator: Discriminator | None, view: StepView
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The generator learns to make pairs that D takes for real."""
-        if critic is None:
-            raise TypeError("the adversarial objective needs its critic")
-        fake = critic(self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps, view.mask_BK)))
+        if discriminator is None:
+            raise TypeError("the adversarial objective needs its discriminator")
+        fake = discriminator(self._pair(view.unlabelled_B3HW, self._blank(view.heatmaps, view.mask_BK)))
         loss = generator_loss(fake, self.form, view.valid_B.to(fake.dtype))
         return loss, detached(adversarial=loss)
 

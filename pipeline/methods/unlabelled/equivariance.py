@@ -1,13 +1,13 @@
-"""Equivariance: turn a picture, and its landmarks must turn with it.
+"""Equivariance: turn an image, and its landmarks must turn with it.
 
 Source: "equivariant landmark transformation" (ELT) of Honari et al., "Improving Landmark Localization with Semi-Supervised
-Learning", CVPR 2018, section 3.3: with a known geometric transform T, ‖T(s̃(x)) − s̃(T x)‖² for pictures without labels.
+Learning", CVPR 2018, section 3.3: with a known geometric transform T, ‖T(s̃(x)) − s̃(T x)‖² for images without labels.
 
-Both pictures go through the generator in one forward, and both sides have a gradient, as in the paper. A landmark counts where
-its transformed position lies in the picture.
+Both images go through the generator in one forward, and both sides have a gradient, as in the paper. A landmark counts where
+its transformed position lies in the image.
 
-Choices: the distance is in shares of the picture's side, so that λ means the same at every input size, and is a smooth L1 of
-one hundredth of the side, because a generator at its start is wrong by a third of the picture, and squares of that would drown
+Choices: the distance is in shares of the image's side, so that λ means the same at every input size, and is a smooth L1 of
+one hundredth of the side, because a generator at its start is wrong by a third of the image, and squares of that would drown
 the labels; the paper squares pixels. Points are the means of the heatmaps' mass, whatever decoder reads them.
 """
 
@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from pipeline.augment.geometry import inside, move, random_affines, warp
 from pipeline.errors import ConfigError
-from pipeline.methods.unlabelled.base import Critic, StepView, UnlabelledObjective, detached
+from pipeline.methods.unlabelled.base import Discriminator, StepView, UnlabelledObjective, detached
 
 
 class Equivariance(UnlabelledObjective):
@@ -66,15 +66,17 @@ class Equivariance(UnlabelledObjective):
         self.side = image_size
         self.rotation, self.scale, self.shift, self.threshold = rotation, scale, shift, threshold
 
-    def pictures(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """The pictures and the transformed ones, (2B, 3, H, W); and the transforms, (B, 2, 3)."""
+    def images(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """The images and the transformed ones, (2B, 3, H, W); and the transforms, (B, 2, 3)."""
         affine_B23 = random_affines(
             len(unlabelled_B3HW), self.side, rotation=self.rotation, scale=self.scale, shift=self.shift
         ).to(unlabelled_B3HW)
         return torch.cat([unlabelled_B3HW, warp(unlabelled_B3HW, affine_B23)]), affine_B23
 
-    def generator_loss(self, critic: Critic | None, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
-        """Mean over landmarks that stay in the picture, and over pictures that could be read."""
+    def generator_loss(
+        self, discriminator: Discriminator | None, view: StepView
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean over landmarks that stay in the image, and over images that could be read."""
         points_NK2 = view.method.points(view.output) / self.side
         plain_BK2, turned_BK2 = points_NK2.chunk(2)
         affine_B23 = view.context

@@ -1,9 +1,9 @@
-"""Mean teacher: the averaged generator labels plain pictures; the generator learns these labels on changed ones.
+"""Mean teacher: the averaged generator labels plain images; the generator learns these labels on changed ones.
 
 Sources: Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017 (the average of the weights as the teacher);
-the change of the student's picture, and labels that follow it, as in Sohn et al., "FixMatch", NeurIPS 2020, for landmarks.
+the change of the student's image, and labels that follow it, as in Sohn et al., "FixMatch", NeurIPS 2020, for landmarks.
 
-Each pseudo-label weighs by how sure the teacher is: w = exp(−u / τ), u = |Σ|^{1/4} in shares of the picture's side, from the
+Each pseudo-label weighs by how sure the teacher is: w = exp(−u / τ), u = |Σ|^{1/4} in shares of the image's side, from the
 scale (LaplaceKL), the heatmap's second moments or the network's own covariance, whichever the method reads. Labels whose weight
 is below ``least`` are left out. A regressor states no uncertainty: all its labels weigh 1.
 
@@ -21,7 +21,7 @@ from torch import Tensor
 from pipeline.augment.geometry import inside, move, random_affines, warp
 from pipeline.errors import ConfigError
 from pipeline.heatmaps.uncertainty import spread
-from pipeline.methods.unlabelled.base import Critic, StepView, UnlabelledObjective, detached
+from pipeline.methods.unlabelled.base import Discriminator, StepView, UnlabelledObjective, detached
 
 
 class MeanTeacher(UnlabelledObjective):
@@ -32,11 +32,11 @@ class MeanTeacher(UnlabelledObjective):
         image_size: Side of the network's input, px.
         temperature: τ, as a share of the side: the uncertainty at which a label weighs 1/e.
         least: Weight below which a label is left out.
-        rotation: Of the student's picture, largest turn to either side, degrees.
+        rotation: Of the student's image, largest turn to either side, degrees.
         scale: Likewise, largest change of size, as a share.
         shift: Likewise, largest shift, as a share of the side.
-        noise: Standard deviation of the noise on the student's picture, which is in [0, 1].
-        hidden: Side of the square hidden from the student, as a share of the picture's; 0 hides none.
+        noise: Standard deviation of the noise on the student's image, which is in [0, 1].
+        hidden: Side of the square hidden from the student, as a share of the image's; 0 hides none.
 
     Raises:
         ConfigError: A value out of range.
@@ -73,8 +73,8 @@ class MeanTeacher(UnlabelledObjective):
         self.rotation, self.scale, self.shift = rotation, scale, shift
         self.noise, self.hidden = noise, hidden
 
-    def pictures(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """The student's pictures, (B, 3, H, W); and the transforms of the teacher's to them, (B, 2, 3)."""
+    def images(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Tensor]:
+        """The student's images, (B, 3, H, W); and the transforms of the teacher's to them, (B, 2, 3)."""
         batch = len(unlabelled_B3HW)
         affine_B23 = random_affines(
             batch, self.side, rotation=self.rotation, scale=self.scale, shift=self.shift
@@ -92,14 +92,14 @@ class MeanTeacher(UnlabelledObjective):
         return changed, affine_B23
 
     def weights(self, view: StepView) -> tuple[Tensor, Tensor]:
-        """The teacher's labels on the student's pictures.
+        """The teacher's labels on the student's images.
 
         Returns:
-            Points (B, K, 2), px of the input, and weights (B, K) in [0, 1], 0 outside the picture.
+            Points (B, K, 2), px of the input, and weights (B, K) in [0, 1], 0 outside the image.
         """
         if view.teacher is None:
             raise TypeError("the mean teacher needs the averaged generator")
-        prediction = view.method.read(view.teacher(view.unlabelled_B3HW))
+        prediction = view.method.decode(view.teacher(view.unlabelled_B3HW))
         points_BK2 = move(prediction.points_BK2, view.context)
         if prediction.covariance_BK22 is None:
             weight_BK = torch.ones_like(points_BK2[..., 0])
@@ -108,7 +108,9 @@ class MeanTeacher(UnlabelledObjective):
         counts_BK = inside(points_BK2, self.side) & view.valid_B[:, None] & (weight_BK >= self.least)
         return points_BK2, torch.where(counts_BK, weight_BK, 0.0)
 
-    def generator_loss(self, critic: Critic | None, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
+    def generator_loss(
+        self, discriminator: Discriminator | None, view: StepView
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """The method's loss on the pseudo-labels, by their weights."""
         points_BK2, weight_BK = self.weights(view)
         loss, _ = view.method.supervised(view.output, points_BK2, weight_BK)

@@ -39,7 +39,7 @@ class Fixed:
 
 
 def smooth_face(size: int = 64):
-    """A picture without sharp edges, which eight bits and interpolation blur alike, and its landmarks."""
+    """An image without sharp edges, which eight bits and interpolation blur alike, and its landmarks."""
     grid = np.linspace(0, 3, size)
     channels = [
         np.sin(grid[:, None] * a + grid[None] * b) * 100 + 128 for a, b in ((1, 2), (2, 1), (1.5, -1))
@@ -49,7 +49,7 @@ def smooth_face(size: int = 64):
 
 
 @pytest.mark.parametrize(("share", "flip"), [(0.9, 0.0), (0.2, 1.0), (0.6, 1.0)])
-def test_the_plain_side_moves_pictures_and_landmarks_as_ours(share, flip):
+def test_the_plain_side_moves_images_and_landmarks_as_ours(share, flip):
     face = smooth_face()
     plain = PlainAugmentation(
         Recipe(rotation=18, scale=0.1, translation=0.05, flip=flip), IBUG.flip_permutation, 0
@@ -116,8 +116,8 @@ def test_the_plain_side_changes_colours_as_ours(recipe, ours, share):
     plain.random = Fixed(share)
     uniform = torch.full((1, Colour.columns), share, dtype=torch.float64)
     matrices = Colour(**ours).draw(uniform).matrices()
-    picture = torch.from_numpy(face[0]).permute(2, 0, 1)[None].double() / 255
-    expected = (recolour(picture, *matrices)[0] * 255).permute(1, 2, 0).numpy()
+    image = torch.from_numpy(face[0]).permute(2, 0, 1)[None].double() / 255
+    expected = (recolour(image, *matrices)[0] * 255).permute(1, 2, 0).numpy()
     assert np.abs(plain(face)[0] - expected).max() < 2.5
     assert np.abs(expected - face[0]).max() > 5
 
@@ -129,8 +129,8 @@ def test_a_third_of_a_turn_of_hue_takes_red_to_green():
     assert np.abs(np.asarray(turn_hue(red, 0)) - (200, 0, 0)).max() <= 1
     plain = PlainAugmentation(Recipe(hue=120), IBUG.flip_permutation, 0)
     plain.random = Fixed(1.0)
-    picture = np.full((16, 16, 3), (200, 0, 0), dtype=np.uint8)
-    assert np.array_equal(plain((picture, *smooth_face(16)[1:]))[0][0, 0], turned[0, 0])
+    image = np.full((16, 16, 3), (200, 0, 0), dtype=np.uint8)
+    assert np.array_equal(plain((image, *smooth_face(16)[1:]))[0][0, 0], turned[0, 0])
 
 
 def test_both_sides_have_the_same_ranges_and_give_the_same_shapes():

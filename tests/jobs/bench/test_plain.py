@@ -1,4 +1,4 @@
-"""The yardstick does the same work: the same pictures and landmarks, a step that learns."""
+"""The yardstick does the same work: the same images and landmarks, a step that learns."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from jobs.bench.plain import batches, measure, read_samples
 from pipeline.shards.manifest import SampleMeta, join, load_manifest
 from pipeline.shards.read import iterate_shard
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig
 
 
 def experiment(sets, **changes) -> ExperimentConfig:
@@ -43,7 +43,7 @@ def test_reads_the_samples_and_their_landmarks(toy_sets) -> None:
     assert {tuple(np.round(p[0].double().numpy(), 2)) for p in points} == expected
 
 
-def test_resamples_pictures_and_landmarks_alike(toy_sets) -> None:
+def test_resamples_images_and_landmarks_alike(toy_sets) -> None:
     samples = read_samples(str(toy_sets["train"]), 8)
     full, half = (next(batches(samples, 8, size)) for size in (80, 40))
     assert half[0].shape == (8, 3, 40, 40)

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.bench.train import WINDOW, bench, bench_config
 from pipeline.errors import ConfigError, ManifestError
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig
 
 
 def experiment(sets, **changes) -> ExperimentConfig:

@@ -10,9 +10,9 @@ import yaml
 
 from jobs.settings import experiment
 from jobs.submission.request import check_request
-from jobs.train import WHERE
-from pipeline.config.compose import config_hash
 from pipeline.errors import ConfigError
+from pipeline.training.config.compose import config_hash
+from pipeline.training.run import WHERE
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tmp_path, monkeypatch) -> Path:
         "tune": {"space": {"optimizer.lr": {"type": "float", "low": 1e-4, "high": 1e-2}}, "storage": "t"},
         "prepare": {
             "out": "outputs/data",
-            "sets": [{"name": "a", "role": "labelled", "reader": {"reader": "w300", "root": "pictures"}}],
+            "sets": [{"name": "a", "role": "labelled", "reader": {"reader": "w300", "root": "images"}}],
         },
     }
     (tmp_path / "pieces").mkdir()
@@ -78,7 +78,7 @@ def test_tune_has_its_own_storage_and_its_space_counts(folder):
 def test_prepare(folder):
     request = check_request("prepare", ["toy.yaml", "--overwrite"])
     assert (request.name, request.storage, request.tracking) == ("toy", "outputs/data", None)
-    assert request.relative == ("prepare.out = outputs/data", "prepare.sets.a.reader.root = pictures")
+    assert request.relative == ("prepare.out = outputs/data", "prepare.sets.a.reader.root = images")
     raw = yaml.safe_load((folder / "toy.yaml").read_text())
     (folder / "sets.yaml").write_text(yaml.safe_dump({"prepare": raw["prepare"]}))
     assert check_request("prepare", ["sets.yaml"]).name == "sets"

@@ -7,24 +7,24 @@ import torch
 
 from pipeline.augment.batch import FaceBatch
 
-PICTURES, POINTS, FLAGS = torch.rand(2, 3, 8, 8), torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)
+IMAGES, POINTS, FLAGS = torch.rand(2, 3, 8, 8), torch.rand(2, 5, 2), torch.ones(2, 5, dtype=torch.bool)
 
 
 def test_with_and_without_landmarks():
-    assert FaceBatch(PICTURES).side == 8
-    assert FaceBatch(PICTURES, POINTS, FLAGS, FLAGS).points_BK2 is POINTS
+    assert FaceBatch(IMAGES).side == 8
+    assert FaceBatch(IMAGES, POINTS, FLAGS, FLAGS).points_BK2 is POINTS
 
 
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ((torch.rand(2, 1, 8, 8),), "pictures"),
-        ((torch.rand(2, 3, 8, 9),), "pictures"),
-        ((PICTURES, POINTS), "together"),
-        ((PICTURES, None, FLAGS, FLAGS), "together"),
-        ((PICTURES, POINTS[:1], FLAGS, FLAGS), "points"),
-        ((PICTURES, POINTS, FLAGS[:, :4], FLAGS), "mask"),
-        ((PICTURES, POINTS, FLAGS, FLAGS.float()), "visible"),
+        ((torch.rand(2, 1, 8, 8),), "images"),
+        ((torch.rand(2, 3, 8, 9),), "images"),
+        ((IMAGES, POINTS), "together"),
+        ((IMAGES, None, FLAGS, FLAGS), "together"),
+        ((IMAGES, POINTS[:1], FLAGS, FLAGS), "points"),
+        ((IMAGES, POINTS, FLAGS[:, :4], FLAGS), "mask"),
+        ((IMAGES, POINTS, FLAGS, FLAGS.float()), "visible"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(parts, message):

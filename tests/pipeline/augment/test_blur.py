@@ -16,31 +16,31 @@ from pipeline.errors import ConfigError
 @given(st.lists(st.floats(0.2, 4.0), min_size=1, max_size=4), st.integers(0, 2**31))
 @settings(max_examples=30, deadline=None)
 def test_as_scipy_does(sigmas, seed):
-    pictures = np.random.default_rng(seed).random((len(sigmas), 3, 24, 24))
-    got = gaussian_blur(torch.from_numpy(pictures), torch.tensor(sigmas, dtype=torch.float64)).numpy()
-    for picture, blurred, sigma in zip(pictures, got, sigmas, strict=True):
+    images = np.random.default_rng(seed).random((len(sigmas), 3, 24, 24))
+    got = gaussian_blur(torch.from_numpy(images), torch.tensor(sigmas, dtype=torch.float64)).numpy()
+    for image, blurred, sigma in zip(images, got, sigmas, strict=True):
         radius = int(np.ceil(3 * sigma))
-        expected = gaussian_filter(picture, (0, sigma, sigma), mode="nearest", radius=(0, radius, radius))
+        expected = gaussian_filter(image, (0, sigma, sigma), mode="nearest", radius=(0, radius, radius))
         np.testing.assert_allclose(blurred, expected, atol=1e-10)
 
 
-def test_each_picture_by_its_own_width():
-    pictures, sigma = torch.rand(3, 3, 20, 20), torch.tensor([0.5, 2.0, 1.0])
-    together = gaussian_blur(pictures, sigma)
-    alone = torch.cat([gaussian_blur(pictures[i : i + 1], sigma[i : i + 1]) for i in range(3)])
+def test_each_image_by_its_own_width():
+    images, sigma = torch.rand(3, 3, 20, 20), torch.tensor([0.5, 2.0, 1.0])
+    together = gaussian_blur(images, sigma)
+    alone = torch.cat([gaussian_blur(images[i : i + 1], sigma[i : i + 1]) for i in range(3)])
     torch.testing.assert_close(together, alone, atol=1e-6, rtol=0)
 
 
 def test_no_width_is_no_change():
-    pictures = torch.rand(2, 3, 16, 16)
-    assert torch.equal(gaussian_blur(pictures, torch.tensor([0.0, 2.0]))[0], pictures[0])
-    assert torch.equal(gaussian_blur(pictures, torch.zeros(2)), pictures)
+    images = torch.rand(2, 3, 16, 16)
+    assert torch.equal(gaussian_blur(images, torch.tensor([0.0, 2.0]))[0], images[0])
+    assert torch.equal(gaussian_blur(images, torch.zeros(2)), images)
 
 
 def test_light_is_kept_and_spread_by_sigma():
-    picture = torch.zeros(1, 3, 41, 41, dtype=torch.float64)
-    picture[..., 20, 20] = 1
-    got = gaussian_blur(picture, torch.tensor([2.0]))[0, 0]
+    image = torch.zeros(1, 3, 41, 41, dtype=torch.float64)
+    image[..., 20, 20] = 1
+    got = gaussian_blur(image, torch.tensor([2.0]))[0, 0]
     offset = torch.arange(41.0, dtype=torch.float64) - 20
     assert got.sum() == pytest.approx(1)
     # A kernel cut at 3 σ is a little narrower.
@@ -48,18 +48,18 @@ def test_light_is_kept_and_spread_by_sigma():
     assert gaussian_taps(torch.tensor([2.0])).shape == (1, 7)
 
 
-def test_wider_than_the_picture():
+def test_wider_than_the_image():
     got = gaussian_blur(torch.rand(1, 3, 4, 4), torch.tensor([5.0]))
     assert got.isfinite().all()
     assert got.std() < 0.2
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_keeps_the_pictures_type(dtype):
-    picture, sigma = torch.rand(1, 3, 16, 16), torch.tensor([1.5])
-    got = gaussian_blur(picture.to(dtype), sigma)
+def test_keeps_the_images_type(dtype):
+    image, sigma = torch.rand(1, 3, 16, 16), torch.tensor([1.5])
+    got = gaussian_blur(image.to(dtype), sigma)
     assert got.dtype == dtype
-    torch.testing.assert_close(got.float(), gaussian_blur(picture, sigma), atol=0.01, rtol=0)
+    torch.testing.assert_close(got.float(), gaussian_blur(image, sigma), atol=0.01, rtol=0)
 
 
 def test_draws_within_the_range():

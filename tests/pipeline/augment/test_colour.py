@@ -22,21 +22,21 @@ def draw(gain=(1.0, 1.0, 1.0), contrast=1.0, saturation=1.0, hue=0.0) -> ColourD
     return ColourDraw(*(torch.tensor([v], dtype=torch.float64) for v in (gain, contrast, saturation, hue)))
 
 
-def apply(picture_3HW: np.ndarray, **changes) -> np.ndarray:
-    return recolour(torch.from_numpy(picture_3HW)[None], *draw(**changes).matrices())[0].numpy()
+def apply(image_3HW: np.ndarray, **changes) -> np.ndarray:
+    return recolour(torch.from_numpy(image_3HW)[None], *draw(**changes).matrices())[0].numpy()
 
 
 @given(st.tuples(*[st.floats(0.9, 1.1)] * 3), st.floats(0.8, 1.2), st.floats(0.0, 1.5), st.integers(0, 2**31))
 @settings(max_examples=50, deadline=None)
 def test_gains_contrast_and_saturation_one_after_another(gain, contrast, saturation, seed):
     # Colours that none of these takes to a limit, where the chain would clip more than once.
-    picture = np.random.default_rng(seed).uniform(0.35, 0.6, (3, 9, 7))
-    expected = picture * np.array(gain)[:, None, None]
+    image = np.random.default_rng(seed).uniform(0.35, 0.6, (3, 9, 7))
+    expected = image * np.array(gain)[:, None, None]
     mean = float((expected * LUMA[:, None, None]).sum(0).mean())
     expected = mean + contrast * (expected - mean)
     own = (expected * LUMA[:, None, None]).sum(0)
     expected = own + saturation * (expected - own)
-    got = apply(picture, gain=gain, contrast=contrast, saturation=saturation)
+    got = apply(image, gain=gain, contrast=contrast, saturation=saturation)
     np.testing.assert_allclose(got, expected.clip(0, 1), atol=1e-12)
 
 
@@ -50,24 +50,24 @@ def test_gains_contrast_and_saturation_one_after_another(gain, contrast, saturat
     ],
 )
 def test_as_pillow_does_within_its_eight_bits(changes, enhancer):
-    picture = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (20, 20, 3), dtype=np.uint8)
     kind, factor = enhancer
-    expected = np.asarray(kind(Image.fromarray(picture)).enhance(factor)).transpose(2, 0, 1) / 255
-    got = apply(picture.transpose(2, 0, 1) / 255, **changes)
+    expected = np.asarray(kind(Image.fromarray(image)).enhance(factor)).transpose(2, 0, 1) / 255
+    got = apply(image.transpose(2, 0, 1) / 255, **changes)
     assert np.abs(got - expected).max() < 2.5 / 255
 
 
 @given(st.floats(-180, 180), st.integers(0, 2**31))
 @settings(max_examples=40, deadline=None)
 def test_a_turn_of_hue_keeps_luma_and_chroma(hue, seed):
-    picture = np.random.default_rng(seed).uniform(0.45, 0.55, (3, 5, 5))
-    got = apply(picture, hue=hue)
-    for turned, plain in zip(got.reshape(3, -1).T, picture.reshape(3, -1).T, strict=True):
+    image = np.random.default_rng(seed).uniform(0.45, 0.55, (3, 5, 5))
+    got = apply(image, hue=hue)
+    for turned, plain in zip(got.reshape(3, -1).T, image.reshape(3, -1).T, strict=True):
         (y, *chroma), (y_was, *chroma_was) = colorsys.rgb_to_yiq(*turned), colorsys.rgb_to_yiq(*plain)
         # colorsys rounds its coefficients to two digits.
         assert y == pytest.approx(y_was, abs=2e-3)
         assert math.hypot(*chroma) == pytest.approx(math.hypot(*chroma_was), abs=2e-3)
-    np.testing.assert_allclose(apply(got, hue=-hue), picture, atol=1e-9)
+    np.testing.assert_allclose(apply(got, hue=-hue), image, atol=1e-9)
 
 
 def test_hue_and_saturation_leave_grey_alone():
@@ -82,30 +82,30 @@ def test_clips_to_the_range():
 
 
 def test_without_a_pivot_the_mean_does_not_matter():
-    picture = torch.rand(2, 3, 8, 8)
+    image = torch.rand(2, 3, 8, 8)
     matrix, pivot = draw(gain=(0.9, 1.0, 1.1)).matrices()
     assert not pivot.any()
-    with_pivot = recolour(picture, matrix.repeat(2, 1, 1), pivot.repeat(2, 1))
-    torch.testing.assert_close(recolour(picture, matrix.repeat(2, 1, 1)), with_pivot)
+    with_pivot = recolour(image, matrix.repeat(2, 1, 1), pivot.repeat(2, 1))
+    torch.testing.assert_close(recolour(image, matrix.repeat(2, 1, 1)), with_pivot)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("pivot", [None, torch.full((2, 3), 0.1)])
 def test_writes_where_it_is_told(dtype, pivot):
-    pictures, matrices = torch.rand(2, 3, 8, 8).to(dtype), torch.rand(2, 3, 3)
-    out = torch.full_like(pictures, -1)
-    given = recolour(pictures, matrices, pivot, out)
+    images, matrices = torch.rand(2, 3, 8, 8).to(dtype), torch.rand(2, 3, 3)
+    out = torch.full_like(images, -1)
+    given = recolour(images, matrices, pivot, out)
     assert given is out
-    assert torch.equal(out, recolour(pictures, matrices, pivot))
+    assert torch.equal(out, recolour(images, matrices, pivot))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
-def test_keeps_the_pictures_type(dtype):
-    picture = torch.rand(1, 3, 8, 8)
-    got = recolour(picture.to(dtype), *draw(contrast=1.2, hue=20.0).matrices())
+def test_keeps_the_images_type(dtype):
+    image = torch.rand(1, 3, 8, 8)
+    got = recolour(image.to(dtype), *draw(contrast=1.2, hue=20.0).matrices())
     assert got.dtype == dtype
     torch.testing.assert_close(
-        got.float(), recolour(picture, *draw(contrast=1.2, hue=20.0).matrices()), atol=0.01, rtol=0
+        got.float(), recolour(image, *draw(contrast=1.2, hue=20.0).matrices()), atol=0.01, rtol=0
     )
 
 

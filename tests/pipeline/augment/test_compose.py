@@ -1,4 +1,4 @@
-"""A whole pass: pictures, landmarks, mask and visibility stay together."""
+"""A whole pass: images, landmarks, mask and visibility stay together."""
 
 from __future__ import annotations
 
@@ -87,10 +87,10 @@ def test_what_is_drawn_at_a_landmark_stays_there(seed):
     grid = torch.arange(float(size))
     shown = batch.points_BK2[:, :3]
     x, y = ((grid - shown[..., axis, None]) ** 2 for axis in (0, 1))
-    pictures = torch.exp(-(x[..., None, :] + y[..., :, None]) / 8)
+    images = torch.exp(-(x[..., None, :] + y[..., :, None]) / 8)
     # The first three landmarks, one a channel; landmark 2, the nose, is the only one that keeps its name when mirrored.
     changed = run(
-        replace(batch, images_B3SS=pictures),
+        replace(batch, images_B3SS=images),
         seed,
         rotation=30,
         scale=0.25,
@@ -126,7 +126,7 @@ def test_landmarks_follow_the_returned_map(seed):
     assert 0 <= changed.batch.images_B3SS.min() <= changed.batch.images_B3SS.max() <= 1
 
 
-def test_out_of_the_picture_is_masked_beyond_the_margin():
+def test_out_of_the_image_is_masked_beyond_the_margin():
     points = torch.tensor([[[1.0, 30.0], [30.0, 30.0], [62.0, 30.0], [2.0, 2.0], [40.0, 62.5]]])
     all_known = torch.ones(1, 5, dtype=torch.bool)
     batch = FaceBatch(torch.rand(1, 3, 64, 64), points, all_known, all_known)
@@ -144,7 +144,7 @@ def test_out_of_the_picture_is_masked_beyond_the_margin():
     )
 
 
-def test_a_landmark_outside_of_an_untouched_picture_is_left_alone():
+def test_a_landmark_outside_of_an_untouched_image_is_left_alone():
     batch = faces(0)
     points = batch.points_BK2.clone()
     points[0, 0] = torch.tensor([-5.0, 10.0])
@@ -172,15 +172,15 @@ def test_same_state_same_result_and_another_state_another():
     assert not equal(first.batch, other.batch)
 
 
-@pytest.mark.parametrize("world", [2, 4])
-def test_any_number_of_ranks_changes_each_sample_alike(world):
+@pytest.mark.parametrize("world_size", [2, 4])
+def test_any_number_of_ranks_changes_each_sample_alike(world_size):
     batch, augmentation = faces(3, count=8), Custom(MTFL, **EVERYTHING)
     whole = augmentation(batch, step_generator(1, 2)).batch
-    for rank in range(world):
-        share = FaceBatch(*(part[rank::world].contiguous() for part in vars(batch).values()))
+    for rank in range(world_size):
+        share = FaceBatch(*(part[rank::world_size].contiguous() for part in vars(batch).values()))
         assert equal(
-            augmentation(share, step_generator(1, 2), rank, world).batch,
-            FaceBatch(*(part[rank::world] for part in vars(whole).values())),
+            augmentation(share, step_generator(1, 2), rank, world_size).batch,
+            FaceBatch(*(part[rank::world_size] for part in vars(whole).values())),
         )
 
 
@@ -201,7 +201,7 @@ def test_one_operation_less_leaves_the_others_draws(without):
 
 
 @pytest.mark.parametrize("empty", [False, True])
-def test_pictures_without_landmarks(empty):
+def test_images_without_landmarks(empty):
     batch = faces(6)
     flags = torch.zeros(4, 0, dtype=torch.bool)
     plain = (
@@ -230,7 +230,7 @@ def test_landmarks_of_another_markup_are_refused():
         run(faces(0), markup=IBUG, flip=0.5)
 
 
-def test_no_pictures_at_all():
+def test_no_images_at_all():
     none = FaceBatch(*(part[:0] for part in vars(faces(0)).values()))
     assert run(none, **EVERYTHING).batch.images_B3SS.shape == (0, 3, 64, 64)
 

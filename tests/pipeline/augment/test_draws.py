@@ -17,12 +17,14 @@ def test_a_step_is_a_function_of_seed_step_and_stream():
     assert len({tuple(first(*a)) for a in ((1, 2, 0), (1, 2, 1), (1, 3, 0), (2, 2, 0), (2, 1, 0))}) == 5
 
 
-@pytest.mark.parametrize("world", [1, 2, 4])
-def test_every_world_draws_the_same_global_batch(world):
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_every_world_draws_the_same_global_batch(world_size):
     whole = uniforms(8, 5, step_generator(7, 100))
-    parts = [uniforms(8 // world, 5, step_generator(7, 100), rank, world) for rank in range(world)]
+    parts = [
+        uniforms(8 // world_size, 5, step_generator(7, 100), rank, world_size) for rank in range(world_size)
+    ]
     for place in range(8):
-        assert torch.equal(parts[place % world][place // world], whole[place])
+        assert torch.equal(parts[place % world_size][place // world_size], whole[place])
 
 
 def test_never_and_always():

@@ -1,4 +1,4 @@
-"""Affine maps: round trips, pictures and landmarks in register, names of sides."""
+"""Affine maps: round trips, images and landmarks in register, names of sides."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_there_and_back(seed, side):
 
 @given(SEEDS, st.sampled_from([63, 64, 100]))
 @settings(max_examples=15, deadline=None)
-def test_the_picture_moves_as_its_landmarks_do(seed, side):
+def test_the_image_moves_as_its_landmarks_do(seed, side):
     generator = step_generator(seed, 0)
     affine = random_affines(4, side, rotation=45, scale=0.2, shift=0.05, flip=0.5, generator=generator)
     # In the middle, so that no blob is cut by an edge.
@@ -95,26 +95,26 @@ def test_the_picture_moves_as_its_landmarks_do(seed, side):
     assert (centroids(changed) - move(points, affine.double())).norm(dim=-1).max() < 0.05
 
 
-def test_the_picture_comes_back_too():
+def test_the_image_comes_back_too():
     points = torch.full((1, 1, 2), 31.0, dtype=torch.float64)
-    picture, affine = blobs(points, 64, sigma=4.0), one(rotation=25.0, scale=1.1, shift=(0.05, 0.02))
-    back = warp(warp(picture, affine), inverse(affine))
-    assert (back - picture).abs().max() < 0.05
+    image, affine = blobs(points, 64, sigma=4.0), one(rotation=25.0, scale=1.1, shift=(0.05, 0.02))
+    back = warp(warp(image, affine), inverse(affine))
+    assert (back - image).abs().max() < 0.05
 
 
 def test_a_whole_pixel_shift_and_a_quarter_turn_are_exact():
-    picture = torch.rand(1, 3, 64, 64, dtype=torch.float64)
-    shifted = warp(picture, one(shift=(4 / 64, -2 / 64)))
-    torch.testing.assert_close(shifted[..., :62, 4:], picture[..., 2:, :60], rtol=0, atol=1e-12)
-    turned = warp(picture, one(rotation=90.0))
-    torch.testing.assert_close(turned, picture.rot90(-1, (-2, -1)), rtol=0, atol=1e-12)
+    image = torch.rand(1, 3, 64, 64, dtype=torch.float64)
+    shifted = warp(image, one(shift=(4 / 64, -2 / 64)))
+    torch.testing.assert_close(shifted[..., :62, 4:], image[..., 2:, :60], rtol=0, atol=1e-12)
+    turned = warp(image, one(rotation=90.0))
+    torch.testing.assert_close(turned, image.rot90(-1, (-2, -1)), rtol=0, atol=1e-12)
 
 
 def test_outside_is_the_border_or_black():
-    picture = torch.rand(1, 3, 32, 32)
+    image = torch.rand(1, 3, 32, 32)
     affine = one(shift=(0.25, 0.0), side=32)
-    border, black = warp(picture, affine), warp(picture, affine, "zeros")
-    torch.testing.assert_close(border[..., :8], picture[..., :1].expand(-1, -1, -1, 8))
+    border, black = warp(image, affine), warp(image, affine, "zeros")
+    torch.testing.assert_close(border[..., :8], image[..., :1].expand(-1, -1, -1, 8))
     assert black[..., :7].abs().max() == 0
     torch.testing.assert_close(border[..., 8:], black[..., 8:], atol=1e-5, rtol=0)
 
@@ -126,23 +126,21 @@ def test_grid_sample_reads_where_the_map_says():
     )
 
 
-def test_gradients_reach_pictures_landmarks_and_maps():
+def test_gradients_reach_images_landmarks_and_maps():
     affine = one(rotation=10.0, side=8).requires_grad_()
-    picture = torch.rand(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
+    image = torch.rand(1, 1, 8, 8, dtype=torch.float64, requires_grad=True)
     points = torch.rand(1, 3, 2, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(move, (points, affine))
-    assert torch.autograd.gradcheck(warp, (picture, affine))
+    assert torch.autograd.gradcheck(warp, (image, affine))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-def test_keeps_the_pictures_type(dtype):
-    picture = torch.rand(2, 3, 32, 32, dtype=torch.float64)
+def test_keeps_the_images_type(dtype):
+    image = torch.rand(2, 3, 32, 32, dtype=torch.float64)
     affine = random_affines(2, 32, rotation=30, generator=step_generator(0, 0))
-    changed = warp(picture.to(dtype), affine)
+    changed = warp(image.to(dtype), affine)
     assert changed.dtype == dtype
-    assert (changed.double() - warp(picture, affine.double())).abs().max() < {2: 0.01, 4: 1e-4}[
-        dtype.itemsize
-    ]
+    assert (changed.double() - warp(image, affine.double())).abs().max() < {2: 0.01, 4: 1e-4}[dtype.itemsize]
 
 
 def test_autocast_takes_no_digits():

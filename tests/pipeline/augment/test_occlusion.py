@@ -26,11 +26,11 @@ def test_covers_exactly(seed):
     hidden = covered(every_pixel.view(1, -1, 2).expand(5, -1, -1), boxes).view(5, 20, 20)
     assert torch.equal((after != before).all(1), hidden)
     assert torch.equal((after != before).any(1), hidden)
-    for picture, colour, mask, (left, top, right, bottom) in zip(
+    for image, colour, mask, (left, top, right, bottom) in zip(
         after, paint, hidden, boxes.tolist(), strict=True
     ):
         assert mask.sum() == (right - left) * (bottom - top)
-        assert (picture[:, mask] == colour.float()[:, None]).all()
+        assert (image[:, mask] == colour.float()[:, None]).all()
 
 
 def test_a_landmark_belongs_to_its_pixel():
@@ -40,10 +40,10 @@ def test_a_landmark_belongs_to_its_pixel():
 
 
 def test_an_empty_box_hides_nothing():
-    picture = torch.rand(1, 3, 8, 8)
-    after = picture.clone()
+    image = torch.rand(1, 3, 8, 8)
+    after = image.clone()
     cover(after, torch.zeros(1, 4, dtype=torch.long), torch.zeros(1, 3))
-    assert torch.equal(after, picture)
+    assert torch.equal(after, image)
     assert not covered(torch.zeros(1, 1, 2), torch.zeros(1, 4)).any()
 
 

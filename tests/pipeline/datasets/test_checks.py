@@ -14,21 +14,21 @@ from pipeline.errors import DataError
     ("name", "clean"), [("a.jpg", "a.jpg"), (" lfw\\a b.jpg ", "lfw/a b.jpg"), ("./x//y.png", "x/y.png")]
 )
 def test_paths_below_the_root(name, clean):
-    assert below(name, Path("/pictures"), "l.txt, line 3") == clean
+    assert below(name, Path("/images"), "l.txt, line 3") == clean
 
 
 @pytest.mark.parametrize(
     "name", ["../a.jpg", "a/../../b.jpg", "..\\a.jpg", "/etc/a.jpg", "C:\\a.jpg", "\\\\host\\s\\a"]
 )
 def test_paths_that_lead_out_are_refused(name):
-    with pytest.raises(DataError, match=r"l\.txt, line 3: .* leads out of /pictures"):
-        below(name, Path("/pictures"), "l.txt, line 3")
+    with pytest.raises(DataError, match=r"l\.txt, line 3: .* leads out of /images"):
+        below(name, Path("/images"), "l.txt, line 3")
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 3])
 def test_no_path_at_all(name):
-    with pytest.raises(DataError, match="line 3: the picture's path is"):
-        below(name, Path("/pictures"), "l.txt, line 3")
+    with pytest.raises(DataError, match="line 3: the image's path is"):
+        below(name, Path("/images"), "l.txt, line 3")
 
 
 @pytest.mark.parametrize("value", ["one", None, True, [], "nan", float("inf")])

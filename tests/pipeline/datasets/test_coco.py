@@ -32,17 +32,15 @@ MARKUP = "name: three\nnum_landmarks: 3\nflip_pairs: [[0, 1]]\n"
 
 @pytest.fixture
 def read(tmp_path):
-    (tmp_path / "pictures" / "sub").mkdir(parents=True)
-    Image.new("RGB", (8, 8)).save(tmp_path / "pictures" / "sub" / "a.jpg")
+    (tmp_path / "images" / "sub").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "sub" / "a.jpg")
 
     def reading(content=CONTENT, markup=MARKUP, **given):
         # Markups are cached by path.
         path = tmp_path / f"m{abs(hash(markup))}.yaml"
         path.write_text(markup)
         (tmp_path / "c.json").write_text(json.dumps(content))
-        return CocoKeypoints(
-            str(tmp_path / "c.json"), str(tmp_path / "pictures"), str(path), **given
-        ).records()
+        return CocoKeypoints(str(tmp_path / "c.json"), str(tmp_path / "images"), str(path), **given).records()
 
     return reading
 

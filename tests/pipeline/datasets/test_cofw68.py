@@ -16,25 +16,25 @@ OCCLUDED = (np.arange(68) % 3 == 0).astype(np.uint8)[None]
 
 @pytest.fixture
 def folders(tmp_path):
-    for name in ("annotations", "pictures"):
+    for name in ("annotations", "images"):
         (tmp_path / name).mkdir()
     for number in (2, 10):
         savemat(
             tmp_path / "annotations" / f"{number}_points.mat", {"Points": POINTS + number, "Occ": OCCLUDED}
         )
-        Image.new("RGB", (64, 64)).save(tmp_path / "pictures" / f"{number}.png")
+        Image.new("RGB", (64, 64)).save(tmp_path / "images" / f"{number}.png")
     return tmp_path
 
 
 def test_faces_by_number(folders):
-    records = COFW68(str(folders / "annotations"), str(folders / "pictures")).records()
+    records = COFW68(str(folders / "annotations"), str(folders / "images")).records()
     assert [record.name for record in records] == ["test/0002", "test/0010"]
     annotation = records[0].load().annotation
     np.testing.assert_allclose(annotation.points_K2, POINTS + 1)
     np.testing.assert_array_equal(annotation.visible_K, OCCLUDED[0] == 0)
 
 
-def test_pictures_of_the_mat_file_are_found_by_number(folders):
+def test_images_of_the_mat_file_are_found_by_number(folders):
     (folders / "COFW_test_color.mat").touch()
     records = COFW68(str(folders / "annotations"), str(folders / "COFW_test_color.mat")).records()
     assert [(record.variable, record.index) for record in records] == [("IsT", 1), ("IsT", 9)]
@@ -42,9 +42,9 @@ def test_pictures_of_the_mat_file_are_found_by_number(folders):
 
 def test_what_is_wrong_is_named(folders):
     path = folders / "annotations" / "2_points.mat"
-    read = COFW68(str(folders / "annotations"), str(folders / "pictures")).records
-    (folders / "pictures" / "10.png").unlink()
-    with pytest.raises(DataError, match=r"10_points\.mat: no picture 10\.png or 10\.jpg in"):
+    read = COFW68(str(folders / "annotations"), str(folders / "images")).records
+    (folders / "images" / "10.png").unlink()
+    with pytest.raises(DataError, match=r"10_points\.mat: no image 10\.png or 10\.jpg in"):
         read()
     savemat(path, {"Points": POINTS[:67], "Occ": OCCLUDED})
     with pytest.raises(
@@ -54,9 +54,9 @@ def test_what_is_wrong_is_named(folders):
     savemat(path, {"Points": POINTS * np.nan, "Occ": OCCLUDED})
     with pytest.raises(DataError, match=r"2_points\.mat: a point is not finite"):
         read()
-    with pytest.raises(DataError, match=r"pictures: no files N_points\.mat"):
-        COFW68(str(folders / "pictures"), str(folders / "pictures")).records()
-    with pytest.raises(DataError, match=r"x: no such file; set 'pictures' to COFW_test_color\.mat"):
+    with pytest.raises(DataError, match=r"images: no files N_points\.mat"):
+        COFW68(str(folders / "images"), str(folders / "images")).records()
+    with pytest.raises(DataError, match=r"x: no such file; set 'images' to COFW_test_color\.mat"):
         COFW68(str(folders / "annotations"), str(folders / "x"))
 
 

@@ -1,4 +1,4 @@
-"""Folders and tars of unlabelled pictures."""
+"""Folders and tars of unlabelled images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.folder import PictureFolder
+from pipeline.datasets.folder import ImageFolder
 from pipeline.errors import DataError
 
 
@@ -25,7 +25,7 @@ def folder(tmp_path):
     for index, name in enumerate(["b/2.PNG", "a/1.png", "3.png", "a/deep/er/4.png"]):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(png(index))
-    (root / "readme.txt").write_text("not a picture")
+    (root / "readme.txt").write_text("not an image")
     (root / "a" / "._1.png").write_bytes(b"macOS")
     return root
 
@@ -40,18 +40,18 @@ def write_tar(path, members):
 
 
 def test_searches_all_subfolders_in_a_fixed_order(folder):
-    reader = PictureFolder(str(folder))
+    reader = ImageFolder(str(folder))
     names = [record.name for record in reader.records()]
     assert names == ["faces/3.png", "faces/a/1.png", "faces/a/deep/er/4.png", "faces/b/2.PNG"]
     assert reader.markup is None
-    picture = reader.records()[1].load()
-    assert picture.image_HW3[0, 0, 0] == 1
-    assert picture.annotation is None
+    image = reader.records()[1].load()
+    assert image.image_HW3[0, 0, 0] == 1
+    assert image.annotation is None
 
 
 def test_tar_members_are_read_in_place(tmp_path):
     path = write_tar(tmp_path / "web.tar", {f"x/{i}.png": png(i) for i in range(5)} | {"x/list.txt": b"."})
-    records = PictureFolder(str(path)).records()
+    records = ImageFolder(str(path)).records()
     assert [record.name for record in records] == [f"web/x/{i}.png" for i in range(5)]
     assert [int(record.load().image_HW3[0, 0, 0]) for record in records] == [0, 1, 2, 3, 4]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["web.tar"]  # nothing was extracted
@@ -59,7 +59,7 @@ def test_tar_members_are_read_in_place(tmp_path):
 
 def test_several_roots(folder, tmp_path):
     path = write_tar(tmp_path / "web.tar", {"1.png": png(9)})
-    assert len(PictureFolder([str(folder), str(path)]).records()) == 5
+    assert len(ImageFolder([str(folder), str(path)]).records()) == 5
 
 
 def test_limit_draws_evenly_and_grows_in_place(tmp_path):
@@ -68,8 +68,8 @@ def test_limit_draws_evenly_and_grows_in_place(tmp_path):
         (root / folder).mkdir(parents=True)
         for index in range(100):
             (root / folder / f"{index}.png").write_bytes(b"x")
-    few = {record.name for record in PictureFolder(str(root), limit=40).records()}
-    more = {record.name for record in PictureFolder(str(root), limit=60).records()}
+    few = {record.name for record in ImageFolder(str(root), limit=40).records()}
+    more = {record.name for record in ImageFolder(str(root), limit=60).records()}
     assert len(few) == 40
     assert few < more
     assert 10 <= sum("/a/" in name for name in few) <= 30
@@ -79,7 +79,7 @@ def test_limit_draws_evenly_and_grows_in_place(tmp_path):
 def test_tar_that_leads_outside_is_refused(tmp_path, name):
     path = write_tar(tmp_path / "bad.tar", {"ok.png": png(0), name: png(1)})
     with pytest.raises(DataError, match=r"bad\.tar: member .*points outside the archive"):
-        PictureFolder(str(path)).records()
+        ImageFolder(str(path)).records()
 
 
 def test_links_in_a_tar_are_not_followed(tmp_path):
@@ -88,8 +88,8 @@ def test_links_in_a_tar_are_not_followed(tmp_path):
         link = tarfile.TarInfo("link.png")
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(link)
-    with pytest.raises(DataError, match="no pictures in it"):
-        PictureFolder(str(path)).records()
+    with pytest.raises(DataError, match="no images in it"):
+        ImageFolder(str(path)).records()
 
 
 def test_truncated_and_compressed_tars(tmp_path):
@@ -98,37 +98,37 @@ def test_truncated_and_compressed_tars(tmp_path):
     )
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(DataError, match=r"cut\.tar: "):
-        PictureFolder(str(path)).records()
+        ImageFolder(str(path)).records()
     zipped = tmp_path / "zipped.tar"
     with tarfile.open(zipped, "w:gz"):
         pass
     with pytest.raises(DataError, match=r"zipped\.tar: not a plain, whole tar"):
-        PictureFolder(str(zipped)).records()
+        ImageFolder(str(zipped)).records()
 
 
 def test_cycle_of_links_ends(folder):
     (folder / "a" / "loop").symlink_to(folder, target_is_directory=True)
-    assert len(PictureFolder(str(folder)).records()) == 4
+    assert len(ImageFolder(str(folder)).records()) == 4
 
 
 def test_wrong_roots(tmp_path, folder):
     with pytest.raises(DataError, match="nowhere: no such folder or file"):
-        PictureFolder(str(tmp_path / "nowhere"))
+        ImageFolder(str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match=r"readme\.txt: neither a folder nor a plain \.tar"):
-        PictureFolder(str(folder / "readme.txt"))
+        ImageFolder(str(folder / "readme.txt"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty: no pictures in it \(looked for \.bmp, \.jpeg"):
-        PictureFolder(str(tmp_path / "empty")).records()
+    with pytest.raises(DataError, match=r"empty: no images in it \(looked for \.bmp, \.jpeg"):
+        ImageFolder(str(tmp_path / "empty")).records()
     with pytest.raises(DataError, match="empty list"):
-        PictureFolder([])
+        ImageFolder([])
     with pytest.raises(DataError, match="field 'limit' is 0"):
-        PictureFolder(str(folder), limit=0)
+        ImageFolder(str(folder), limit=0)
     with pytest.raises(DataError, match=r"the name 'faces/3\.png' is taken"):
-        PictureFolder([str(folder), str(folder)]).records()
+        ImageFolder([str(folder), str(folder)]).records()
 
 
-def test_damaged_picture_is_listed_and_fails_by_name_when_read(folder):
+def test_damaged_image_is_listed_and_fails_by_name_when_read(folder):
     (folder / "3.png").write_bytes(png(3)[:40])
-    record = PictureFolder(str(folder)).records()[0]
+    record = ImageFolder(str(folder)).records()[0]
     with pytest.raises(DataError, match=r"3\.png: "):
         record.load()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.label_studio import LabelStudio, picture_path
+from pipeline.datasets.label_studio import LabelStudio, image_path
 from pipeline.errors import DataError
 
 MARKUP = "name: three\nnum_landmarks: 3\nflip_pairs: [[0, 1]]\nnames: [left, right, tip]\n"
@@ -53,7 +53,7 @@ def test_a_face(read):
     assert annotation.box is None
 
 
-def test_faces_of_one_picture_are_children_of_their_rectangles(read):
+def test_faces_of_one_image_are_children_of_their_rectangles(read):
     box = {
         "id": "R",
         "type": "rectanglelabels",
@@ -72,13 +72,13 @@ def test_faces_of_one_picture_are_children_of_their_rectangles(read):
     [
         ("/data/local-files/?d=faces%2Fa%20b.jpg", "faces/a b.jpg"),
         ("/data/upload/3/1a2b-a.jpg", "1a2b-a.jpg"),
-        ("https://pictures.example.org/x/a%20b.jpg?size=3", "a b.jpg"),
+        ("https://images.example.org/x/a%20b.jpg?size=3", "a b.jpg"),
         ("s3://bucket/x/a.jpg", "a.jpg"),
         ("sub/a.jpg", "sub/a.jpg"),
     ],
 )
-def test_where_a_picture_lies(address, path):
-    assert picture_path(address) == path
+def test_where_a_image_lies(address, path):
+    assert image_path(address) == path
 
 
 def test_only_one_annotation_counts(read):
@@ -96,12 +96,12 @@ def test_only_one_annotation_counts(read):
         (task(keypoint("nose", 1, 1)), "'nose' is none of the names of markup 'three'"),
         (task(FACE[0], FACE[0]), "task 5, face 1: landmark 'tip' is given twice; remove one, or group"),
         (task(keypoint("tip", "x", 1)), "task 5, face 1: region's x is 'x', expected a number"),
-        (task({**FACE[0], "image_rotation": 90}), "task 5, face 1: the picture was rotated"),
+        (task({**FACE[0], "image_rotation": 90}), "task 5, face 1: the image was rotated"),
         (task({**FACE[0], "original_width": None}), "task 5, face 1: original_width is None"),
         (task({**FACE[0], "value": {"keypointlabels": ["a", "b"]}}), r"task 5: a keypoint has the labels \['a', 'b'\]"),
         (task(*FACE, image="/data/local-files/?d=../a.jpg"), r"task 5: '\.\./a\.jpg' leads out of"),
         (task(*FACE, image="b.jpg"), r"task 5: .*b\.jpg: No such file"),
-        (task(*FACE, image=None), "task 5: the picture's path is None"),
+        (task(*FACE, image=None), "task 5: the image's path is None"),
         (task(), r"e\.json: no annotated faces"),
         ({"id": 5, "image": "a.jpg", "kp": []}, "task 5: no 'annotations'; export 'JSON', not 'JSON-MIN'"),
         (3, "no list of tasks"),

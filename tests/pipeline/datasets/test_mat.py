@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from pipeline.datasets._mat import MatPicture, first_variable, open_mat73, read_mat, read_mat73, to_rgb
+from pipeline.datasets._mat import MatImage, first_variable, open_mat73, read_mat, read_mat73, to_rgb
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.errors import DataError
 
@@ -37,12 +37,12 @@ def test_without_h5py_the_remedy_is_named(tmp_path, monkeypatch):
         open_mat73(str(tmp_path / "a.mat"))
 
 
-def test_pictures_lie_on_their_side_in_hdf5():
+def test_images_lie_on_their_side_in_hdf5():
     np.testing.assert_array_equal(to_rgb(RGB.transpose(2, 1, 0), "x"), RGB)
     grey = to_rgb(RGB[..., 0].T, "x")
     np.testing.assert_array_equal(grey, np.repeat(RGB[..., :1], 3, axis=2))
     for bad in (RGB.astype(float).T, RGB, RGB[0, 0]):
-        with pytest.raises(DataError, match="face 3: shape .* expected an 8-bit picture"):
+        with pytest.raises(DataError, match="face 3: shape .* expected an 8-bit image"):
             to_rgb(bad, "face 3")
 
 
@@ -68,14 +68,14 @@ def test_version_73(mat73):
         open_mat73(str(mat73))
 
 
-def test_pictures_of_version_73(mat73):
+def test_images_of_version_73(mat73):
     annotation = Annotation(np.ones((2, 2)), np.ones(2, dtype=bool))
-    record = MatPicture("cofw", "test/0001", str(mat73), "IsT", 0, annotation)
+    record = MatImage("cofw", "test/0001", str(mat73), "IsT", 0, annotation)
     assert isinstance(record, FaceRecord)
-    picture = pickle.loads(pickle.dumps(record)).load()
-    np.testing.assert_array_equal(picture.image_HW3, RGB)
-    second = MatPicture("cofw", "test/0002", str(mat73), "IsT", 1, annotation)
+    image = pickle.loads(pickle.dumps(record)).load()
+    np.testing.assert_array_equal(image.image_HW3, RGB)
+    second = MatImage("cofw", "test/0002", str(mat73), "IsT", 1, annotation)
     assert (second.load().image_HW3 == RGB[..., :1]).all()
     assert second.fingerprint() != record.fingerprint()
-    with pytest.raises(DataError, match=r"IsT\{3\}: the file holds 2 pictures"):
-        MatPicture("cofw", "test/0003", str(mat73), "IsT", 2, None).load()
+    with pytest.raises(DataError, match=r"IsT\{3\}: the file holds 2 images"):
+        MatImage("cofw", "test/0003", str(mat73), "IsT", 2, None).load()

@@ -1,4 +1,4 @@
-"""Pictures and their .pts files."""
+"""Images and their .pts files."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def test_what_does_not_pair_is_named(tmp_path):
     with pytest.raises(DataError, match=r"no \.pts files"):
         pair(tmp_path, tmp_path)
     touch(tmp_path, "a.pts")
-    with pytest.raises(DataError, match=r"a\.pts: no picture a\.jpg or a\.png in .*; do this"):
+    with pytest.raises(DataError, match=r"a\.pts: no image a\.jpg or a\.png in .*; do this"):
         pair(tmp_path, tmp_path, remedy="do this")
     touch(tmp_path, "a.png")
     with pytest.raises(DataError, match=r"b\.png: no annotation b\.pts in"):
         pair(tmp_path, tmp_path)
-    assert len(pair(tmp_path, tmp_path, spare_pictures=True)) == 1
+    assert len(pair(tmp_path, tmp_path, spare_images=True)) == 1
     touch(tmp_path, "a.jpg")
     with pytest.raises(DataError, match=r"a\.png: shares its annotation with a\.jpg"):
         pair(tmp_path, tmp_path)

@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError, DataError
 def test_every_packaged_reader_is_found_and_has_a_class():
     names = reader_names()
     assert {"w300", "folder", "table", "synthetic"} <= set(names)
-    assert not {"face", "picture", "registry"} & set(names)
+    assert not {"face", "image", "registry"} & set(names)
     for name in names:
         assert isinstance(reader_class(name), type)
 

@@ -21,13 +21,13 @@ def read(tmp_path):
     """Write a table, read it."""
     (tmp_path / "three.yaml").write_text(MARKUP)
     for name in ("a.png", "sub/b.png"):
-        (tmp_path / "pictures" / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 8)).save(tmp_path / "pictures" / name)
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / "images" / name)
 
     def reading(content, name="t.csv"):
         (tmp_path / name).write_text(content)
         return FaceTable(
-            str(tmp_path / name), str(tmp_path / "pictures"), str(tmp_path / "three.yaml")
+            str(tmp_path / name), str(tmp_path / "images"), str(tmp_path / "three.yaml")
         ).records()
 
     return reading

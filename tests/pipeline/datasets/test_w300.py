@@ -32,9 +32,9 @@ def test_reads_faces_sorted_by_name_with_zero_based_landmarks(root):
     records = reader.records()
     assert [record.name for record in records] == ["afw/a.png", "afw/b.jpg", "helen/testset/c.jpg"]
     assert {record.source for record in records} == {"300w"}
-    picture = records[0].load()
-    assert picture.image_HW3.shape == (48, 64, 3)
-    np.testing.assert_allclose(picture.annotation.points_K2, POINTS - 1)
+    image = records[0].load()
+    assert image.image_HW3.shape == (48, 64, 3)
+    np.testing.assert_allclose(image.annotation.points_K2, POINTS - 1)
     assert reader.markup.name == "ibug68"
 
 
@@ -71,7 +71,7 @@ def test_missing_halves_of_a_pair(root):
         W300(str(root), ["afw"]).records()
 
 
-def test_two_pictures_of_one_annotation(root):
+def test_two_images_of_one_annotation(root):
     Image.new("RGB", (8, 8)).save(root / "afw" / "a.jpg")
     with pytest.raises(DataError, match=r"a\.png: shares its annotation with a\.jpg"):
         W300(str(root), ["afw"]).records()
@@ -95,9 +95,9 @@ def test_wrong_folders(root):
 def test_real_300w(real_data):
     records = W300(str(real_data / "300w"), ["helen/testset", "lfpw/testset"]).records()
     assert len(records) == 554
-    picture = records[0].load()
-    height, width = picture.image_HW3.shape[:2]
-    assert (picture.annotation.points_K2 < (width, height)).all()
+    image = records[0].load()
+    height, width = image.image_HW3.shape[:2]
+    assert (image.annotation.points_K2 < (width, height)).all()
     # The viewer's left eye is left of the right one.
     eyes = [np.diff(r.annotation.points_K2[[36, 45], 0])[0] for r in records]
     assert np.mean(np.array(eyes) > 0) > 0.99

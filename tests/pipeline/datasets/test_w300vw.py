@@ -46,7 +46,7 @@ def test_a_last_frame_without_annotation_is_left_out(root):
 def test_video_that_was_not_extracted_says_how(root):
     frames = root / "114" / "frames"
     (frames / "000004.png").unlink()
-    with pytest.raises(DataError, match=r"000004\.pts: no picture 000004\.jpg .*; extract its frames once"):
+    with pytest.raises(DataError, match=r"000004\.pts: no image 000004\.jpg .*; extract its frames once"):
         W300VW(str(root), videos=["114"]).records()
     frames.rename(root / "elsewhere")
     with pytest.raises(

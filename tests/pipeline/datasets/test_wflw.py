@@ -20,9 +20,9 @@ def line(points=POINTS, rest="10 11 50 52 1 0 0 1 0 1", name=NAME):
 
 @pytest.fixture
 def root(tmp_path):
-    picture = tmp_path / "WFLW_images" / NAME
-    picture.parent.mkdir(parents=True)
-    Image.new("RGB", (64, 64)).save(picture)
+    image = tmp_path / "WFLW_images" / NAME
+    image.parent.mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(image)
     for folder in ("list_98pt_rect_attr_train_test", "list_98pt_test"):
         (tmp_path / "WFLW_annotations" / folder).mkdir(parents=True)
     return tmp_path
@@ -41,12 +41,12 @@ def write(root, content, subset="test"):
 def test_a_line_of_the_test_list(root):
     reader = write(root, line() + "\n")
     (record,) = reader.records()
-    picture = record.load()
-    assert picture.image_HW3.shape == (64, 64, 3)
-    np.testing.assert_array_equal(picture.annotation.points_K2, POINTS)
-    assert picture.annotation.visible_K.all()
-    assert picture.annotation.box == (10, 11, 50, 52)
-    assert picture.annotation.attributes == {
+    image = record.load()
+    assert image.image_HW3.shape == (64, 64, 3)
+    np.testing.assert_array_equal(image.annotation.points_K2, POINTS)
+    assert image.annotation.visible_K.all()
+    assert image.annotation.box == (10, 11, 50, 52)
+    assert image.annotation.attributes == {
         "pose": 1,
         "expression": 0,
         "illumination": 0,
@@ -57,7 +57,7 @@ def test_a_line_of_the_test_list(root):
     assert reader.markup.num_landmarks == 98
 
 
-def test_two_faces_of_one_picture_and_the_same_face_in_a_subset_list(root):
+def test_two_faces_of_one_image_and_the_same_face_in_a_subset_list(root):
     other = line(POINTS + 3)
     both = write(root, f"{line()}\n{other}\n").records()
     (one,) = write(root, line(rest="") + "\n", "test/largepose").records()

@@ -37,11 +37,11 @@ def make_predictions(
     faces: int = 12,
     noise: float = 2.0,
     seed: int = 0,
-    pictures: bool = True,
+    images: bool = True,
     size: int = 80,
     covariance: float | None = None,
 ) -> Predictions:
-    """Faces on a ring per curve, with noisy answers and flat pictures; ``seed`` moves only the noise.
+    """Faces on a ring per curve, with noisy answers and flat images; ``seed`` moves only the noise.
 
     ``covariance`` states the noise's own, times this.
     """
@@ -61,8 +61,8 @@ def make_predictions(
         covariance_NK22=None
         if covariance is None
         else np.tile((covariance * noise**2 * np.eye(2)).astype(np.float32), (faces, k, 1, 1)),
-        images_NSS3=shape_rng.integers(0, 255, (faces, size, size, 3), dtype=np.uint8) if pictures else None,
-        crops_N3=np.tile([20.0, 20.0, 160.0], (faces, 1)) if pictures else None,
+        images_NSS3=shape_rng.integers(0, 255, (faces, size, size, 3), dtype=np.uint8) if images else None,
+        crops_N3=np.tile([20.0, 20.0, 160.0], (faces, 1)) if images else None,
     )
 
 

@@ -28,11 +28,11 @@ def first_face(covariance):
     return changed
 
 
-@pytest.mark.parametrize("pictures", [True, False])
+@pytest.mark.parametrize("images", [True, False])
 @pytest.mark.parametrize("scatter", [True, False])
 @pytest.mark.parametrize("covariance", [1.0, None])
-def test_round_trip(tmp_path, tiny, predict, pictures, scatter, covariance):
-    predictions = predict(tiny, pictures=pictures, covariance=covariance)
+def test_round_trip(tmp_path, tiny, predict, images, scatter, covariance):
+    predictions = predict(tiny, images=images, covariance=covariance)
     if not scatter:
         predictions = dataclasses.replace(predictions, scatter_NK=None)
     url = str(tmp_path / "deep" / "predictions.npz")
@@ -161,8 +161,8 @@ def test_points_land_on_the_small_crop(tiny, predict):
     predictions = predict(tiny, size=80)  # left, top 20, side 160: half scale
     corners = np.array([[19.5, 19.5], [179.5, 179.5]])  # the square's edges, pixel-centre convention
     assert predictions.on_thumbnail(3, corners) == pytest.approx(np.array([[-0.5, -0.5], [79.5, 79.5]]))
-    with pytest.raises(DataError, match="keep no pictures"):
-        predict(tiny, pictures=False).on_thumbnail(0, corners)
+    with pytest.raises(DataError, match="keep no images"):
+        predict(tiny, images=False).on_thumbnail(0, corners)
 
 
 def test_covariances_that_only_rounding_makes_odd_are_taken(tiny, predict):
@@ -191,6 +191,6 @@ def test_a_file_from_before_covariances_still_loads(tmp_path, tiny, predict):
 def test_covariance_on_the_small_crop(tiny, predict):
     predictions = predict(tiny, size=80, noise=2.0, covariance=1.0)  # half scale: a quarter of the px²
     assert predictions.covariance_on_thumbnail(0) == pytest.approx(np.tile(np.eye(2), (6, 1, 1)))
-    for without in (predict(tiny), predict(tiny, pictures=False, covariance=1.0)):
-        with pytest.raises(DataError, match="no pictures or no covariances"):
+    for without in (predict(tiny), predict(tiny, images=False, covariance=1.0)):
+        with pytest.raises(DataError, match="no images or no covariances"):
             without.covariance_on_thumbnail(0)

@@ -135,7 +135,7 @@ def test_nothing_is_fetched_and_nothing_runs(make_run):
     assert not re.search(r"url\(|@import", html)
 
 
-def test_pictures_inside_fetch_nothing_either(make_run):
+def test_images_inside_fetch_nothing_either(make_run):
     html = render_report([make_run("a")])
     charts = [base64.b64decode(c).decode() for c in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", html)]
     assert len(charts) == 2 * 6  # six charts, light and dark
@@ -213,7 +213,7 @@ def test_provenance_marks_what_differs(make_run):
     assert not differs["hardware.gpus"]
 
 
-def test_runs_without_heatmaps_or_pictures(make_run, tiny, protocol):
+def test_runs_without_heatmaps_or_images(make_run, tiny, protocol):
     run = make_run("a")
     plain = dataclasses.replace(run.predictions, scatter_NK=None, images_NSS3=None, crops_N3=None)
     run = dataclasses.replace(run, predictions=plain, evaluation=evaluate(plain, tiny, protocol, run="a"))

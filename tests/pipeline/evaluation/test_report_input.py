@@ -42,6 +42,6 @@ def test_values_join_numbers_and_the_runs_own(run):
 
 def test_packaged_markup_is_found_by_name(predict, protocol):
     ibug = load_markup("ibug68")
-    predictions = predict(ibug, pictures=False)
+    predictions = predict(ibug, images=False)
     run = RunReport("base", evaluate(predictions, ibug, protocol, run="base"), predictions)
     assert run.layout is ibug

@@ -107,27 +107,27 @@ def test_faces_are_ranked_by_spread(make_run):
     assert "surest" in shown["face-007"]["why"]
     nme = face_nme(run.predictions, run.layout, "ocular")
     for key, face in shown.items():
-        (picture,) = face["pictures"]
-        assert picture["nme"] == f"{100 * nme[int(key[-3:])]:.2f}"
-        assert picture["spread"] in picture["alt"]
+        (image,) = face["images"]
+        assert image["nme"] == f"{100 * nme[int(key[-3:])]:.2f}"
+        assert image["spread"] in image["alt"]
 
     # Half axes of 10 px reach further about the landmarks than those of 0.1 px.
     assert reach(shown["face-004"]) > reach(shown["face-007"]) + 5
 
 
 def reach(face) -> float:
-    image = decoded(face["pictures"][0]["data"]).astype(int)
+    image = decoded(face["images"][0]["data"]).astype(int)
     assert image.shape == (420, 420, 3)
     hit = (np.abs(image - 90).max(axis=-1) > 50).nonzero()  # whatever is drawn on the grey
     return float(np.hypot(hit[0] - 210, hit[1] - 210).max())
 
 
-def test_without_pictures_the_numbers_remain(make_run):
-    section = uncertainty([make_run("a", pictures=False)], [], {"a": 0})
+def test_without_images_the_numbers_remain(make_run):
+    section = uncertainty([make_run("a", images=False)], [], {"a": 0})
     assert section is not None
     assert section["faces"] == []
     assert len(section["charts"]) == 3
-    assert 'id="uncertainty-1"' in render_report([make_run("a", pictures=False)])
+    assert 'id="uncertainty-1"' in render_report([make_run("a", images=False)])
 
 
 def test_certainty_is_warned_of(make_run):

@@ -10,40 +10,40 @@ from pipeline.faces.cascade import Cascade, cut_out, shrink, squares, summed_are
 
 
 @pytest.fixture(scope="module")
-def pictures_BHW3() -> torch.Tensor:
+def images_BHW3() -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
     return torch.randint(0, 256, (3, 50, 70, 3), generator=generator, dtype=torch.uint8)
 
 
-def area_resize(picture_HW3: torch.Tensor, height: int, width: int) -> torch.Tensor:
+def area_resize(image_HW3: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """torch's own area interpolation, on float64."""
-    chw = picture_HW3.permute(2, 0, 1)[None].double()
+    chw = image_HW3.permute(2, 0, 1)[None].double()
     return ((torch.nn.functional.interpolate(chw, size=(height, width), mode="area") - 127.5) / 128)[0]
 
 
 @pytest.mark.parametrize("size", [(12, 17), (25, 35), (50, 70), (33, 70), (60, 80)])
-def test_a_pyramid_level_is_torchs_area_interpolation(pictures_BHW3, size):
-    levels = shrink(summed_area(pictures_BHW3), *size)
-    for picture, level in zip(pictures_BHW3, levels, strict=True):
-        torch.testing.assert_close(level.double(), area_resize(picture, *size), atol=2e-6, rtol=0)
+def test_a_pyramid_level_is_torchs_area_interpolation(images_BHW3, size):
+    levels = shrink(summed_area(images_BHW3), *size)
+    for image, level in zip(images_BHW3, levels, strict=True):
+        torch.testing.assert_close(level.double(), area_resize(image, *size), atol=2e-6, rtol=0)
 
 
 @pytest.mark.parametrize("size", [24, 48])
-def test_a_candidate_is_torchs_area_interpolation_of_its_square(pictures_BHW3, size):
+def test_a_candidate_is_torchs_area_interpolation_of_its_square(images_BHW3, size):
     boxes = torch.tensor([[3, 4, 33, 34], [0, 0, 50, 50], [40, 20, 45, 25], [10, 1, 58, 49]])
     image = torch.tensor([0, 2, 1, 2])
-    found = cut_out(summed_area(pictures_BHW3), image, boxes, size)
+    found = cut_out(summed_area(images_BHW3), image, boxes, size)
     for patch, i, (left, top, right, bottom) in zip(found, image, boxes.tolist(), strict=True):
-        expected = area_resize(pictures_BHW3[i, top:bottom, left:right], size, size)
+        expected = area_resize(images_BHW3[i, top:bottom, left:right], size, size)
         torch.testing.assert_close(patch.double(), expected, atol=2e-6, rtol=0)
 
 
-def test_a_candidate_over_the_border_is_padded_with_black(pictures_BHW3):
+def test_a_candidate_over_the_border_is_padded_with_black(images_BHW3):
     pad = 40
-    padded = torch.nn.functional.pad(pictures_BHW3, (0, 0, pad, pad, pad, pad))
+    padded = torch.nn.functional.pad(images_BHW3, (0, 0, pad, pad, pad, pad))
     boxes = torch.tensor([[-10, -7, 30, 33], [50, 30, 90, 70], [-20, -20, 85, 85], [-39, -39, -9, -9]])
     image = torch.tensor([0, 1, 2, 0])
-    found = cut_out(summed_area(pictures_BHW3), image, boxes, 24)
+    found = cut_out(summed_area(images_BHW3), image, boxes, 24)
     for patch, i, (left, top, right, bottom) in zip(found, image, (boxes + pad).tolist(), strict=True):
         expected = area_resize(padded[i, top:bottom, left:right], 24, 24)
         torch.testing.assert_close(patch.double(), expected, atol=2e-6, rtol=0)
@@ -83,12 +83,12 @@ def greedy(
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([0.3, 0.5, 0.7]))
-def test_suppression_is_the_greedy_one_within_each_picture(seed, limit):
+def test_suppression_is_the_greedy_one_within_each_image(seed, limit):
     rng = np.random.default_rng(seed)
     corner = rng.uniform(0, 40, (24, 2))
     boxes = np.hstack((corner, corner + rng.uniform(5, 40, (24, 2)))).astype(np.float32)
     scores = rng.permutation(24).astype(np.float32) / 24
-    image = np.sort(rng.integers(0, 4, 24)) * 3  # pictures without candidates in between
+    image = np.sort(rng.integers(0, 4, 24)) * 3  # images without candidates in between
     tensors = (torch.from_numpy(boxes), torch.from_numpy(scores), torch.from_numpy(image))
     for function, smaller in ((suppress, False), (suppress_nested, True)):
         kept = function(*tensors, limit).tolist()
@@ -114,13 +114,13 @@ def test_squares_are_square_and_share_the_boxs_centre(numbers):
     assert abs((top + bottom) / 2 - float(box[0, 1] + box[0, 3]) / 2) <= 0.5 + 1e-4
 
 
-def test_a_face_larger_than_the_picture_gives_no_levels_and_no_faces(pictures_BHW3):
-    found = Cascade((0.6, 0.7, 0.7), 0.709, 64)(pictures_BHW3, min_face=60.0)
+def test_a_face_larger_than_the_image_gives_no_levels_and_no_faces(images_BHW3):
+    found = Cascade((0.6, 0.7, 0.7), 0.709, 64)(images_BHW3, min_face=60.0)
     assert found.boxes_N4.shape == (0, 4)
     assert found.points_N52.shape == (0, 5, 2)
 
 
-def test_candidates_per_picture_are_bounded_to_the_best():
+def test_candidates_per_image_are_bounded_to_the_best():
     cascade = Cascade((0.0, 0.0, 0.0), 0.709, max_candidates=5)
     table = summed_area(torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8))
     _, image = cascade._propose(table, 16.0)

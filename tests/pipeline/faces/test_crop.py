@@ -77,7 +77,7 @@ def test_a_blob_lands_where_to_crop_says(x, y, dx, dy, side, size):
     )
 
 
-def test_the_identity_crop_returns_the_picture():
+def test_the_identity_crop_returns_the_image():
     image = np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)
     np.testing.assert_array_equal(extract(image, Crop(0, 0, 48, 48)), image)
 
@@ -87,7 +87,7 @@ def test_a_whole_pixel_crop_copies_pixels():
     np.testing.assert_array_equal(extract(image, Crop(11, 7, 32, 32)), image[7:39, 11:43])
 
 
-def test_outside_the_picture_its_border_is_replicated():
+def test_outside_the_image_its_border_is_replicated():
     image = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
     stored = extract(image, Crop(-20, -10, 80, 80))
     np.testing.assert_array_equal(stored, np.pad(image, ((10, 30), (20, 20), (0, 0)), mode="edge"))
@@ -107,6 +107,6 @@ def test_down_sampling_averages_instead_of_picking():
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (3, 2)])
-def test_tiny_pictures_can_be_cut(shape):
+def test_tiny_images_can_be_cut(shape):
     image = np.full((*shape, 3), 77, dtype=np.uint8)
     assert (extract(image, Crop(-1.3, -2.7, 5.5, 32)) == 77).all()

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.synthetic import SyntheticFaces
 from pipeline.errors import ConfigError, DataError
 from pipeline.faces.detect import DetectedFace, DetectorConfig, FaceDetector
 from pipeline.markup import load_markup
+from pipeline.synthetic import SyntheticFaces
 
 
 @pytest.fixture(scope="module")
@@ -21,9 +21,9 @@ def detector() -> FaceDetector:
 @pytest.fixture(scope="module")
 def rendered() -> list[tuple[np.ndarray, np.ndarray]]:
     """Rendered faces and the five points their landmarks give."""
-    pictures = [r.load() for r in SyntheticFaces(count=40, seed=3, size=192, near_frontal=True).records()]
+    images = [r.load() for r in SyntheticFaces(count=40, seed=3, size=192, near_frontal=True).records()]
     markup = load_markup("ibug68")
-    return [(p.image_HW3, markup.five_from(p.annotation.points_K2)) for p in pictures if p.annotation]
+    return [(p.image_HW3, markup.five_from(p.annotation.points_K2)) for p in images if p.annotation]
 
 
 def distance(found_52: np.ndarray, true_52: np.ndarray) -> float:
@@ -49,7 +49,7 @@ def test_rendered_faces_are_found_where_they_are(detector, rendered):
     assert np.median(errors) < 0.12
 
 
-def test_a_pictures_faces_do_not_depend_on_its_batch(detector, rendered):
+def test_a_images_faces_do_not_depend_on_its_batch(detector, rendered):
     images = [image for image, _ in rendered[:12]]
     images[3] = images[3][:, 20:150]  # other canvases
     images[5] = images[5][30:160]
@@ -59,7 +59,7 @@ def test_a_pictures_faces_do_not_depend_on_its_batch(detector, rendered):
     same(together, FaceDetector(DetectorConfig(batch=5)).detect(images), 1e-3)
 
 
-def test_points_follow_the_picture_when_it_is_shifted_or_enlarged(detector, rendered):
+def test_points_follow_the_image_when_it_is_shifted_or_enlarged(detector, rendered):
     images = [image for image, _ in rendered]
     shifted = [np.pad(image, ((30, 10), (25, 15), (0, 0)), mode="edge") for image in images]
     double = [np.asarray(Image.fromarray(i).resize((384, 384), Image.Resampling.BICUBIC)) for i in images]
@@ -75,7 +75,7 @@ def test_points_follow_the_picture_when_it_is_shifted_or_enlarged(detector, rend
     assert np.abs(np.median(slips_by_size, axis=0)).max() < 0.12
 
 
-def test_no_face_and_tiny_pictures_give_empty_lists_beside_pictures_with_faces(detector, rendered):
+def test_no_face_and_tiny_images_give_empty_lists_beside_images_with_faces(detector, rendered):
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), dtype=np.uint8)
     empties = [
         np.zeros((64, 64, 3), np.uint8),
@@ -116,13 +116,13 @@ def test_a_small_face_is_found_at_the_second_look(rendered, detector):
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.zeros((8, 8, 3), np.float32), "picture 1 is float32"),
-        (np.zeros((8, 8), np.uint8), r"picture 1 has shape \(8, 8\)"),
+        (np.zeros((8, 8, 3), np.float32), "image 1 is float32"),
+        (np.zeros((8, 8), np.uint8), r"image 1 has shape \(8, 8\)"),
         (np.zeros((8, 8, 4), np.uint8), "RGB"),
         (np.zeros((0, 8, 3), np.uint8), "shape"),
     ],
 )
-def test_wrong_pictures_are_named(detector, image, message):
+def test_wrong_images_are_named(detector, image, message):
     with pytest.raises(DataError, match=message):
         detector.detect([np.zeros((8, 8, 3), np.uint8), image])
 
@@ -145,14 +145,14 @@ def test_settings_that_cannot_work_are_refused(field, value):
 
 
 def annotated(folder: Path, count: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Pictures of a 300-W folder with all 68 landmarks, 0-based."""
+    """Images of a 300-W folder with all 68 landmarks, 0-based."""
     pairs = []
     for path in sorted(folder.glob("*.pts"))[:count]:
         body = re.search(r"\{(.*)\}", path.read_text(), re.DOTALL)
         assert body
         points_K2 = np.array(body[1].split(), dtype=np.float64).reshape(-1, 2) - 1
-        (picture,) = [p for p in path.parent.glob(f"{path.stem}.*") if p.suffix in {".jpg", ".png"}]
-        pairs.append((np.asarray(Image.open(picture).convert("RGB")), points_K2))
+        (image,) = [p for p in path.parent.glob(f"{path.stem}.*") if p.suffix in {".jpg", ".png"}]
+        pairs.append((np.asarray(Image.open(image).convert("RGB")), points_K2))
     return pairs
 
 
@@ -179,7 +179,7 @@ def test_real_faces_are_found_where_annotated_even_in_tight_cuts(real_data, dete
 
 
 @pytest.mark.real_data
-def test_pictures_and_their_mirror_images_agree(real_data, detector):
+def test_images_and_their_mirror_images_agree(real_data, detector):
     images = [image for image, _ in annotated(real_data / "300w" / "lfpw" / "testset", 60)]
     mirrored = detector.detect([np.ascontiguousarray(image[:, ::-1]) for image in images])
     slips = []

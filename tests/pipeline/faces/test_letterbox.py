@@ -12,7 +12,7 @@ CANVASES = ((160, 160), (160, 120), (120, 160))
 
 @settings(deadline=None)
 @given(st.integers(1, 5000), st.integers(1, 5000), st.floats(0, 0.3))
-def test_the_picture_fits_and_keeps_its_aspect(width, height, margin):
+def test_the_image_fits_and_keeps_its_aspect(width, height, margin):
     place = choose_letterbox(width, height, CANVASES, margin)
     assert place.left >= 0
     assert place.top >= 0
@@ -28,7 +28,7 @@ def test_the_picture_fits_and_keeps_its_aspect(width, height, margin):
 @pytest.mark.parametrize(
     ("size", "canvas"), [((300, 300), (160, 160)), ((400, 300), (160, 120)), ((90, 120), (120, 160))]
 )
-def test_the_canvas_of_the_pictures_shape_is_chosen(size, canvas):
+def test_the_canvas_of_the_images_shape_is_chosen(size, canvas):
     assert choose_letterbox(*size, CANVASES, 0.1).canvas == canvas
 
 
@@ -50,7 +50,7 @@ def test_a_blob_is_mapped_back_to_where_it_was(size):
     np.testing.assert_allclose(place.to_original(found), target, atol=0.03 / min(place.scale))
 
 
-def test_the_border_replicates_the_picture():
+def test_the_border_replicates_the_image():
     image = np.random.default_rng(0).integers(0, 256, (128, 128, 3), dtype=np.uint8)
     place = choose_letterbox(128, 128, ((160, 160),), 0.1)
     np.testing.assert_array_equal(
@@ -59,7 +59,7 @@ def test_the_border_replicates_the_picture():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 4000), (4000, 1), (2, 3)])
-def test_extreme_pictures_get_a_canvas(size):
+def test_extreme_images_get_a_canvas(size):
     place = choose_letterbox(*size, CANVASES, 0.1)
     canvas = render(np.full((size[1], size[0], 3), 50, dtype=np.uint8), place)
     assert (canvas == 50).all()

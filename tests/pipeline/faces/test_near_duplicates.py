@@ -66,11 +66,11 @@ def test_copies_are_found_with_their_reference(index, kind, mirrored):
         assert index.threshold <= match.similarity <= 1 + 1e-5
 
 
-def test_other_pictures_match_nothing(index):
+def test_other_images_match_nothing(index):
     assert index.query(thumbnails([texture(i) for i in range(1000, 1200)])) == [None] * 200
 
 
-def test_flat_pictures_match_nothing_not_even_each_other():
+def test_flat_images_match_nothing_not_even_each_other():
     flat = [np.full((64, 64, 3), 128, dtype=np.uint8), np.zeros((64, 64, 3), dtype=np.uint8)]
     noisy = flat[0] + np.random.default_rng(0).integers(0, 2, (64, 64, 3), dtype=np.uint8)
     described = thumbnails([*flat, noisy])
@@ -121,7 +121,7 @@ def test_copies_of_real_faces_are_found_and_strangers_are_not(real_data):
     strangers = sorted((real_data / "unlabelled" / "lfw").rglob("*.jpg"))[:300]
 
     def crops(paths):
-        # The pictures themselves are face crops; square, as stored ones.
+        # The images themselves are face crops; square, as stored ones.
         return [np.asarray(Image.open(path).convert("RGB").resize((96, 96))) for path in paths]
 
     originals = crops(references)

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from pipeline.inference.model_file import ModelDescription, save_model
 from pipeline.inference.panels import heatmap_panels
+from pipeline.methods.model_file import ModelDescription, save_model
 from pipeline.registry import Part, build
 from pipeline.shards.manifest import load_manifest
 from pipeline.shards.read import iterate_shard

@@ -1,4 +1,4 @@
-"""With a generator that knows the truth, predictions are the targets in the ORIGINAL pictures' pixels."""
+"""With a generator that knows the truth, predictions are the targets in the ORIGINAL images' pixels."""
 
 import json
 
@@ -9,10 +9,10 @@ from torch import nn
 
 from pipeline.errors import TrainingError
 from pipeline.heatmaps.draw import laplace_heatmaps
-from pipeline.inference.model_file import LandmarkModel, ModelDescription
 from pipeline.inference.predict_set import concatenate, predict_shard
 from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.methods.laplace import Laplace
+from pipeline.methods.model_file import LandmarkModel, ModelDescription
 from pipeline.models.output import Traits
 from pipeline.registry import Part
 from pipeline.shards.manifest import SampleMeta, load_manifest
@@ -21,7 +21,7 @@ from pipeline.shards.write import write_shard
 
 
 class Truth(nn.Module):
-    """Logits whose softmax is the true heatmap of each picture in turn, at the network's input size."""
+    """Logits whose softmax is the true heatmap of each image in turn, at the network's input size."""
 
     def __init__(self, points_NK2: np.ndarray) -> None:
         super().__init__()

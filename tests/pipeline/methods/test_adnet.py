@@ -63,7 +63,7 @@ def test_point_maps_are_learned_by_awing():
 
 def test_edges_are_lines_of_one_cell_along_the_curves():
     output = stage({"heatmaps", "edges"})
-    # A picture whose edge maps are right everywhere costs next to nothing, one with a curve shifted does.
+    # An image whose edge maps are right everywhere costs next to nothing, one with a curve shifted does.
     from pipeline.heatmaps.edges import edge_maps
 
     cells = (target() + 0.5) / STRIDE - 0.5

@@ -48,9 +48,9 @@ def known(batch: int = 2) -> torch.Tensor:
 def test_heatmap_losses_see_cells():
     target, scores = points_of(), scores_at(points_of(seed=1), 4)
     method = Laplace(LaplaceKL(), QUARTER, MARKUP, SIDE)
-    got, figures = method.supervised(Output((Stage(heatmaps=scores),), 4), target, known())
+    got, metrics = method.supervised(Output((Stage(heatmaps=scores),), 4), target, known())
     torch.testing.assert_close(got, LaplaceKL()(scores, (target + 0.5) / 4 - 0.5))
-    assert figures == {}
+    assert metrics == {}
 
 
 @pytest.mark.parametrize("stride", [1, 4])
@@ -161,7 +161,7 @@ def test_reading_is_in_input_pixels(stride):
     truth = points_of()
     method = Laplace(LaplaceKL(), Traits(stride=stride), MARKUP, SIDE)
     drawn = laplace_heatmaps((truth + 0.5) / stride - 0.5, (SIDE // stride,) * 2, 1.0)
-    prediction = method.read(Output((Stage(heatmaps=drawn.clamp(min=1e-30).log()),), stride))
+    prediction = method.decode(Output((Stage(heatmaps=drawn.clamp(min=1e-30).log()),), stride))
     torch.testing.assert_close(prediction.points_BK2, truth, atol=0.1 * stride, rtol=0)
     assert prediction.stride == stride
     # b = 1 cell is `stride` px; a Laplace's variance is 2 b².
@@ -177,7 +177,7 @@ def test_decoders_read_what_they_name():
     scores[..., 0, 0] = scores.amax((-2, -1)) - 1.0
     output = Output((Stage(heatmaps=scores),), 4)
     read = {
-        name: Laplace(LaplaceKL(), QUARTER, MARKUP, SIDE, decoders.find(name)).read(output).points_BK2
+        name: Laplace(LaplaceKL(), QUARTER, MARKUP, SIDE, decoders.find(name)).decode(output).points_BK2
         for name in ("softargmax", "dark", "argmax")
     }
     assert (read["softargmax"] - truth).norm(dim=-1).min() > 0.3
@@ -200,12 +200,12 @@ def test_default_decoders_are_the_papers():
 def test_the_networks_factor_is_its_uncertainty():
     cholesky = torch.tensor([2.0, 1.0, 3.0]).expand(1, K, 3)
     method = UGLLI(GaussianLogLikelihood(), CHOLESKY, MARKUP, SIDE)
-    got = method.read(Output((Stage(heatmaps=scores_at(points_of(1), 4), cholesky=cholesky),), 4))
+    got = method.decode(Output((Stage(heatmaps=scores_at(points_of(1), 4), cholesky=cholesky),), 4))
     torch.testing.assert_close(got.covariance_BK22[0, 0], torch.tensor([[4.0, 2.0], [2.0, 10.0]]))
 
 
 def test_a_regressor_states_no_uncertainty_and_has_no_heatmaps():
-    prediction = Anisotropic(L1(), POINTS, MARKUP, SIDE).read(Output((Stage(points=points_of()),)))
+    prediction = Anisotropic(L1(), POINTS, MARKUP, SIDE).decode(Output((Stage(points=points_of()),)))
     assert torch.equal(prediction.points_BK2, points_of())
     assert prediction.covariance_BK22 is None
     assert prediction.heatmaps_BKHW is None

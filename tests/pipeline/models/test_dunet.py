@@ -92,7 +92,7 @@ def test_order_is_how_far_findings_travel():
         assert len(seen[0]) == order
 
 
-def test_evaluation_judges_each_picture_alone():
+def test_evaluation_judges_each_image_alone():
     torch.manual_seed(0)
     model = DUNet(5, 32, 2, 1, 8, 4, stride=2)
     images = torch.rand(3, 3, 32, 32)

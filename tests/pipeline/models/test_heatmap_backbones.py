@@ -100,7 +100,7 @@ def test_every_parameter_gets_a_gradient(model_class, coord_conv):
 
 
 @every
-def test_evaluation_judges_each_picture_alone(model_class):
+def test_evaluation_judges_each_image_alone(model_class):
     torch.manual_seed(0)
     model = model_class(5, **SMALL[model_class])
     images = torch.rand(3, 3, 64, 64)

@@ -85,7 +85,7 @@ def test_where_coordinates_go():
     assert len(names) == sum(isinstance(m, nn.Conv2d) for m in model.modules())
 
 
-def test_evaluation_judges_each_picture_alone():
+def test_evaluation_judges_each_image_alone():
     torch.manual_seed(0)
     model = StackedHourglass(5, 1, 8, levels=2, markup=MARKUP, **ADNET)
     images = torch.rand(3, 3, 32, 32)

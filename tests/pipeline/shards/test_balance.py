@@ -64,10 +64,14 @@ def test_every_world_sees_the_same_global_samples(kind, streams, buffer, epoch, 
     made = order(kind, streams, per_group, buffer=buffer)
     whole = epoch_of(made, epoch)
     assert Counter(whole) == Counter(made._chosen(epoch).tolist())
-    for world in (w for w in (1, 2, 3) if streams % w == 0):
-        for rank in range(world):
-            places = list(islice(made.positions(epoch * made.samples, rank, world), made.samples // world))
-            assert all(index % world == rank for index, _, _ in places if epoch * made.samples % world == 0)
+    for world_size in (w for w in (1, 2, 3) if streams % w == 0):
+        for rank in range(world_size):
+            places = list(
+                islice(made.positions(epoch * made.samples, rank, world_size), made.samples // world_size)
+            )
+            assert all(
+                index % world_size == rank for index, _, _ in places if epoch * made.samples % world_size == 0
+            )
 
 
 def test_subsets_are_balanced_within_themselves():
@@ -110,6 +114,6 @@ def test_streams_read_what_the_order_says_from_any_position_on(folder, kind, str
     shared = sorted(
         (s.index, s.ordinal)
         for r in range(2)
-        for s in islice(SampleStream(folder, made, rank=r, world=2), total // 2)
+        for s in islice(SampleStream(folder, made, rank=r, world_size=2), total // 2)
     )
     assert shared == [(s.index, s.ordinal) for s in whole[: 2 * (total // 2)]]

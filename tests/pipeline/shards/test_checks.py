@@ -68,7 +68,7 @@ def test_copies_within_a_set_are_mentioned(content):
     findings = Findings()
     check_set("m", manifest, seen, findings)
     assert [(f.severity, f.message) for f in findings.all] == [
-        ("warning", "1 stored pictures are exact copies of others")
+        ("warning", "1 stored images are exact copies of others")
     ]
 
 

@@ -54,7 +54,7 @@ def test_points_are_in_stored_pixels(samples):
     batch = collate(samples, SIZE, 68, Quarantine(0.0))
     for place, sample in enumerate(samples):
         meta = json.loads(sample.raw.json)
-        # The square starts at edge (10, 6) and 120 px of the picture became 80.
+        # The square starts at edge (10, 6) and 120 px of the image became 80.
         x = [(px + 0.5 - 10.0) * 80 / 120 - 0.5 for px, _ in meta["points"]]
         y = [(py + 0.5 - 6.0) * 80 / 120 - 0.5 for _, py in meta["points"]]
         np.testing.assert_allclose(batch.points_BK2[place, :, 0].numpy(), x, atol=1e-5)
@@ -96,7 +96,7 @@ def test_the_loader_hands_attributes_on(toy_sets, threads):
     assert batch.labels_BC[:, 0].tolist() == [bool(known[key]) for key in batch.keys]
 
 
-def test_pictures_are_the_stored_ones_channels_first(samples):
+def test_images_are_the_stored_ones_channels_first(samples):
     batch = collate(samples, SIZE, 68, Quarantine(0.0))
     expected = [np.asarray(Image.open(io.BytesIO(s.raw.jpg)).convert("RGB")) for s in samples]
     assert batch.images_B3SS.dtype == torch.uint8
@@ -141,7 +141,7 @@ def _jpeg(size: int) -> bytes:
 
 
 BROKEN = {
-    "no picture": (lambda s: with_jpg(s, b"not a picture"), "cannot identify image"),
+    "no image": (lambda s: with_jpg(s, b"not an image"), "cannot identify image"),
     "truncated": (lambda s: with_jpg(s, s.raw.jpg[: len(s.raw.jpg) // 2]), "truncated"),
     "other size": (lambda s: with_jpg(s, _jpeg(64)), "64×64, the manifest says 80×80"),
     "not JSON": (
@@ -170,7 +170,7 @@ def test_an_unusable_sample_keeps_its_place(samples, kind):
     assert (quarantine.seen, quarantine.bad) == (3, 1)
 
 
-def test_a_picture_too_large_to_be_true_is_quarantined(samples, monkeypatch):
+def test_a_image_too_large_to_be_true_is_quarantined(samples, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     quarantine = Quarantine(1.0)
     batch = collate(samples[:1], SIZE, 68, quarantine)
@@ -227,7 +227,7 @@ def test_batches_are_the_stream_in_order(toy_sets, threads):
 
 def test_ranks_and_positions_reach_the_loader(toy_sets):
     whole = [s.raw.key for s in islice(stream(toy_sets["train"]), 40)]
-    loader = BatchLoader(stream(toy_sets["train"], rank=1, world=2, start=8), 4)
+    loader = BatchLoader(stream(toy_sets["train"], rank=1, world_size=2, start=8), 4)
     try:
         assert [k for batch in islice(loader, 4) for k in batch.keys] == whole[9:40:2]
     finally:

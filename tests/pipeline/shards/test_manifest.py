@@ -33,7 +33,7 @@ RAW = {
         {"path": "a.tar", "samples": 4, "bytes": 1000, "sha256": "a" * 64},
         {"path": "b.tar", "samples": 3, "bytes": 800, "sha256": "b" * 64},
     ],
-    "source": {"reader": "folder", "root": "pictures"},
+    "source": {"reader": "folder", "root": "images"},
     "rejected": {"no face": 2},
     "statistics": {"cut_share": 0.0007},
     "config_hash": "0123456789ab",

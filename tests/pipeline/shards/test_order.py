@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.shards.order import Order, check_world, nested_subset, order_for, shuffle_buffer
+from pipeline.shards.order import Order, check_world_size, nested_subset, order_for, shuffle_buffer
 
 
-def first_global(order: Order, count: int, world: int, start: int = 0) -> list[int]:
+def first_global(order: Order, count: int, world_size: int, start: int = 0) -> list[int]:
     """The first ``count`` global samples from ``start`` on, as W ranks together would serve them."""
     served = {}
-    for rank in range(world):
+    for rank in range(world_size):
         emitted: dict[tuple[int, int], list[int]] = {}
-        for index, epoch, stream in islice(order.positions(start, rank, world), -(-count // world)):
+        for index, epoch, stream in islice(order.positions(start, rank, world_size), -(-count // world_size)):
             if (epoch, stream) not in emitted:
                 emitted[epoch, stream] = list(order.stream_order(epoch, stream))
             served[index] = emitted[epoch, stream][(index % order.samples) // order.streams]
@@ -44,8 +44,8 @@ def test_world_size_does_not_change_global_batches(counts, seed, buffer, start_b
     order = order_for(counts, streams=8, seed=seed, buffer=buffer)
     start = 8 * start_batches
     reference = first_global(order, 40, 1, start)
-    for world in (2, 4, 8):
-        assert first_global(order, 40, world, start) == reference
+    for world_size in (2, 4, 8):
+        assert first_global(order, 40, world_size, start) == reference
 
 
 def test_resume_position_continues_the_same_sequence():
@@ -107,8 +107,8 @@ def test_subset_larger_than_the_set_is_refused():
 
 
 def test_world_that_would_change_the_order_is_refused():
-    check_world(4, 64, 16)
+    check_world_size(4, 64, 16)
     with pytest.raises(ConfigError, match="3 workers do not divide data.streams = 64"):
-        check_world(3, 64, 12)
+        check_world_size(3, 64, 12)
     with pytest.raises(ConfigError, match="batch of 10 cannot be shared evenly by 4"):
-        check_world(4, 64, 10)
+        check_world_size(4, 64, 10)

@@ -14,12 +14,12 @@ from pipeline.shards.order import Balance, Order
 from pipeline.shards.stream import SampleStream, _without
 
 
-def served(order: Order, count: int, world: int, start: int = 0) -> list[int]:
+def served(order: Order, count: int, world_size: int, start: int = 0) -> list[int]:
     """The first ``count`` global samples from ``start`` on, as W ranks together would serve them."""
     emitted: dict[tuple[int, int], list[int]] = {}
     found = {}
-    for rank in range(world):
-        for index, epoch, stream in islice(order.positions(start, rank, world), -(-count // world)):
+    for rank in range(world_size):
+        for index, epoch, stream in islice(order.positions(start, rank, world_size), -(-count // world_size)):
             if (epoch, stream) not in emitted:
                 emitted[epoch, stream] = list(order.stream_order(epoch, stream))
             found[index] = emitted[epoch, stream][(index % order.samples) // order.streams]
@@ -47,8 +47,8 @@ def orders(draw) -> Order:
 def test_workers_do_not_change_the_global_samples(order, start_batches):
     start = 4 * start_batches
     reference = served(order, 40, 1, start)
-    for world in (2, 4):
-        assert served(order, 40, world, start) == reference
+    for world_size in (2, 4):
+        assert served(order, 40, world_size, start) == reference
 
 
 @settings(deadline=None, max_examples=100)
@@ -120,14 +120,15 @@ def test_four_workers_read_what_one_reads_from_any_position(folder, streams, kin
     assert order.by_sample == (streams == 16)
     whole = [(s.ordinal, s.raw.key) for s in islice(SampleStream(folder, order), 288)]
     for start in (0, 4, 64, order.samples - order.samples % 4):
-        for world in (1, 2, 4):
+        for world_size in (1, 2, 4):
             ranks = [
-                [(s.ordinal, s.raw.key) for s in islice(stream, 96 // world)]
+                [(s.ordinal, s.raw.key) for s in islice(stream, 96 // world_size)]
                 for stream in (
-                    SampleStream(folder, order, rank=r, world=world, start=start) for r in range(world)
+                    SampleStream(folder, order, rank=r, world_size=world_size, start=start)
+                    for r in range(world_size)
                 )
             ]
-            assert [ranks[i % world][i // world] for i in range(96)] == whole[start : start + 96]
+            assert [ranks[i % world_size][i // world_size] for i in range(96)] == whole[start : start + 96]
 
 
 def test_a_repeated_sample_is_read_once_from_its_tar(folder, monkeypatch):

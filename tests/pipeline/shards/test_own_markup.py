@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from jobs.prepare import prepare
-from pipeline.config.compose import validate
 from pipeline.errors import ConfigError, ManifestError
 from pipeline.markup import load_markup, own_definition
 from pipeline.shards.manifest import dump_manifest, load_manifest
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.shards.verify import verify
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.compose import validate
+from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.plan import make_plan
 
 YAML = """
@@ -89,7 +89,7 @@ def test_a_changed_markup_is_another_set(prepared):
     run()
     manifest = (out / "train" / "manifest.json").read_bytes()
     changed = YAML.replace("[3, 5, 4]", "[4, 5, 3]")
-    with pytest.raises(ConfigError, match="prepared from another config or other pictures"):
+    with pytest.raises(ConfigError, match="prepared from another config or other images"):
         run(changed)
     assert (out / "train" / "manifest.json").read_bytes() == manifest
     markup, _ = run(changed, overwrite=True)

@@ -41,7 +41,7 @@ def test_hold_out_depends_on_the_seed_and_not_on_the_order():
     )
 
 
-def test_adding_pictures_moves_few():
+def test_adding_images_moves_few():
     part = ValidationConfig(share=0.1, seed=0)
     before, after = (set(hold_out(records(count), part)[1]) for count in (1000, 1050))
     assert len(before & after) >= 90
@@ -49,7 +49,7 @@ def test_adding_pictures_moves_few():
 
 def test_hold_out_of_nothing():
     with pytest.raises(
-        ConfigError, match=r"'validation\.share' is 0\.1: that leaves a part of 3 pictures empty"
+        ConfigError, match=r"'validation\.share' is 0\.1: that leaves a part of 3 images empty"
     ):
         hold_out(records(3), ValidationConfig(share=0.1))
 
@@ -100,37 +100,37 @@ def test_chunks_cover_the_records_in_order(raw):
 
 
 def test_digest_follows_config_input_and_references(raw, tmp_path):
-    def digest(changed, references=()):
-        return plans(changed)[0].digest(references)
+    def config_hash(changed, references=()):
+        return plans(changed)[0].config_hash(references)
 
-    base = digest(raw)
-    assert digest(copy.deepcopy(raw)) == base
-    assert digest(raw | {"out": str(tmp_path / "elsewhere")}) == base
-    assert digest(raw | {"detector": {"batch": 7}}) == base
-    assert digest(raw | {"crop": {"points": "landmarks", "jpeg_quality": 90}}) != base
-    assert digest(raw | {"samples_per_shard": 7}) != base
-    assert digest(raw, ["ab"]) != base
+    base = config_hash(raw)
+    assert config_hash(copy.deepcopy(raw)) == base
+    assert config_hash(raw | {"out": str(tmp_path / "elsewhere")}) == base
+    assert config_hash(raw | {"detector": {"batch": 7}}) == base
+    assert config_hash(raw | {"crop": {"points": "landmarks", "jpeg_quality": 90}}) != base
+    assert config_hash(raw | {"samples_per_shard": 7}) != base
+    assert config_hash(raw, ["ab"]) != base
     annotation = tmp_path / "300w" / "afw" / "00.pts"
-    for index in range(20):  # whichever part picture 0 is in
+    for index in range(20):  # whichever part image 0 is in
         annotation = tmp_path / "300w" / "afw" / f"{index:02d}.pts"
         content = annotation.read_text()
         annotation.write_text(content.replace("1\n}", "2\n}").replace("3\n}", "4\n}").replace("5\n}", "6\n}"))
-    assert digest(raw) != base
+    assert config_hash(raw) != base
 
 
 def test_detector_is_part_of_the_identity_only_where_it_is_used(raw):
-    by_landmarks = plans(raw)[0].digest(())
-    assert plans(raw | {"detector": {"margin": 0.2}})[0].digest(()) == by_landmarks
+    by_landmarks = plans(raw)[0].config_hash(())
+    assert plans(raw | {"detector": {"margin": 0.2}})[0].config_hash(()) == by_landmarks
     by_detector = raw | {"crop": {"points": "detector"}}
-    assert plans(by_detector | {"detector": {"margin": 0.2}})[0].digest(()) != plans(by_detector)[0].digest(
-        ()
-    )
+    assert plans(by_detector | {"detector": {"margin": 0.2}})[0].config_hash(()) != plans(by_detector)[
+        0
+    ].config_hash(())
 
 
 def test_stricter_comparison_changes_only_sets_that_were_compared(raw, monkeypatch):
-    before = [plan.digest(()) for plan in plans(raw)]
+    before = [plan.config_hash(()) for plan in plans(raw)]
     monkeypatch.setattr("pipeline.shards.plan.comparison_settings", lambda: {"threshold": 0.5})
-    train, validation = [plan.digest(()) for plan in plans(raw)]
+    train, validation = [plan.config_hash(()) for plan in plans(raw)]
     assert train == before[0]
     assert validation != before[1]
 

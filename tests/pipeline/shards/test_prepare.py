@@ -1,4 +1,4 @@
-"""One chunk: every reason to leave a picture out, and what is written for the others."""
+"""One chunk: every reason to leave an image out, and what is written for the others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.face import Annotation, Picture
+from pipeline.datasets.face import Annotation, FaceImage
 from pipeline.errors import DataError
 from pipeline.faces.crop import extract
 from pipeline.markup import Markup
@@ -32,14 +32,14 @@ class Record:
 
     def load(self):
         if self.name.startswith("broken"):
-            raise DataError(f"{self.name}: damaged picture")
+            raise DataError(f"{self.name}: damaged image")
         rng = np.random.default_rng(len(self.name))
         image = rng.integers(0, 256, (120, 140, 3), dtype=np.uint8)
         image[0, 0, 0], image[0, 0, 1] = int(self.name[0]), int(self.name[1])
         annotation = None
         if self.points is not None:
             annotation = Annotation(self.points, np.ones(5, dtype=bool), (1, 2, 3, 4), {"pose": 1})
-        return Picture(image, annotation, b"")
+        return FaceImage(image, annotation, b"")
 
 
 class Detector:
@@ -54,7 +54,7 @@ class Detector:
 
 
 class Duplicates:
-    """Pictures in the second place of each batch are copies."""
+    """Images in the second place of each batch are copies."""
 
     def matches(self, crops):
         return ["test-key" if i == 1 else None for i in range(len(crops))]
@@ -84,7 +84,7 @@ def test_every_reason_is_recorded_in_the_records_order():
         ("19-copy", "near_duplicate"),
     ]
     assert {r.reason for r in result.rejects} == set(REASONS)
-    assert result.rejects[0].detail == "broken: damaged picture"
+    assert result.rejects[0].detail == "broken: damaged image"
     assert result.rejects[2].detail == "square of 26.7 px, at least 32 wanted"
     assert result.rejects[4].detail == "of other"
     assert len(result.samples) == 1

@@ -101,7 +101,7 @@ def test_what_is_there_already(tmp_path):
     assert existing(chosen, DIGEST, overwrite=False) is None
     fill(staging, chosen)
     assemble(chosen, DIGEST, staging, 0.5)
-    with pytest.raises(ConfigError, match="prepared from another config or other pictures; give --overwrite"):
+    with pytest.raises(ConfigError, match="prepared from another config or other images; give --overwrite"):
         existing(chosen, OTHER, overwrite=False)
     assert existing(chosen, OTHER, overwrite=True) is None
     shard = next((tmp_path / "u").glob("*-000001.tar"))
@@ -134,10 +134,10 @@ def test_limit_of_rejects(tmp_path):
     chosen = plan(tmp_path, records=10)
     check_rejects(chosen, Counter(no_face=5), 0.5)
     with pytest.raises(
-        DataError, match=r"6 of 10 pictures left out \(4 no_face, 2 unreadable\), more than the 50%"
+        DataError, match=r"6 of 10 images left out \(4 no_face, 2 unreadable\), more than the 50%"
     ):
         check_rejects(chosen, Counter(no_face=4, unreadable=2), 0.5)
     staging = Staging(str(tmp_path), "u", DIGEST)
     fill(staging, chosen, bad={str(i) for i in range(10)})
-    with pytest.raises(DataError, match=r"every picture was left out \(10 no_face\)"):
+    with pytest.raises(DataError, match=r"every image was left out \(10 no_face\)"):
         assemble(chosen, DIGEST, staging, 1.0)

@@ -18,10 +18,10 @@ def small(tmp_path_factory, make_toy_set) -> Path:
     return make_toy_set(tmp_path_factory.mktemp("stream"), 50, samples_per_shard=6, role="unlabelled")
 
 
-def keys(folder, streams, count, *, world=1, rank=0, start=0, subset=None, buffer=4) -> list[str]:
+def keys(folder, streams, count, *, world_size=1, rank=0, start=0, subset=None, buffer=4) -> list[str]:
     counts = [s.samples for s in load_manifest(str(folder)).shards]
     order = order_for(counts, streams=streams, seed=5, buffer=buffer, count=subset)
-    samples = SampleStream(str(folder), order, rank=rank, world=world, start=start)
+    samples = SampleStream(str(folder), order, rank=rank, world_size=world_size, start=start)
     return [s.raw.key for s in islice(samples, count)]
 
 
@@ -29,9 +29,11 @@ def keys(folder, streams, count, *, world=1, rank=0, start=0, subset=None, buffe
 def test_ranks_together_serve_the_single_rank_sequence(small, streams):
     whole = keys(small, streams, 120)
     assert len(set(whole[:50])) == 50
-    for world in (2, 4):
-        ranks = [keys(small, streams, 120 // world, world=world, rank=r) for r in range(world)]
-        assert [ranks[i % world][i // world] for i in range(120)] == whole
+    for world_size in (2, 4):
+        ranks = [
+            keys(small, streams, 120 // world_size, world_size=world_size, rank=r) for r in range(world_size)
+        ]
+        assert [ranks[i % world_size][i // world_size] for i in range(120)] == whole
 
 
 @pytest.mark.parametrize("streams", [4, 32], ids=["by-shard", "by-sample"])

@@ -17,7 +17,7 @@ from pipeline.shards.write import write_shard
 
 
 def texture(seed):
-    """A picture unlike any other; toy faces look too much alike to tell copies from."""
+    """An image unlike any other; toy faces look too much alike to tell copies from."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (10, 10, 3), dtype=np.uint8))
     buffer = io.BytesIO()
@@ -138,14 +138,14 @@ def test_landmarks_in_other_units(sets):
     assert any("the landmarks span 0.0" in m and "in pixels" in m for m in messages(report))
 
 
-def test_landmarks_outside_the_picture_and_the_square(sets):
+def test_landmarks_outside_the_image_and_the_square(sets):
     def change(index, jpg, meta):
         return jpg, meta | {"points": [[x + 90, y] for x, y in meta["points"]]}
 
     rewrite(sets["train"], change)
     report = verify([str(sets["train"])])
     assert report.ok  # 300-W itself has faces at the border: worth knowing, not fatal
-    assert any("lie outside their picture" in m for m in messages(report))
+    assert any("lie outside their image" in m for m in messages(report))
     assert any("lie outside the stored square" in m for m in messages(report))
 
 
@@ -190,7 +190,7 @@ def test_landmarks_that_are_visible_nowhere(sets):
     assert any("no landmark has a position" in m for m in messages(verify([str(sets["train"])])))
 
 
-def test_mirrored_pictures_without_mirrored_order(sets):
+def test_mirrored_images_without_mirrored_order(sets):
     def change(index, jpg, meta):
         return jpg, meta | {"points": [[meta["width"] - 1 - x, y] for x, y in meta["points"]]}
 
@@ -207,7 +207,7 @@ def test_landmarks_in_another_order(sets):
     one(verify([str(sets["train"])]), "mirrored, landmark", "flip_pairs")
 
 
-def test_damaged_and_wrongly_sized_pictures(sets):
+def test_damaged_and_wrongly_sized_images(sets):
     def change(index, jpg, meta):
         if index == 1:
             return jpg[: len(jpg) // 3], meta
@@ -232,15 +232,15 @@ def test_landmarks_in_an_unlabelled_set(sets):
     one(verify([str(sets["unlabelled"])]), "landmarks in an unlabelled set")
 
 
-def test_same_pictures_in_training_and_test(sets, originals):
+def test_same_images_in_training_and_test(sets, originals):
     shutil.rmtree(sets["test"])
     shutil.copytree(originals["train"], sets["test"])
     edit_manifest(sets["test"], split="test")
     report = verify([str(sets["train"]), str(sets["test"])])
     for what in (
         "60 keys",
-        "60 pictures (by name)",
-        "60 pictures (same bytes)",
+        "60 images (by name)",
+        "60 images (same bytes)",
         "60 faces are near-duplicates",
     ):
         assert any(what in m for m in messages(report)), what
@@ -252,9 +252,9 @@ def test_near_duplicates_under_other_names(sets, originals):
     def change(index, jpg, meta):
         if index >= 2:
             return jpg, meta
-        picture = Image.open(io.BytesIO(stolen[index])).resize((64, 64)).resize((80, 80))
+        image = Image.open(io.BytesIO(stolen[index])).resize((64, 64)).resize((80, 80))
         buffer = io.BytesIO()
-        Image.fromarray((np.asarray(picture) * 0.9).astype(np.uint8)).save(buffer, "JPEG", quality=80)
+        Image.fromarray((np.asarray(image) * 0.9).astype(np.uint8)).save(buffer, "JPEG", quality=80)
         return buffer.getvalue(), meta
 
     rewrite(sets["unlabelled"], change)

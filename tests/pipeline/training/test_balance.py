@@ -84,7 +84,7 @@ def test_a_set_without_poses_says_so(tmp_path, make_toy_set):
 
 
 def test_a_plan_counts_balanced_epochs_and_a_regressor_starts_at_the_shape(toy_experiment):
-    from pipeline.training.config import ExperimentConfig
+    from pipeline.training.config.experiment import ExperimentConfig
 
     raw = toy_experiment | {
         "input_size": 160,
@@ -106,7 +106,7 @@ def test_a_plan_counts_balanced_epochs_and_a_regressor_starts_at_the_shape(toy_e
     points = generator.eval()(torch.rand(2, 3, 160, 160)).last.points[0].detach().numpy()
     manifest = load_manifest(str(plan.config.data.train))
     shape = origin_shape("mean_of_bin_means", 3, str(plan.config.data.train), manifest, None, 0)
-    # The same place on a picture twice as large.
+    # The same place on an image twice as large.
     np.testing.assert_allclose(points, (shape + 0.5) * 160 / manifest.crop.size - 0.5, atol=1e-3)
 
 

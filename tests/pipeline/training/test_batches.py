@@ -1,4 +1,4 @@
-"""Landmarks stay on what they mark when pictures are resampled; masks say what counts."""
+"""Landmarks stay on what they mark when images are resampled; masks say what counts."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_the_scale_follows():
     np.testing.assert_allclose(to_device(batch(images, points, scale=0.5), CPU, 80).scale_B.numpy(), 0.5)
 
 
-def test_pictures_are_between_0_and_1_and_the_loaded_ones_untouched():
+def test_images_are_between_0_and_1_and_the_loaded_ones_untouched():
     images = np.random.default_rng(0).integers(0, 256, (2, 3, 80, 80), dtype=np.uint8)
     images[0, 0, 0, :2] = (0, 255)
     loaded = batch(images.copy(), np.full((2, 1, 2), 20.0))
@@ -148,7 +148,7 @@ def test_ranks_change_the_samples_of_a_batch_as_one_would():
         assert torch.equal(got.images_B3HW, together.images_B3HW[rank::2])
 
 
-def test_unlabelled_pictures_are_changed_too():
+def test_unlabelled_images_are_changed_too():
     raw = faces()
     nothing = Batch(
         raw.images_B3SS, raw.points_BK2[:, :0], raw.visible_BK[:, :0], raw.valid_B, raw.keys, raw.scale_B

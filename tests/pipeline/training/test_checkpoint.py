@@ -51,13 +51,13 @@ def engines(monkeypatch):
 
 @pytest.fixture
 def saved(tmp_path, engines):
-    generator, critic = FakeEngine(0), FakeEngine(1)
+    generator, discriminator = FakeEngine(0), FakeEngine(1)
     average = WeightAverage(generator.module, 0.9)
     with torch.no_grad():
         generator.module.weight.add_(1.0)
     average.update(generator.module)
-    checkpoint.save(tmp_path / "c", 0, STATE, generator, critic, average)
-    return tmp_path / "c", generator, critic, average
+    checkpoint.save(tmp_path / "c", 0, STATE, generator, discriminator, average)
+    return tmp_path / "c", generator, discriminator, average
 
 
 def test_the_state_reads_back_to_the_bit():
@@ -68,11 +68,11 @@ def test_the_state_reads_back_to_the_bit():
 
 
 def test_everything_comes_back(saved, engines):
-    folder, generator, critic, average = saved
+    folder, generator, discriminator, average = saved
     resumed = WeightAverage(FakeEngine(7).module, 0.9)
-    assert checkpoint.load(folder, generator, critic, resumed) == STATE
-    assert [name for name, _ in engines] == ["generator", "critic"]
-    assert [marker for _, marker in engines] == [str(id(generator)), str(id(critic))]
+    assert checkpoint.load(folder, generator, discriminator, resumed) == STATE
+    assert [name for name, _ in engines] == ["generator", "discriminator"]
+    assert [marker for _, marker in engines] == [str(id(generator)), str(id(discriminator))]
     assert resumed.updates == 120
     for name, value in average.state(generator.module).items():
         assert torch.equal(value, resumed.state(generator.module)[name])
@@ -87,19 +87,19 @@ def test_other_ranks_write_only_their_engines(tmp_path, engines):
     "content", [None, "", "{", '{"step": "many"}', '{"epoch": 1}', "[]", b"\xff\xfe"], ids=repr
 )
 def test_a_checkpoint_that_is_not_whole(saved, content):
-    folder, generator, critic, average = saved
+    folder, generator, discriminator, average = saved
     (folder / "state.json").unlink()
     if content is not None:
         (folder / "state.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(TrainingError, match="not a whole checkpoint") as caught:
-        checkpoint.load(folder, generator, critic, average)
+        checkpoint.load(folder, generator, discriminator, average)
     assert str(folder) in str(caught.value)
     assert "resume from an older one" in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "of another network"])
 def test_an_average_that_does_not_belong(saved, damage):
-    folder, generator, critic, average = saved
+    folder, generator, discriminator, average = saved
     file = folder / "average.safetensors"
     if damage == "missing":
         file.unlink()
@@ -108,7 +108,7 @@ def test_an_average_that_does_not_belong(saved, damage):
     else:
         average = WeightAverage(nn.Linear(5, 2), 0.9)
     with pytest.raises(TrainingError, match=r"average\.safetensors: not the weight average of this network"):
-        checkpoint.load(folder, generator, critic, average)
+        checkpoint.load(folder, generator, discriminator, average)
 
 
 def test_weights_are_the_averages_where_there_is_one():

@@ -43,11 +43,11 @@ def test_worker_flushes_denormals_and_joins_gloo():
 
 
 def test_engine_config_says_what_deepspeed_must_not_guess():
-    config = engine_config(micro_batch=6, world=4, zero_stage=2, precision="bf16", gradient_clipping=0.5)
+    config = engine_config(micro_batch=6, world_size=4, zero_stage=2, precision="bf16", gradient_clipping=0.5)
     assert config["train_batch_size"] == 24
     assert config["gradient_accumulation_steps"] == 1
     assert config["zero_optimization"] == {"stage": 2}
     assert config["torch_autocast"] == {"enabled": True, "dtype": "bfloat16"}
-    assert not engine_config(micro_batch=1, world=1, zero_stage=0, precision="fp32", gradient_clipping=0)[
-        "torch_autocast"
-    ]["enabled"]
+    assert not engine_config(
+        micro_batch=1, world_size=1, zero_stage=0, precision="fp32", gradient_clipping=0
+    )["torch_autocast"]["enabled"]

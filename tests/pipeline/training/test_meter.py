@@ -15,7 +15,7 @@ from pipeline.training.meter import Guard, Meter
 CPU = torch.device("cpu")
 
 
-def figures(**values: float) -> dict[str, torch.Tensor]:
+def metrics(**values: float) -> dict[str, torch.Tensor]:
     return {name: torch.tensor(value) for name, value in values.items()}
 
 
@@ -26,14 +26,14 @@ def clock(monkeypatch):
     return now
 
 
-def meter(world: int = 1) -> Meter:
-    return Meter(world, CPU, _began=time.perf_counter())
+def meter(world_size: int = 1) -> Meter:
+    return Meter(world_size, CPU, _began=time.perf_counter())
 
 
 def test_means_and_rates(clock):
     one = meter()
     for value in (1.0, 2.0, 6.0):
-        one.add(figures(loss=value, real=value / 2))
+        one.add(metrics(loss=value, real=value / 2))
     clock[0] += 2.0
     got = one.flush(labelled=16, unlabelled=32, wait_seconds=0.5)
     assert got == {
@@ -48,9 +48,9 @@ def test_means_and_rates(clock):
 
 def test_a_flush_starts_again(clock):
     one = meter()
-    one.add(figures(loss=100.0))
+    one.add(metrics(loss=100.0))
     one.flush(1, 0, 0.0)
-    one.add(figures(loss=2.0))
+    one.add(metrics(loss=2.0))
     clock[0] += 1.0
     got = one.flush(8, 0, 0.0)
     assert got == {"loss": 2.0, "steps_per_second": 1.0, "images_per_second": 8.0, "data_wait_share": 0.0}
@@ -58,8 +58,8 @@ def test_a_flush_starts_again(clock):
 
 def test_a_figure_that_began_later_is_a_mean_over_its_own_steps(clock):
     one = meter()
-    one.add(figures(loss=1.0))
-    one.add(figures(loss=3.0, adversarial=5.0))
+    one.add(metrics(loss=1.0))
+    one.add(metrics(loss=3.0, adversarial=5.0))
     clock[0] += 1.0
     got = one.flush(1, 0, 0.0)
     assert (got["loss"], got["adversarial"]) == (2.0, 5.0)
@@ -84,9 +84,9 @@ def test_means_are_over_ranks(tmp_path):
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 def test_the_guard_names_step_loss_and_samples(bad):
     guard = Guard(delay=1)
-    guard.watch(41, ["a", "b"], figures(loss=1.0))
+    guard.watch(41, ["a", "b"], metrics(loss=1.0))
     with pytest.raises(TrainingError) as caught:
-        guard.watch(42, ["face-1", "face-2"], figures(loss=1.0, discriminator=bad))
+        guard.watch(42, ["face-1", "face-2"], metrics(loss=1.0, discriminator=bad))
     message = str(caught.value)
     assert f"step 42: discriminator is {bad}" in message
     assert "face-1, face-2" in message
@@ -95,16 +95,16 @@ def test_the_guard_names_step_loss_and_samples(bad):
 
 def test_a_delayed_guard_looks_at_all_steps_and_names_the_first():
     guard = Guard(delay=4)
-    guard.watch(0, ["a"], figures(loss=1.0))
-    guard.watch(1, ["b"], figures(loss=float("nan")))
-    guard.watch(2, ["c"], figures(loss=float("nan")))
+    guard.watch(0, ["a"], metrics(loss=1.0))
+    guard.watch(1, ["b"], metrics(loss=float("nan")))
+    guard.watch(2, ["c"], metrics(loss=float("nan")))
     with pytest.raises(TrainingError, match="step 1: loss is nan; samples of this step: b"):
-        guard.watch(3, ["d"], figures(loss=1.0))
+        guard.watch(3, ["d"], metrics(loss=1.0))
 
 
 def test_a_delayed_guard_looks_when_told_to():
     guard = Guard(delay=100)
-    guard.watch(7, ["a"], figures(loss=float("inf")))
+    guard.watch(7, ["a"], metrics(loss=float("inf")))
     with pytest.raises(TrainingError, match="step 7"):
         guard.check()
     guard.check()  # looked at once, reported once
@@ -113,8 +113,8 @@ def test_a_delayed_guard_looks_when_told_to():
 def _rank(rank: int, store: str, out: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
     one = Meter(2, CPU)
-    one.add(figures(loss=1.0 + rank, b=10.0 * rank))
-    one.add(figures(loss=2.0 + rank, b=10.0 * rank))
+    one.add(metrics(loss=1.0 + rank, b=10.0 * rank))
+    one.add(metrics(loss=2.0 + rank, b=10.0 * rank))
     got = one.flush(1, 0, 0.0)
     Path(out, f"rank{rank}.json").write_text(json.dumps({k: got[k] for k in ("loss", "b")}))
     torch.distributed.destroy_process_group()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.errors import DataError, TrackingError
-from pipeline.training.config import TrackingConfig
+from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.model_registry import fetch, register
 from pipeline.training.tracking import Tracker
 

@@ -1,4 +1,4 @@
-"""What a run will do: arithmetic by hand, sets that do not fit each other, and the memory a picture costs."""
+"""What a run will do: arithmetic by hand, sets that do not fit each other, and the memory an image costs."""
 
 import json
 from itertools import islice
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.config.compose import validate
 from pipeline.errors import ConfigError, ManifestError
 from pipeline.markup import load_markup
 from pipeline.registry import Part, build
-from pipeline.training.config import ExperimentConfig
+from pipeline.training.config.compose import validate
+from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.plan import activation_bytes, build_generator, count_parameters, make_plan, orders
 
 
@@ -41,7 +41,7 @@ def test_steps_of_epochs(experiment):
     plan = make_plan(experiment())
     assert plan.steps_per_epoch == 7.5  # 60 faces, 8 a step
     assert plan.steps == 22  # 22.5, and no half step
-    assert (plan.validate_steps, plan.checkpoint_steps, plan.picture_steps) == (8, 8, 38)
+    assert (plan.validate_steps, plan.checkpoint_steps, plan.image_steps) == (8, 8, 38)
     assert (plan.labelled, plan.unlabelled_faces) == (60, 0)
     assert plan.unlabelled is None
     assert plan.markup.name == "ibug68"
@@ -226,7 +226,7 @@ def test_activations_of_a_network_worked_out_by_hand(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     part = Part.model_validate({"name": "tiny_team.tiny", "width": 5})
     pixels = 32 * 32
-    # Kept: the picture (for conv's weights), tanh's output (for itself and for the head's weights), the softmax's output.
+    # Kept: the image (for conv's weights), tanh's output (for itself and for the head's weights), the softmax's output.
     assert activation_bytes(part, load_markup("mtfl5"), 32) == 4 * pixels * (3 + 5 + 5)
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pipeline.training.config import ScheduleConfig
+from pipeline.training.config.experiment import ScheduleConfig
 from pipeline.training.schedule import multiplier
 
 

@@ -29,12 +29,12 @@ from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.markup import load_markup
 from pipeline.methods.laplace import Laplace
 from pipeline.methods.unlabelled.adversarial import Adversarial
-from pipeline.methods.unlabelled.base import Critic, StepView
+from pipeline.methods.unlabelled.base import Discriminator, StepView
 from pipeline.models.output import Traits
 from pipeline.models.patchgan import PatchGAN
 from pipeline.models.rcn import RCN
 from pipeline.training.batches import DeviceBatch
-from pipeline.training.config import OptimizerConfig
+from pipeline.training.config.experiment import OptimizerConfig
 from pipeline.training.engines import (
     build_engine,
     load_engine,
@@ -124,10 +124,12 @@ def rate_factor(step: int) -> float:
 class TwoBackwards(Adversarial):
     """The official tutorial's discriminator update: a backward for the real pairs, another for the fake ones."""
 
-    def critic_loss(self, critic: Critic, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
+    def discriminator_loss(
+        self, discriminator: Discriminator, view: StepView
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         truth = view.method.draw_true(view.target_BK2, view.mask_BK)
-        critic.backward(F.softplus(-critic(self._pair(view.labelled_B3HW, truth))).mean())  # type: ignore[attr-defined]
-        fake = critic(self._pair(view.unlabelled_B3HW, view.heatmaps.detach()))
+        discriminator.backward(F.softplus(-discriminator(self._pair(view.labelled_B3HW, truth))).mean())  # type: ignore[attr-defined]
+        fake = discriminator(self._pair(view.unlabelled_B3HW, view.heatmaps.detach()))
         return F.softplus(fake).mean(), {}
 
 
@@ -138,12 +140,12 @@ class NeverFrozen(PatchGAN):
 
 def build_stepper(case: Case, rank: int) -> Stepper:
     # Each rank starts from weights of its own: the engines must make them rank 0's.
-    network, critic_network = make_networks(seed=rank)
+    network, discriminator_network = make_networks(seed=rank)
     if case.mutation == "unfrozen":
-        critic_network.__class__ = NeverFrozen
+        discriminator_network.__class__ = NeverFrozen
     common: dict[str, Any] = {
         "micro_batch": LABELLED + UNLABELLED,
-        "world": WORLD,
+        "world_size": WORLD,
         "zero_stage": case.zero,
         "precision": case.precision,
         "gradient_clipping": case.clip,
@@ -155,20 +157,20 @@ def build_stepper(case: Case, rank: int) -> Stepper:
     objective = (TwoBackwards if case.mutation == "two backwards" else Adversarial)(
         LANDMARKS, SIZE, gain=GAIN
     )
-    critic = build_engine(critic_network, CRITIC, **common)
+    discriminator = build_engine(discriminator_network, CRITIC, **common)
     autocast = ("cpu", torch.bfloat16) if case.precision == "bf16" else None
-    return Stepper(generator, method, critic, objective, WEIGHT, autocast)
+    return Stepper(generator, method, discriminator, objective, WEIGHT, autocast)
 
 
 def run_steps(case: Case, stepper: Stepper, rank: int, steps: range) -> list[float]:
     losses = []
     for step in steps:
         set_learning_rate(stepper.generator, GENERATOR.lr * rate_factor(step))
-        if stepper.critic is not None:
-            set_learning_rate(stepper.critic, CRITIC.lr * rate_factor(step))
+        if stepper.discriminator is not None:
+            set_learning_rate(stepper.discriminator, CRITIC.lr * rate_factor(step))
         unlabelled = make_batch(step, rank, UNLABELLED, False) if case.adversarial else None
-        figures = stepper(make_batch(step, rank, LABELLED, True, case.focal), unlabelled)
-        losses.append(float(figures["loss"]))
+        metrics = stepper(make_batch(step, rank, LABELLED, True, case.focal), unlabelled)
+        losses.append(float(metrics["loss"]))
     return losses
 
 
@@ -178,15 +180,15 @@ def run_case(case: Case, rank: int, folder: Path) -> None:
     losses = run_steps(case, stepper, rank, range(stop))
     if case.resume_after is not None:
         save_engine(stepper.generator, folder / case.name / "generator")
-        save_engine(stepper.critic, folder / case.name / "critic")
+        save_engine(stepper.discriminator, folder / case.name / "discriminator")
         stepper = build_stepper(case, rank)
         load_engine(stepper.generator, folder / case.name / "generator")
-        load_engine(stepper.critic, folder / case.name / "critic")
+        load_engine(stepper.discriminator, folder / case.name / "discriminator")
         losses += run_steps(case, stepper, rank, range(stop, STEPS))
     result: dict[str, Any] = {"losses": losses, "generator": stepper.generator.module.state_dict()}
-    if stepper.critic is not None:
-        result["critic"] = stepper.critic.module.state_dict()
-        result["trainable"] = all(p.requires_grad for p in stepper.critic.module.parameters())
+    if stepper.discriminator is not None:
+        result["discriminator"] = stepper.discriminator.module.state_dict()
+        result["trainable"] = all(p.requires_grad for p in stepper.discriminator.module.parameters())
     torch.save(result, folder / f"{case.name}-{rank}.pt")
 
 
@@ -238,16 +240,16 @@ def average_gradients(replicas: list[Any]) -> None:
 def reference(case: Case) -> tuple[list[RCN], list[PatchGAN], list[list[float]]]:
     """Algorithm 1 for every rank; the two networks' gradients averaged before each Adam step."""
     torch.manual_seed(0)
-    generator, critic = make_networks(seed=0)
+    generator, discriminator = make_networks(seed=0)
     generators = [copy.deepcopy(generator) for _ in range(WORLD)]
-    critics = [copy.deepcopy(critic) for _ in range(WORLD)]
+    discriminators = [copy.deepcopy(discriminator) for _ in range(WORLD)]
 
     def adam(replicas: list[Any], config: OptimizerConfig) -> list[torch.optim.Adam]:
         return [
             torch.optim.Adam(r.parameters(), lr=config.lr, weight_decay=config.weight_decay) for r in replicas
         ]
 
-    g_optimizers, d_optimizers = adam(generators, GENERATOR), adam(critics, CRITIC)
+    g_optimizers, d_optimizers = adam(generators, GENERATOR), adam(discriminators, CRITIC)
 
     def update(replicas: list[Any], optimizers: list[torch.optim.Adam], rate: float) -> None:
         average_gradients(replicas)
@@ -261,7 +263,7 @@ def reference(case: Case) -> tuple[list[RCN], list[PatchGAN], list[list[float]]]
     losses: list[list[float]] = [[] for _ in range(WORLD)]
     for step in range(STEPS):
         totals, fakes = [], []
-        for rank, (g, d) in enumerate(zip(generators, critics, strict=True)):
+        for rank, (g, d) in enumerate(zip(generators, discriminators, strict=True)):
             labelled = make_batch(step, rank, LABELLED, True)
             weights = weights_by_hand(step, rank) if case.focal else None
             _, supervised = laplace_kl_by_hand(g(labelled.images_B3HW), labelled.points_BK2, weights)
@@ -279,8 +281,8 @@ def reference(case: Case) -> tuple[list[RCN], list[PatchGAN], list[list[float]]]
             loss.backward()
             fakes.append(fake)
         if case.adversarial:
-            update(critics, d_optimizers, CRITIC.lr * rate_factor(step))
-            for rank, (d, fake) in enumerate(zip(critics, fakes, strict=True)):
+            update(discriminators, d_optimizers, CRITIC.lr * rate_factor(step))
+            for rank, (d, fake) in enumerate(zip(discriminators, fakes, strict=True)):
                 verdict = d(fake)
                 totals[rank] = totals[rank] + WEIGHT * F.binary_cross_entropy_with_logits(
                     verdict, torch.ones_like(verdict)
@@ -288,10 +290,10 @@ def reference(case: Case) -> tuple[list[RCN], list[PatchGAN], list[list[float]]]
         for rank, total in enumerate(totals):
             total.backward()
             losses[rank].append(total.item())
-        for d in critics:
+        for d in discriminators:
             d.zero_grad()  # what the generator's backward left there
         update(generators, g_optimizers, GENERATOR.lr * rate_factor(step))
-    return generators, critics, losses
+    return generators, discriminators, losses
 
 
 # --------------------------------------------------------------------------------------------------------- the tests
@@ -358,13 +360,13 @@ def assert_like(ours: dict[str, Tensor], theirs: dict[str, Tensor], start: nn.Mo
 
 @pytest.mark.parametrize("case", ADVERSARIAL + SUPERVISED + CLIPPED + FOCAL, ids=lambda c: c.name)
 def test_two_ranks_compute_the_plain_step(results: Path, case: Case) -> None:
-    generators, critics, losses = reference(case)
+    generators, discriminators, losses = reference(case)
     for rank in range(WORLD):
         ours = load(results, case, rank)
         assert ours["losses"] == pytest.approx(losses[rank], rel=1e-5)
         assert_like(ours["generator"], generators[rank].state_dict(), make_networks(0)[0])
         if case.adversarial:
-            assert_like(ours["critic"], critics[rank].state_dict(), make_networks(0)[1])
+            assert_like(ours["discriminator"], discriminators[rank].state_dict(), make_networks(0)[1])
             assert ours["trainable"]
 
 
@@ -373,17 +375,17 @@ def test_ranks_hold_the_same_weights(results: Path, case: Case) -> None:
     first, second = (load(results, case, rank) for rank in range(WORLD))
     for name, value in first["generator"].items():
         assert torch.equal(value, second["generator"][name]), name
-    for name, value in first["critic"].items():
+    for name, value in first["discriminator"].items():
         if "running" not in name:
-            assert torch.equal(value, second["critic"][name]), name
+            assert torch.equal(value, second["discriminator"][name]), name
 
 
 @pytest.mark.parametrize("case", MUTANTS, ids=lambda c: c.name)
 def test_the_two_silent_failures_give_other_weights(results: Path, case: Case) -> None:
     """The mistakes this comparison is there to find are found by it."""
-    _, critics, _ = reference(case)
-    ours = load(results, case, 0)["critic"]
-    assert travel_error(ours, critics[0].state_dict(), make_networks(0)[1]) > WRONG
+    _, discriminators, _ = reference(case)
+    ours = load(results, case, 0)["discriminator"]
+    assert travel_error(ours, discriminators[0].state_dict(), make_networks(0)[1]) > WRONG
 
 
 def test_both_networks_and_every_clip_matter() -> None:
@@ -401,9 +403,9 @@ def test_saved_and_loaded_engines_go_on_to_the_bit(results: Path, case: Case) ->
     for rank in range(WORLD):
         resumed, unbroken = load(results, case, rank), load(results, ADVERSARIAL[case.zero], rank)
         assert resumed["losses"] == unbroken["losses"]
-        for network in ("generator", "critic"):
+        for network in ("generator", "discriminator"):
             for name, value in unbroken[network].items():
-                # DeepSpeed keeps rank 0's running statistics for all; a critic always trains and never reads them.
+                # DeepSpeed keeps rank 0's running statistics for all; a discriminator always trains and never reads them.
                 if rank > 0 and "running" in name:
                     continue
                 assert torch.equal(resumed[network][name], value), f"{network} {name}"

@@ -66,8 +66,8 @@ def test_a_gpu_that_does_not_say_how_busy_it_is_ends_no_training(monkeypatch, er
     monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda _device: 3 * 2**20)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _device: None)
     monkeypatch.setattr(torch.cuda, "utilization", refuse)
-    figures = SystemMeter(torch.device("cuda", 0)).read()
-    assert set(figures) == {"cpu_percent", "memory_mib", "gpu_memory_mib"}
-    assert figures["gpu_memory_mib"] == 3
+    metrics = SystemMeter(torch.device("cuda", 0)).read()
+    assert set(metrics) == {"cpu_percent", "memory_mib", "gpu_memory_mib"}
+    assert metrics["gpu_memory_mib"] == 3
     monkeypatch.setattr(torch.cuda, "utilization", lambda _device: 40)
     assert SystemMeter(torch.device("cuda", 0)).read()["gpu_percent"] == 40.0

@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.errors import TrackingError
 from pipeline.storage import write_text
-from pipeline.training.config import TrackingConfig
+from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.tracking import Tracker, _origin, absolute_uri, check_store, flatten
 
 
@@ -142,12 +142,12 @@ def test_several_metrics_of_a_step_and_none(store, client):
     assert client.get_run(run.run_id).data.metrics == {"a": 1.0, "b/c": 2.5}
 
 
-def test_text_files_and_pictures_are_artifacts(store, client, tmp_path):
+def test_text_files_and_images_are_artifacts(store, client, tmp_path):
     import mlflow
 
     run = store.start("artifacts")
     run.text("name: ä\n", "config.yaml")
-    run.picture("faces/step-10.png", png("red"))
+    run.image("faces/step-10.png", png("red"))
     models = tmp_path / "models"
     (models / "best").mkdir(parents=True)
     (models / "best" / "model.json").write_text("{}")
@@ -158,9 +158,9 @@ def test_text_files_and_pictures_are_artifacts(store, client, tmp_path):
     assert [f.path for f in client.list_artifacts(run.run_id, "models/best")] == ["models/best/model.json"]
     uri = client.get_run(run.run_id).info.artifact_uri
     assert mlflow.artifacts.load_text(f"{uri}/config.yaml") == "name: ä\n"
-    with Image.open(f"{uri.removeprefix('file://')}/faces/step-10.png") as picture:
-        assert picture.size == (4, 3)
-        assert picture.convert("RGB").getpixel((1, 1)) == (255, 0, 0)
+    with Image.open(f"{uri.removeprefix('file://')}/faces/step-10.png") as image:
+        assert image.size == (4, 3)
+        assert image.convert("RGB").getpixel((1, 1)) == (255, 0, 0)
     assert str(store.root / "artifacts") in uri
 
 
@@ -200,7 +200,7 @@ def test_an_unwritable_store_is_a_tracking_error(tmp_path):
 
 _TRACK = """
 import sys
-from pipeline.training.config import TrackingConfig
+from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.tracking import Tracker
 root, name = sys.argv[1:]
 Tracker(TrackingConfig(uri=f"sqlite:///{root}/mlflow.db"), name, f"{root}/{name}", {"p": 1}, {}).end("FINISHED")

@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 
 
 class Guess(nn.Module):
-    """Smooth heatmaps that depend on the picture; dropout shows whether it is evaluated in evaluation mode."""
+    """Smooth heatmaps that depend on the image; dropout shows whether it is evaluated in evaluation mode."""
 
     def __init__(self, landmarks: int = 68) -> None:
         super().__init__()
@@ -46,25 +46,25 @@ def run(folder, **options) -> dict[str, float]:
     module = options.pop("module", None) or Guess()
     markup = options.pop("markup", None) or load_markup("ibug68")
     method = Laplace(LaplaceKL(), Traits(), markup, (defaults | options)["input_size"])
-    return validate(module, method, str(folder), markup, **(defaults | options)).figures
+    return validate(module, method, str(folder), markup, **(defaults | options)).metrics
 
 
 def reference(folder, size: int = 80) -> dict[str, float]:
-    """Read the tars, predict one picture at a time, and do the rest in numpy."""
+    """Read the tars, predict one image at a time, and do the rest in numpy."""
     module, errors, spreads = Guess().eval(), [], []
     manifest = load_manifest(str(folder))
     grid = np.arange(size)
     for shard in manifest.shards:
         for raw in iterate_shard(f"{folder}/{shard.path}"):
             meta = SampleMeta.model_validate_json(raw.json)
-            picture = torch.from_numpy(np.array(Image.open(io.BytesIO(raw.jpg)).convert("RGB")))
-            picture = picture.permute(2, 0, 1)[None].float() / 255
+            image = torch.from_numpy(np.array(Image.open(io.BytesIO(raw.jpg)).convert("RGB")))
+            image = image.permute(2, 0, 1)[None].float() / 255
             target = meta.crop_points()
             if size != manifest.crop.size:
-                picture = nn.functional.interpolate(picture, (size, size), mode="bilinear", antialias=True)
+                image = nn.functional.interpolate(image, (size, size), mode="bilinear", antialias=True)
                 target = (target + 0.5) * size / manifest.crop.size - 0.5
             with torch.no_grad():
-                logits = module(picture)[0].double().numpy().reshape(68, -1)
+                logits = module(image)[0].double().numpy().reshape(68, -1)
             p = np.exp(logits - logits.max(axis=1, keepdims=True))
             p = (p / p.sum(axis=1, keepdims=True)).reshape(68, size, size)
             x, y = (p.sum(1) * grid).sum(1), (p.sum(2) * grid).sum(1)
@@ -108,12 +108,16 @@ def test_ranks_share_the_set_in_manifest_order(toy_sets):
     whole = [key for batch in sequential_batches(folder, 7) for key in batch.keys]
     manifest = load_manifest(folder)
     assert whole == [raw.key for s in manifest.shards for raw in iterate_shard(f"{folder}/{s.path}")]
-    for world in (2, 3):
+    for world_size in (2, 3):
         shares = [
-            [key for batch in sequential_batches(folder, 4, rank=r, world=world) for key in batch.keys]
-            for r in range(world)
+            [
+                key
+                for batch in sequential_batches(folder, 4, rank=r, world_size=world_size)
+                for key in batch.keys
+            ]
+            for r in range(world_size)
         ]
-        assert [shares[i % world][i // world] for i in range(20)] == whole
+        assert [shares[i % world_size][i // world_size] for i in range(20)] == whole
 
 
 def test_two_ranks_measure_what_one_does(toy_sets, tmp_path):
@@ -164,7 +168,7 @@ def test_faces_without_eye_corners_are_counted_apart(toy_sets, tmp_path):
     assert got == pytest.approx(run(folder, batch=1), rel=1e-5)
 
 
-def test_a_broken_picture_is_undefined_not_an_error_of_the_model(toy_sets, tmp_path):
+def test_a_broken_image_is_undefined_not_an_error_of_the_model(toy_sets, tmp_path):
     folder = rewritten(toy_sets["validation"], tmp_path / "set", lambda i, _meta: None if i == 4 else {})
     got = run(folder)
     assert (got["faces"], got["undefined"]) == (19, 1)
@@ -202,7 +206,7 @@ def test_face_sizes_by_hand():
 
 def _rank(rank: int, store: str, folder: str, out: str) -> None:
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    result = run(folder, rank=rank, world=2, batch=3)
+    result = run(folder, rank=rank, world_size=2, batch=3)
     Path(out, f"rank{rank}.json").write_text(json.dumps(result))
     torch.distributed.destroy_process_group()
 
@@ -231,7 +235,7 @@ def test_a_network_without_uncertainty_gets_that_of_its_errors(toy_sets):
         ]
     )
     np.testing.assert_allclose(got.residual_K22, np.einsum("nki,nkj->kij", errors, errors) / 20, rtol=1e-4)
-    assert "scatter" not in got.figures
+    assert "scatter" not in got.metrics
     np.testing.assert_allclose(got.residual_covariance(), got.residual_K22)
     assert (
         validate(

@@ -149,7 +149,7 @@ def test_68_landmarks_agree_with_plain_loops(normalisation):
     shift=st.tuples(st.floats(-1e3, 1e3), st.floats(-1e3, 1e3)),
     normalisation=st.sampled_from(NORMALISATIONS),
 )
-def test_scaling_and_moving_the_picture_changes_nothing(seed, scale, shift, normalisation):
+def test_scaling_and_moving_the_image_changes_nothing(seed, scale, shift, normalisation):
     rng = np.random.default_rng(seed)
     target = rng.uniform(0, 100, (5, 68, 2))
     predicted = target + rng.normal(0, 5, target.shape)

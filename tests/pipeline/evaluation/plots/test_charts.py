@@ -35,12 +35,12 @@ def figures(markup, theme):
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
-def test_pictures_have_their_size_and_content(tiny, theme):
+def test_images_have_their_size_and_content(tiny, theme):
     for figure in figures(tiny, theme):
-        picture = Image.open(io.BytesIO(render(figure, "png", dpi=50)))
+        image = Image.open(io.BytesIO(render(figure, "png", dpi=50)))
         width, height = figure.get_size_inches()
-        assert picture.size == pytest.approx((width * 50, height * 50), abs=1)
-        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+        assert image.size == pytest.approx((width * 50, height * 50), abs=1)
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10
 
 
 def test_the_same_numbers_are_the_same_bytes():

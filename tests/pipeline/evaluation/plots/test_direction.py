@@ -18,14 +18,14 @@ BARS = {"a": {"jaw": (1.0, 2.0), "left_eye": (None, None)}, "_b $x$": {"jaw": (1
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
-def test_pictures_have_content_and_are_the_same_every_time(tiny, theme):
+def test_images_have_content_and_are_the_same_every_time(tiny, theme):
     moments = {"a": MOMENTS, "b": 2 * MOMENTS}
     for draw in (
         lambda: direction_figure(SHAPE, moments, {"a": 33.5, "b": None}, tiny, theme=theme),
         lambda: direction_bars(BARS, theme=theme),
     ):
-        picture = Image.open(io.BytesIO(render(draw(), "png", dpi=50)))
-        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+        image = Image.open(io.BytesIO(render(draw(), "png", dpi=50)))
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10
         assert render(draw()) == render(draw())
 
 

@@ -58,7 +58,7 @@ def extent(image, colour):
 
 
 def test_drawn_where_and_as_long_as_it_is():
-    # σ 5 px in x, 2 px in y of an 80 px picture: 20 and 8 px of one of 320, about 4·(x + ½) − ½.
+    # σ 5 px in x, 2 px in y of an 80 px image: 20 and 8 px of one of 320, about 4·(x + ½) − ½.
     image = draw_ellipses(GREY, np.array([[40.0, 30.0]]), np.diag([25.0, 4.0])[None], width=320)
     assert image.shape == (320, 320, 3)
     assert extent(image, PREDICTION) == pytest.approx([141, 181, 113, 129], abs=1.6)

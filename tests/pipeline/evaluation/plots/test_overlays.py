@@ -23,15 +23,15 @@ def test_landmarks_land_on_their_pixel_at_another_scale():
     image = draw_landmarks(GREY, np.array([[10.0, 60.0]]), np.array([[50.0, 20.0]]), POINTS, width=320)
     assert image.shape == (320, 320, 3)
     assert image.dtype == np.uint8
-    # Pixel-centre convention: x of an 80 px picture is 4·(x + ½) − ½ of a 320 px one.
+    # Pixel-centre convention: x of an 80 px image is 4·(x + ½) − ½ of a 320 px one.
     assert centroid(image, PREDICTION) == pytest.approx([41.5, 241.5], abs=0.6)
     assert centroid(image, TRUTH) == pytest.approx([201.5, 81.5], abs=0.6)
 
 
-def test_a_point_marks_the_same_spot_of_the_picture():
-    picture = np.zeros((80, 80, 3), dtype=np.uint8)
-    picture[20, 50] = 255
-    enlarged = draw_landmarks(picture, np.array([[5.0, 5.0]]), None, POINTS, width=320).astype(float)
+def test_a_point_marks_the_same_spot_of_the_image():
+    image = np.zeros((80, 80, 3), dtype=np.uint8)
+    image[20, 50] = 255
+    enlarged = draw_landmarks(image, np.array([[5.0, 5.0]]), None, POINTS, width=320).astype(float)
     enlarged[:60, :60] = 0
     weights = enlarged.sum(axis=-1)
     rows, columns = np.mgrid[:320, :320]
@@ -66,7 +66,7 @@ def test_landmarks_far_outside_leave_the_face_visible(tiny, far):
     assert (image == 127).all(axis=-1).mean() > 0.9
 
 
-def test_pictures_that_are_not_square_keep_their_proportions():
+def test_images_that_are_not_square_keep_their_proportions():
     image = draw_landmarks(GREY[:40], np.array([[5.0, 5.0]]), None, POINTS, width=200)
     assert image.shape == (100, 200, 3)
 
@@ -82,7 +82,7 @@ def test_heatmap_panel_shows_heat_where_it_is_and_zooms_to_the_eye(tiny):
     panel = heatmap_panel(GREY, heat_at(points, 1.5), markup=tiny, width=240).astype(int)
     assert panel.shape == (240, 3 * 240 + 12, 3)
     face, overlay, zoom = panel[:, :240], panel[:, 246:486], panel[:, 492:]
-    assert np.ptp(face) == 0  # the plain picture
+    assert np.ptp(face) == 0  # the plain image
     dimmed = overlay[150, 20]
     for x, y in points:
         assert np.abs(overlay[3 * y + 1, 3 * x + 1] - dimmed).max() > 80
@@ -116,8 +116,8 @@ def test_grid():
     assert [
         int(grid[r * row + 60, c * 120 + 60, 0]) for r, c in ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1))
     ] == [10, 60, 110, 160, 210]
-    assert (grid[row + 60, 300] == 255).all()  # no sixth picture
+    assert (grid[row + 60, 300] == 255).all()  # no sixth image
     assert (grid[120:row, :120] < 200).any()  # a caption is there
     assert (grid[120:row, 236:240] == 255).all()  # the long one was cut
-    with pytest.raises(ValueError, match="5 pictures, 1 captions"):
+    with pytest.raises(ValueError, match="5 images, 1 captions"):
         face_grid(images, ["one"])

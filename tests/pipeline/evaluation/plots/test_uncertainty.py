@@ -25,14 +25,14 @@ POINTS = {"base": points(), "_hidden $x$ <b>": points(9000)}
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK])
-def test_pictures_have_content_and_are_the_same_every_time(theme):
+def test_images_have_content_and_are_the_same_every_time(theme):
     squared = {name: RNG.chisquare(2, 300) for name in POINTS}
     for draw in (
         lambda: spread_figure(POINTS, theme=theme),
         lambda: calibration_figure(squared, theme=theme),
     ):
-        picture = Image.open(io.BytesIO(render(draw(), "png", dpi=50)))
-        assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 10
+        image = Image.open(io.BytesIO(render(draw(), "png", dpi=50)))
+        assert len(np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)) > 10
         first, second = render(draw()), render(draw())
         assert first == second
         assert len(first) < 400_000  # dots are pixels, however many there are

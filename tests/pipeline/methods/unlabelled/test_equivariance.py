@@ -19,7 +19,7 @@ POINTS = Traits(gives=frozenset({"points"}))
 
 
 def blobs(points_BK2: torch.Tensor) -> torch.Tensor:
-    """Pictures of five blobs, each a landmark, in three colours so that every landmark is its own."""
+    """Images of five blobs, each a landmark, in three colours so that every landmark is its own."""
     maps = gaussian_heatmaps(points_BK2, (SIDE, SIDE), 2.0)
     return torch.stack([maps[:, :2].sum(1), maps[:, 2:4].sum(1), maps[:, 4]], 1) * 20
 
@@ -50,36 +50,36 @@ def points() -> torch.Tensor:
 
 def view_of(objective: Equivariance, generator: nn.Module, valid: torch.Tensor | None = None) -> StepView:
     images = blobs(points())
-    pictures, context = objective.pictures(images)
+    changed, context = objective.images(images)
     known = torch.ones(BATCH, K, dtype=torch.bool)
     return StepView(
         labelled_B3HW=images, target_BK2=points(), mask_BK=known,
-        unlabelled_B3HW=images, output=generator(pictures), valid_B=known[:, 0] if valid is None else valid,
+        unlabelled_B3HW=images, output=generator(changed), valid_B=known[:, 0] if valid is None else valid,
         method=Laplace(L1(), POINTS, MARKUP, SIDE), context=context,
     )  # fmt: skip
 
 
 def test_a_generator_that_follows_pays_next_to_nothing():
     objective = Equivariance(K, SIDE)
-    loss, figures = objective.generator_loss(None, view_of(objective, Centroid()))
-    assert figures["apart_px"] < 0.1
+    loss, metrics = objective.generator_loss(None, view_of(objective, Centroid()))
+    assert metrics["apart_px"] < 0.1
     assert loss < 1e-3
 
 
 def test_a_generator_that_stays_where_it_is_pays_for_the_distance():
     objective = Equivariance(K, SIDE, rotation=25.0)
     view = view_of(objective, Centroid(stuck=True))
-    loss, figures = objective.generator_loss(None, view)
+    loss, metrics = objective.generator_loss(None, view)
     # Written out: the transform of (40, 40), and smooth L1 of its distance to (40, 40) in shares of the side.
     linear, shift = view.context[:, :, :2], view.context[:, :, 2]
     expected = linear @ torch.tensor([40.0, 40.0]) + shift
     error = (expected - 40.0) / SIDE
     smooth = torch.where(error.abs() < 0.01, error.square() / 0.02, error.abs() - 0.005).sum(-1)
     torch.testing.assert_close(loss, smooth.mean(), rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(figures["apart_px"], (expected - 40).norm(dim=-1).mean(), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(metrics["apart_px"], (expected - 40).norm(dim=-1).mean(), rtol=1e-4, atol=1e-4)
 
 
-def test_pictures_that_could_not_be_read_and_points_outside_do_not_count():
+def test_images_that_could_not_be_read_and_points_outside_do_not_count():
     objective = Equivariance(K, SIDE)
     assert (
         objective.generator_loss(
@@ -106,8 +106,8 @@ def test_both_sides_have_a_gradient():
 def test_heatmap_methods_are_read_by_their_mean():
     objective = Equivariance(K, SIDE)
     images = torch.rand(BATCH, 3, SIDE, SIDE)
-    pictures, context = objective.pictures(images)
-    scores = torch.zeros(len(pictures), K, SIDE, SIDE, requires_grad=True)
+    changed, context = objective.images(images)
+    scores = torch.zeros(len(changed), K, SIDE, SIDE, requires_grad=True)
     view = StepView(
         labelled_B3HW=images, target_BK2=points(), mask_BK=torch.ones(BATCH, K, dtype=torch.bool), unlabelled_B3HW=images,
         output=Output((Stage(heatmaps=scores),)), valid_B=torch.ones(BATCH, dtype=torch.bool),
@@ -124,7 +124,7 @@ def test_transforms_change_with_the_seed_of_the_step():
 
     def drawn(seed):
         torch.manual_seed(seed)
-        return objective.pictures(images)[0]
+        return objective.images(images)[0]
 
     assert torch.equal(drawn(1), drawn(1))
     assert not torch.equal(drawn(1), drawn(2))

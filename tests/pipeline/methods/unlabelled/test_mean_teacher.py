@@ -1,4 +1,4 @@
-"""Pseudo-labels follow the student's picture, weigh by the teacher's certainty, and leave no gradient in the teacher."""
+"""Pseudo-labels follow the student's image, weigh by the teacher's certainty, and leave no gradient in the teacher."""
 
 import math
 from dataclasses import replace
@@ -30,7 +30,7 @@ def points() -> torch.Tensor:
 
 def view_of(objective: MeanTeacher, method: Method, teacher: Output, student: Output, **changes) -> StepView:
     images = torch.rand(BATCH, 3, SIDE, SIDE)
-    _, context = objective.pictures(images)
+    _, context = objective.images(images)
     known = torch.ones(BATCH, K, dtype=torch.bool)
     fields = {
         "labelled_B3HW": images, "target_BK2": points(), "mask_BK": known, "unlabelled_B3HW": images, "output": student,
@@ -43,7 +43,7 @@ def regress(values: torch.Tensor) -> Output:
     return Output((Stage(points=values),))
 
 
-def test_labels_move_with_the_students_picture():
+def test_labels_move_with_the_students_image():
     objective = MeanTeacher(K, SIDE)
     method = Laplace(L1(), POINTS, MARKUP, SIDE)
     view = view_of(objective, method, regress(points()), regress(points()))
@@ -58,11 +58,11 @@ def test_without_a_change_the_loss_is_the_methods_own():
     objective = MeanTeacher(K, SIDE, **STILL)
     method = Laplace(L1(), POINTS, MARKUP, SIDE)
     student = (points() + 2.0).requires_grad_()
-    loss, figures = objective.generator_loss(
+    loss, metrics = objective.generator_loss(
         None, view_of(objective, method, regress(points()), regress(student))
     )
     torch.testing.assert_close(loss, torch.tensor(4.0))  # |Δx| + |Δy|
-    assert figures["used"] == figures["confidence"] == 1.0
+    assert metrics["used"] == metrics["confidence"] == 1.0
     loss.backward()
     assert student.grad.any()
 
@@ -94,7 +94,7 @@ def test_an_unsure_teacher_says_less_not_the_same_in_other_words():
     assert loss(0.5) > 1.5 * loss(3.0) > 0.0
 
 
-def test_unreadable_pictures_and_labels_outside_are_left_out():
+def test_unreadable_images_and_labels_outside_are_left_out():
     objective = MeanTeacher(K, SIDE, **STILL)
     method = Laplace(L1(), POINTS, MARKUP, SIDE)
     labels = points()
@@ -112,19 +112,19 @@ def test_unreadable_pictures_and_labels_outside_are_left_out():
     assert loss == 0.0
 
 
-def test_the_students_picture_is_changed_and_stays_a_picture():
+def test_the_students_image_is_changed_and_stays_a_image():
     images = torch.rand(BATCH, 3, SIDE, SIDE)
     torch.manual_seed(5)
-    changed, _ = MeanTeacher(K, SIDE).pictures(images)
+    changed, _ = MeanTeacher(K, SIDE).images(images)
     assert changed.shape == images.shape
     assert changed.min() >= 0.0
     assert changed.max() <= 1.0
     assert (changed - images).abs().mean() > 0.05
     torch.manual_seed(5)
-    assert torch.equal(MeanTeacher(K, SIDE).pictures(images)[0], changed)
-    same, _ = MeanTeacher(K, SIDE, **STILL).pictures(images)
+    assert torch.equal(MeanTeacher(K, SIDE).images(images)[0], changed)
+    same, _ = MeanTeacher(K, SIDE, **STILL).images(images)
     torch.testing.assert_close(same, images, atol=1e-5, rtol=0)
-    hidden, _ = MeanTeacher(K, SIDE, **(STILL | {"hidden": 0.25})).pictures(images)
+    hidden, _ = MeanTeacher(K, SIDE, **(STILL | {"hidden": 0.25})).images(images)
     share = (hidden - images).abs().amax(1).gt(1e-4).float().mean((-2, -1))
     torch.testing.assert_close(share, torch.full((BATCH,), 1 / 16), atol=0.01, rtol=0)
 

@@ -1,6 +1,0 @@
-"""Procedurally rendered faces with exact landmarks: the embedded default data set."""
-
-from pipeline.datasets.synthetic.reader import SyntheticFaces, SyntheticRecord
-from pipeline.datasets.synthetic.render import RenderedFace, render_face
-
-__all__ = ["RenderedFace", "SyntheticFaces", "SyntheticRecord", "render_face"]

@@ -1,0 +1,252 @@
+"""What an experiment is. Every field has its unit and reason beside it; unknown keys fail."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.methods.base import GIVEN as METHOD_GIVEN
+from pipeline.methods.base import build_decoder
+from pipeline.methods.build import LOSS_OFFERED, MODEL_OFFERED
+from pipeline.methods.pairs import refuse_pair
+from pipeline.models.output import traits
+from pipeline.registry import Part, check, find
+from pipeline.shards.prepare_config import PrepareConfig
+from pipeline.strict import Strict
+from pipeline.training.config.cluster import ClusterConfig
+from pipeline.training.config.data import DataConfig
+from pipeline.training.config.scale import ScaleConfig
+from pipeline.training.config.tune import TuneConfig
+
+# Constructor arguments the trainer supplies itself.
+MODEL_GIVEN = frozenset({"num_landmarks"}) | MODEL_OFFERED
+OBJECTIVE_GIVEN = frozenset({"num_landmarks", "image_size", "markup"})
+AUGMENTATION_GIVEN = frozenset({"markup"})
+
+
+_Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+class OptimizerConfig(Strict):
+    """Adam, as in all five papers but UGLLI, which has RMSprop."""
+
+    name: Literal["adam", "rmsprop"] = Field("adam", description="adam, or adamw by 'decoupled'; or rmsprop")
+    lr: float = Field(1e-3, gt=0, description="Robinson et al., section 3.4")
+    weight_decay: float = Field(
+        1e-5, ge=0, description="L2 on the gradient (Adam), decoupled (AdamW); section 3.4"
+    )
+    betas: tuple[_Beta, _Beta] = Field((0.9, 0.999), description="torch's defaults; the paper names none")
+    decoupled: bool = Field(False, description="AdamW instead of Adam")
+    smoothing: float = Field(0.99, gt=0, lt=1, description="of rmsprop: decay of the squared gradient's mean")
+
+    @model_validator(mode="after")
+    def _kind(self) -> OptimizerConfig:
+        if self.decoupled and self.name != "adam":
+            raise ValueError(
+                "optimizer.decoupled makes AdamW of Adam; optimizer.name = 'rmsprop' has no such form"
+            )
+        return self
+
+
+class ScheduleConfig(Strict):
+    """Learning rate over the run; applies to generator and discriminator alike."""
+
+    name: Literal["constant", "cosine", "steps"] = Field(
+        "constant", description="the paper drops no learning rate"
+    )
+    warmup_steps: int = Field(0, ge=0, description="linear from 0")
+    milestones: tuple[float, ...] = Field(
+        (), description="for 'steps': shares of the run at which the rate drops"
+    )
+    factor: float = Field(0.1, gt=0, lt=1, description="for 'steps'")
+    final: float = Field(0.0, ge=0, le=1, description="for 'cosine': last rate / first rate")
+
+    @model_validator(mode="after")
+    def _drops(self) -> ScheduleConfig:
+        if any(not 0 < milestone < 1 for milestone in self.milestones):
+            raise ValueError(
+                f"schedule.milestones are shares of the run, between 0 and 1, not epochs: {list(self.milestones)}"
+            )
+        if self.name == "steps" and not self.milestones:
+            raise ValueError("schedule.name = 'steps' needs schedule.milestones, e.g. [0.5, 0.75]")
+        return self
+
+
+class UnlabelledConfig(Strict):
+    """The objective through which unlabelled faces teach."""
+
+    objective: Part | None = Field(None, description="null trains on labelled faces alone")
+    weight: float = Field(0.001, ge=0, description="λ of eqs. 6–7")
+    ratio: float = Field(1.0, gt=0, description="unlabelled : labelled faces in each step")
+    start_step: int = Field(0, ge=0, description="labelled faces alone before this step")
+    optimizer: OptimizerConfig = Field(
+        OptimizerConfig(), description="of the objective's own network, e.g. the discriminator"
+    )
+
+
+class TrainingConfig(Strict):
+    """Length, precision and housekeeping of a run."""
+
+    epochs: float | None = Field(200, gt=0, description="passes over the labelled set; section 4")
+    steps: int | None = Field(
+        None, ge=1, description="instead of epochs: optimizer steps, whatever the size of the set"
+    )
+    batch: int = Field(
+        16, ge=1, description="labelled faces a step, over all workers; the paper does not say"
+    )
+    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast with fp32 master weights")
+    gradient_clipping: float = Field(0.0, ge=0, description="global norm; 0 is off, as in the paper")
+    ema_decay: float = Field(
+        0.0, ge=0, lt=1, description="average of the generator's weights; 0 is off, as in the paper"
+    )
+    validate_every: float = Field(1.0, gt=0, description="epochs of the labelled set between validations")
+    checkpoint_every: float = Field(1.0, gt=0, description="epochs of the labelled set between checkpoints")
+    log_every: int = Field(20, ge=1, description="steps between logged metrics")
+    image_every: float = Field(5.0, gt=0, description="epochs between logged overlays and heatmaps")
+    select: Literal["best", "last"] = Field(
+        "best", description="which model the run hands on: best on validation, or last"
+    )
+    trace: bool = Field(False, description="write every step's sample keys and exact losses beside the run")
+
+
+def _tracking_uri() -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///outputs/mlflow.db"
+
+
+class TrackingConfig(Strict):
+    """MLflow."""
+
+    uri: str = Field(
+        default_factory=_tracking_uri,
+        description="SQLite file, or http(s) address of an MLflow server; default is MLFLOW_TRACKING_URI, else a file",
+    )
+    experiment: str = "landmarks"
+    artifacts: str = Field(
+        "outputs/mlartifacts", description="artifact folder of a SQLite store; a server has its own"
+    )
+    register_as: str | None = Field(
+        None,
+        description="name in the model registry for the run's, or the search's, best model; null: not registered",
+    )
+    alias: str = Field(
+        "best",
+        description="alias that moves to a newly registered model when its error on the held-out split is lower",
+    )
+
+
+class ReferenceConfig(Strict):
+    """A published result to stand beside ours in reports."""
+
+    name: str = Field(description="method and source")
+    values: dict[str, float] = Field(
+        description="column key → value: ocular, pupil, box, fr10, auc10, scatter, normal, tangent, bias, r, r_face, cover90, …"
+    )
+    caveat: str = Field(description="what differs from our protocol")
+
+
+class EvaluationConfig(Strict):
+    """How runs are measured and what stands beside them."""
+
+    normalisation: Literal["ocular", "pupil", "box", "diagonal"] = Field(
+        "ocular", description="of the headline; all are computed"
+    )
+    dataset: str | None = Field(
+        None, description="name in protocols, e.g. 300w; default is the manifest's name"
+    )
+    subset: str | None = Field(None, description="e.g. common")
+    notes: tuple[str, ...] = Field((), description="paragraphs for the report")
+    references: tuple[ReferenceConfig, ...] = ()
+
+
+def _check_pair(config: ExperimentConfig) -> None:
+    """A network, a loss and a decoder that cannot work together fail here; instances are tried in ``plan``."""
+    chosen = find("loss", config.loss.name)
+    decoder = build_decoder(config.decoder)
+    gives = traits(find("model", config.model.name)).gives
+    refuse_pair(chosen, gives, decoder)
+
+
+class ExperimentConfig(Strict):
+    """One experiment: one YAML."""
+
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,46}$", description="run name: same name = same run = resume"
+    )
+    seed: int = Field(0, ge=0, description="of initialisation, sample order, dropout and noise")
+    input_size: int = Field(
+        80, ge=16, description="network input side, px; stored crops of another size are resampled"
+    )
+    data: DataConfig
+    model: Part = Part(name="rcn")
+    loss: Part = Part(name="laplace_kl")
+    decoder: Part | None = Field(
+        None,
+        description="how landmarks are read from heatmaps; null: as the method, or else the loss, has it",
+    )
+    method: Part = Field(
+        Part(name="laplace"), description="which outputs are supervised, and what a paper adds to the loss"
+    )
+    augmentation: Part | None = Field(
+        None,
+        description="changes every training image, labelled and unlabelled alike; null: none, as in the paper",
+    )
+    unlabelled: UnlabelledConfig = UnlabelledConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    training: TrainingConfig = TrainingConfig()
+    cluster: ClusterConfig = ClusterConfig()
+    tracking: TrackingConfig = TrackingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    prepare: PrepareConfig | None = Field(
+        None, description="how the sets of 'data' are made, by 'landmarks prepare'"
+    )
+    tune: TuneConfig | None = Field(None, description="what 'landmarks tune' searches")
+    scale: ScaleConfig | None = Field(None, description="the grid of 'landmarks scale'")
+
+    @model_validator(mode="after")
+    def _possible(self) -> ExperimentConfig:
+        """What cannot work fails here, before any process starts."""
+        check("model", self.model, MODEL_GIVEN)
+        check("loss", self.loss, LOSS_OFFERED)
+        check("method", self.method, METHOD_GIVEN)
+        if self.augmentation is not None:
+            check("augmentation", self.augmentation, AUGMENTATION_GIVEN)
+        _check_pair(self)
+        if (self.training.epochs is None) == (self.training.steps is None):
+            raise ValueError("set exactly one of training.epochs and training.steps (the other null)")
+        multiple = getattr(find("model", self.model.name), "input_multiple", 1)
+        if self.input_size % multiple:
+            raise ValueError(
+                f"input_size = {self.input_size}: model '{self.model.name}' needs a multiple of {multiple}"
+            )
+        if self.unlabelled.objective is not None:
+            check("objective", self.unlabelled.objective, OBJECTIVE_GIVEN)
+            if (
+                find("objective", self.unlabelled.objective.name).needs_teacher
+                and not self.training.ema_decay
+            ):
+                raise ValueError(
+                    f"objective '{self.unlabelled.objective.name}' learns from the average of the generator's weights: set "
+                    "training.ema_decay, e.g. 0.99"
+                )
+            if self.data.unlabelled is None:
+                raise ValueError(
+                    "unlabelled.objective is set, but data.unlabelled names no set of unlabelled faces"
+                )
+            if round(self.training.batch * self.unlabelled.ratio) < self.cluster.workers:
+                raise ValueError(
+                    "training.batch × unlabelled.ratio leaves some workers without unlabelled faces"
+                )
+        if self.training.select == "best" and self.data.validation is None:
+            raise ValueError("training.select = 'best' needs data.validation; or set training.select=last")
+        return self
+
+    @property
+    def unlabelled_batch(self) -> int:
+        """Unlabelled faces a step, over all workers; 0 without an objective. A multiple of the number of workers."""
+        if self.unlabelled.objective is None:
+            return 0
+        workers = self.cluster.workers
+        return max(round(self.training.batch * self.unlabelled.ratio / workers), 1) * workers

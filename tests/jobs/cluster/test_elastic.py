@@ -1,0 +1,77 @@
+"""Elastic training keeps to numbers of workers that share the global batch evenly."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.cluster.elastic import largest_valid, trainer_class, valid_world_sizes
+from pipeline.training.config.experiment import ExperimentConfig
+
+
+@pytest.fixture
+def elastic(toy_experiment):
+    def make(workers, least, batch=8, streams=64):
+        toy_experiment["cluster"] |= {"workers": workers, "min_workers": least}
+        toy_experiment["training"]["batch"] = batch
+        toy_experiment["data"]["streams"] = streams
+        return ExperimentConfig.model_validate(toy_experiment)
+
+    return make
+
+
+def test_only_divisors_of_streams_and_batch(elastic):
+    assert valid_world_sizes(elastic(8, 2, batch=16)) == [8, 4, 2]
+    assert valid_world_sizes(elastic(8, 2, batch=24, streams=48)) == [8, 6, 4, 3, 2]
+    assert valid_world_sizes(elastic(8, 3, batch=20)) == [4]
+
+
+def test_a_cluster_between_two_valid_sizes_gives_the_smaller():
+    assert [largest_valid(n, [8, 4, 2]) for n in (9, 7, 4, 3, 1)] == [8, 4, 4, 2, 0]
+
+
+def test_rays_policy_is_the_one_that_chooses(elastic):
+    # What it hooks into is Ray's own; this fails when Ray moves it.
+    from ray.train import ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.execution.scaling_policy import ElasticScalingPolicy
+
+    config = elastic(8, 2, batch=16)
+    made = trainer_class(config)
+    assert issubclass(made, TorchTrainer)
+    trainer = made(
+        lambda: None, scaling_config=ScalingConfig(num_workers=(2, 8), resources_per_worker={"CPU": 1})
+    )
+    given = {}
+    parent = TorchTrainer._initialize_and_run_controller
+    try:
+        TorchTrainer._initialize_and_run_controller = lambda self, **k: given.update(k)
+        trainer._initialize_and_run_controller(scaling_policy=None)
+    finally:
+        TorchTrainer._initialize_and_run_controller = parent
+    policy = given["scaling_policy"]
+    assert isinstance(policy, ElasticScalingPolicy)
+    nodes = {"a": {"CPU": 3.0}, "b": {"CPU": 4.0}}
+    assert ElasticScalingPolicy._count_possible_workers(policy, nodes) == 7
+    assert policy._count_possible_workers(nodes) == 4
+
+
+def test_a_fixed_number_of_workers_needs_no_policy(toy_experiment):
+    from ray.train.torch import TorchTrainer
+
+    assert trainer_class(ExperimentConfig.model_validate(toy_experiment)) is TorchTrainer
+
+
+@pytest.mark.cluster
+def test_an_elastic_run_trains(tmp_path, elastic, landmarks):
+    import json
+
+    import yaml
+
+    config = elastic(2, 1)
+    path = tmp_path / "elastic.yaml"
+    raw = config.model_dump(mode="json") | {"unlabelled": {"objective": None}}
+    path.write_text(yaml.safe_dump(raw))
+    landmarks.run("train", str(path))
+    assert json.loads((tmp_path / "runs" / "toy" / "finished.json").read_text())["step"] == 12
+    # Two cores, two workers: both were used.
+    assert {f.name for f in (tmp_path / "runs" / "toy" / "trace").iterdir()} == {"rank0.jsonl", "rank1.jsonl"}

@@ -1,0 +1,38 @@
+"""A Ray that is started is shut down; one that is found is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.cluster.session import ray_session
+
+
+@pytest.mark.cluster
+def test_starts_shuts_down_and_joins():
+    import ray
+
+    assert not ray.is_initialized()
+    with ray_session(1):
+        assert ray.cluster_resources()["CPU"] == 1
+        with ray_session(7):  # joins what is there
+            assert ray.cluster_resources()["CPU"] == 1
+        assert ray.is_initialized()
+        with pytest.raises(ZeroDivisionError), ray_session():
+            raise ZeroDivisionError
+        assert ray.is_initialized()
+    assert not ray.is_initialized()
+
+
+@pytest.mark.parametrize(("asked", "shown"), [(None, False), ("", False), ("1", True)])
+def test_workers_output_is_shown_on_request_on_a_cluster_too(monkeypatch, asked, shown):
+    import ray
+
+    started: list[dict] = []
+    monkeypatch.setattr(ray, "init", lambda **options: started.append(options))
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setenv("RAY_ADDRESS", "cluster:6379")
+    monkeypatch.delenv("LANDMARKS_WORKER_LOGS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("LANDMARKS_WORKER_LOGS", asked)
+    with ray_session():
+        assert (started[0]["address"], started[0]["log_to_driver"]) == ("cluster:6379", shown)
