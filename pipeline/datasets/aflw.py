@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.datasets._checks import below, box, file, folder
 from pipeline.datasets._mat import read_mat
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import require_unique_names, stored_file
+from pipeline.datasets.image import listed_file, require_unique_names
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -105,11 +105,16 @@ class AFLW:
             image = below(_text(names[row]), self.root, where)
             annotation = annotation_from(data[row], mask[row], bbox[row], where)
             name = f"{image}#{row + 1}"
-            try:
-                record = stored_file(self.root / image, source=self.source, name=name, annotation=annotation)
-            except DataError as error:
-                raise DataError(f"{where}: {error}; unpack AFLW's images into 'root'") from error
-            records.append(record)
+            records.append(
+                listed_file(
+                    self.root / image,
+                    where=where,
+                    remedy="unpack AFLW's images into 'root'",
+                    source=self.source,
+                    name=name,
+                    annotation=annotation,
+                )
+            )
         return list(require_unique_names(records))
 
 

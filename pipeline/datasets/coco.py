@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets._checks import below, box, file, folder, load_json, number, require_faces
+from pipeline.datasets._checks import box, load_json, number
+from pipeline.datasets._export import CORNER, Export
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage
 from pipeline.errors import DataError
-from pipeline.markup import Markup, load_markup
 
-_SHIFT = {"centre": 0.0, "corner": -0.5}
+_SHIFT = {"centre": 0.0, "corner": CORNER}
 
 
-class CocoKeypoints:
+class CocoKeypoints(Export):
     """Reader of COCO keypoints. A face's name is its image's and its annotation's id: ``a.jpg#17``.
 
     Args:
@@ -38,6 +38,8 @@ class CocoKeypoints:
         ConfigError: No such markup.
     """
 
+    kind = "a JSON of COCO keypoints"
+
     def __init__(
         self,
         path: str,
@@ -48,18 +50,11 @@ class CocoKeypoints:
         source: str = "coco",
         upright: bool = False,
     ) -> None:
-        self.path = file(path, "path", "a JSON of COCO keypoints")
-        self.root = folder(root, "root", "the images")
+        super().__init__(path, root, markup, source, upright)
         if origin not in _SHIFT:
             raise DataError(f"field 'origin' is {origin!r}: give 'centre' or 'corner'")
-        self.category, self.source, self.upright = category, source, upright
+        self.category = category
         self._shift = _SHIFT[origin]
-        self._markup = load_markup(markup)
-
-    @property
-    def markup(self) -> Markup:
-        """As given."""
-        return self._markup
 
     def records(self) -> list[FaceRecord]:
         """All annotated faces, sorted by name.
@@ -84,20 +79,9 @@ class CocoKeypoints:
                 continue
             if entry.get("image_id") not in images:
                 raise DataError(f"{where}: no image has the id {entry.get('image_id')!r}; export it again")
-            name = below(images[entry["image_id"]].get("file_name"), self.root, where)
-            try:
-                record = stored_file(
-                    self.root / name,
-                    source=self.source,
-                    name=f"{name}#{entry.get('id', position)}",
-                    annotation=annotation,
-                    upright=self.upright,
-                )
-            except DataError as error:
-                raise DataError(f"{where}: {error}; correct 'root'") from error
-            records.append(record)
-        require_faces(len(records), self.path, "annotated faces")
-        return list(require_unique_names(records))
+            image = self.image(images[entry["image_id"]].get("file_name"), where)
+            records.append(self.face(image, entry.get("id", position), annotation, where))
+        return self.ordered(records, "annotated faces")
 
     def _list(self, content: dict[str, Any], field: str) -> list[dict[str, Any]]:
         entries = content.get(field)

@@ -14,12 +14,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from pipeline.datasets._checks import Box, below, box, file, folder, number, require_faces
+from pipeline.datasets._checks import Box, box, number
+from pipeline.datasets._export import CORNER, Export
 from pipeline.datasets._named import NamedPoints, landmark_numbers
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage
 from pipeline.errors import DataError
-from pipeline.markup import Markup, load_markup
 
 
 class _NoEntities(ElementTree.TreeBuilder):
@@ -38,7 +38,7 @@ def _parse(path: Path) -> ElementTree.Element:
         raise DataError(f"{path}: {error}; do not use this file") from error
 
 
-class Cvat:
+class Cvat(Export):
     """Reader of CVAT's image export. A face's name is its image's and its number there: ``a.jpg#1``.
 
     Args:
@@ -54,6 +54,8 @@ class Cvat:
         ConfigError: No such markup.
     """
 
+    kind = "annotations.xml of an export 'CVAT for images 1.1'"
+
     def __init__(
         self,
         path: str,
@@ -63,15 +65,8 @@ class Cvat:
         source: str = "cvat",
         upright: bool = True,
     ) -> None:
-        self.path = file(path, "path", "annotations.xml of an export 'CVAT for images 1.1'")
-        self.root = folder(root, "root", "the images")
-        self.label, self.source, self.upright = label, source, upright
-        self._markup = load_markup(markup)
-
-    @property
-    def markup(self) -> Markup:
-        """As given."""
-        return self._markup
+        super().__init__(path, root, markup, source, upright)
+        self.label = label
 
     def records(self) -> list[FaceRecord]:
         """All faces, sorted by name. An image without shapes has none.
@@ -98,11 +93,10 @@ class Cvat:
         names = [str(point.get("label")) for point in inner]
         numbers = landmark_numbers(names, self._markup, str(self.path)) if names else {}
         records = [r for image in root.iterfind("image") for r in self._faces(image, label, numbers)]
-        require_faces(len(records), self.path, f"faces labelled '{label}'")
-        return list(require_unique_names(records))
+        return self.ordered(records, f"faces labelled '{label}'")
 
     def _faces(self, image: ElementTree.Element, label: str, numbers: dict[str, int]) -> list[StoredImage]:
-        name = below(image.get("name"), self.root, f"{self.path}: image {image.get('id')}")
+        name = self.image(image.get("name"), f"{self.path}: image {image.get('id')}")
         boxes = {s.get("group_id"): s for s in image.iterfind("box") if s.get("group_id")}
         found: list[StoredImage] = []
         shapes = (s for s in image if s.tag in {"points", "skeleton"} and s.get("label") == label)
@@ -119,17 +113,7 @@ class Cvat:
             annotation = Annotation(
                 points_K2, visible_K, _box(given, where) if given is not None else None, attributes
             )
-            try:
-                record = stored_file(
-                    self.root / name,
-                    source=self.source,
-                    name=f"{name}#{count}",
-                    annotation=annotation,
-                    upright=self.upright,
-                )
-            except DataError as error:
-                raise DataError(f"{where}: {error}; correct 'root'") from error
-            found.append(record)
+            found.append(self.face(name, count, annotation, where))
         return found
 
     def _points(self, shape: ElementTree.Element, where: str) -> tuple[np.ndarray, np.ndarray]:
@@ -160,11 +144,13 @@ def _pair(text: str, where: str) -> tuple[float, float]:
     values = text.split(",")
     if len(values) != 2:
         raise DataError(f"{where}: {text!r} is no 'x,y'; export it again")
-    return number(values[0], where, "x") - 0.5, number(values[1], where, "y") - 0.5
+    return number(values[0], where, "x") + CORNER, number(values[1], where, "y") + CORNER
 
 
 def _box(shape: ElementTree.Element, where: str) -> Box:
-    sides = [number(shape.get(side), where, f"box's {side}") - 0.5 for side in ("xtl", "ytl", "xbr", "ybr")]
+    sides = [
+        number(shape.get(side), where, f"box's {side}") + CORNER for side in ("xtl", "ytl", "xbr", "ybr")
+    ]
     return box(sides, where)
 
 

@@ -150,6 +150,36 @@ def stored_file(
     return StoredImage(source, name, str(path), annotation, upright, 0, length)
 
 
+def listed_file(
+    path: Path,
+    *,
+    where: str,
+    remedy: str,
+    source: str,
+    name: str,
+    annotation: Annotation,
+    upright: bool = False,
+) -> StoredImage:
+    """The record of a whole file that an annotation names.
+
+    Args:
+        path: The file.
+        where: File and line (or entry) of the annotation.
+        remedy: For a missing image.
+        source: Name of the data set.
+        name: Image's name within it.
+        annotation: What is known of the face.
+        upright: Apply the EXIF orientation.
+
+    Raises:
+        DataError: The file is missing or empty; the message starts with ``where`` and ends with ``remedy``.
+    """
+    try:
+        return stored_file(path, source=source, name=name, annotation=annotation, upright=upright)
+    except DataError as error:
+        raise DataError(f"{where}: {error}; {remedy}") from error
+
+
 def require_unique_names(records: list[StoredImage]) -> list[StoredImage]:
     """Records sorted by name.
 

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pipeline.datasets._checks import Box, below, box, file, folder, load_json, number, require_faces
+from pipeline.datasets._checks import Box, box, load_json, number
+from pipeline.datasets._export import CORNER, Export
 from pipeline.datasets._named import NamedPoints, landmark_numbers
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage
 from pipeline.errors import DataError
-from pipeline.markup import Markup, load_markup
 
 _KEYPOINTS, _RECTANGLES = "keypointlabels", "rectanglelabels"
 
@@ -38,7 +38,7 @@ def image_path(address: Any) -> Any:
     return address
 
 
-class LabelStudio:
+class LabelStudio(Export):
     """Reader of Label Studio's JSON. A face's name is its image's and its number there: ``a.jpg#1``.
 
     Args:
@@ -55,6 +55,8 @@ class LabelStudio:
         ConfigError: No such markup.
     """
 
+    kind = "a JSON that Label Studio exported"
+
     def __init__(
         self,
         path: str,
@@ -65,16 +67,8 @@ class LabelStudio:
         source: str = "label_studio",
         upright: bool = True,
     ) -> None:
-        self.path = file(path, "path", "a JSON that Label Studio exported")
-        self.root = folder(root, "root", "the images")
+        super().__init__(path, root, markup, source, upright)
         self.field, self.occluded = field, occluded
-        self.source, self.upright = source, upright
-        self._markup = load_markup(markup)
-
-    @property
-    def markup(self) -> Markup:
-        """As given."""
-        return self._markup
 
     def records(self) -> list[FaceRecord]:
         """All faces, sorted by name. A task that nobody annotated, or whose annotation was cancelled, has none.
@@ -91,8 +85,7 @@ class LabelStudio:
         )
         numbers = landmark_numbers(labels, self._markup, str(self.path))
         records = [record for task, result in results for record in self._faces(task, result, numbers)]
-        require_faces(len(records), self.path, "annotated faces")
-        return list(require_unique_names(records))
+        return self.ordered(records, "annotated faces")
 
     def _where(self, task: dict[str, Any]) -> str:
         return f"{self.path}: task {task.get('id')}"
@@ -120,7 +113,7 @@ class LabelStudio:
             groups.setdefault(region.get("parentID"), []).append(region)
         if not groups:
             return
-        name = below(image_path((task.get("data") or {}).get(self.field)), self.root, where)
+        name = self.image(image_path((task.get("data") or {}).get(self.field)), where)
         rectangles = {region.get("id"): region for region in _of_type(result, _RECTANGLES)}
         hidden = {
             region.get("id")
@@ -137,16 +130,7 @@ class LabelStudio:
             if parent in rectangles:
                 left, top, width, height = _pixels(rectangles[parent], face.where)
                 given = box((left, top, left + width, top + height), face.where)
-            try:
-                yield stored_file(
-                    self.root / name,
-                    source=self.source,
-                    name=f"{name}#{count}",
-                    annotation=Annotation(face.points_K2, face.visible_K, given),
-                    upright=self.upright,
-                )
-            except DataError as error:
-                raise DataError(f"{where}: {error}; correct 'root'") from error
+            yield self.face(name, count, Annotation(face.points_K2, face.visible_K, given), where)
 
 
 def _of_type(result: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -170,7 +154,7 @@ def _pixels(region: dict[str, Any], where: str) -> tuple[float, float, float, fl
     x, y, w, h = (
         number(value.get(side, 0), where, f"region's {side}") / 100 for side in ("x", "y", "width", "height")
     )
-    return x * width - 0.5, y * height - 0.5, w * width, h * height
+    return x * width + CORNER, y * height + CORNER, w * width, h * height
 
 
 READER = LabelStudio

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.datasets._checks import below, folder, lines, numbers, require_faces
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, listed_file, require_unique_names
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -81,11 +81,16 @@ class MTFL:
                 continue
             where = f"{self.list}, line {number}"
             name, annotation = parse_line(line, self.root, where)
-            try:
-                record = stored_file(self.root / name, source=self.source, name=name, annotation=annotation)
-            except DataError as error:
-                raise DataError(f"{where}: {error}; unpack MTFL.zip into 'root'") from error
-            records.append(record)
+            records.append(
+                listed_file(
+                    self.root / name,
+                    where=where,
+                    remedy="unpack MTFL.zip into 'root'",
+                    source=self.source,
+                    name=name,
+                    annotation=annotation,
+                )
+            )
         require_faces(len(records), self.list, "faces")
         return list(require_unique_names(records))
 

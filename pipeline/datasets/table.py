@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.datasets._checks import Box, box
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, listed_file, require_unique_names
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 from pipeline.storage import absolute
@@ -110,12 +111,15 @@ class FaceTable:
             raise DataError(f"{where}: field 'path' is {name!r}, expected an image's path below {self.root}")
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise DataError(f"{where}: '{name}' leads out of 'root' ({self.root}); give a path below it")
-        try:
-            return stored_file(
-                self.root / name, source=self.source, name=name, annotation=annotation, upright=self.upright
-            )
-        except DataError as error:
-            raise DataError(f"{where}: {error}") from error
+        return listed_file(
+            self.root / name,
+            where=where,
+            remedy="correct the table or 'root'",
+            source=self.source,
+            name=name,
+            annotation=annotation,
+            upright=self.upright,
+        )
 
     def _points(
         self, pairs: list[Any], visible: list[Any] | None, where: str
@@ -148,17 +152,12 @@ class FaceTable:
             raise DataError(f"{where}: a face without any point; remove the line")
         return points_K2, visible_K
 
-    def _box(self, values: Any, where: str) -> tuple[float, float, float, float] | None:
+    def _box(self, values: Any, where: str) -> Box | None:
         if values is None:
             return None
         if not isinstance(values, (list, tuple)) or len(values) != 4:
             raise DataError(f"{where}: field 'box' is {values!r}, expected [left, top, right, bottom]")
-        left, top, right, bottom = (_number(v, where, n) for v, n in zip(values, _BOX, strict=True))
-        if right <= left or bottom <= top:
-            raise DataError(
-                f"{where}: the box is empty (left {left}, top {top}, right {right}, bottom {bottom})"
-            )
-        return left, top, right, bottom
+        return box([_number(v, where, n) for v, n in zip(values, _BOX, strict=True)], where)
 
     def _csv(self) -> Iterator[tuple[Any, Annotation, str]]:
         count = self._markup.num_landmarks
@@ -197,11 +196,12 @@ class FaceTable:
                     ]
                     visible = [row[name] for name in visibilities] if has_visible else None
                     points_K2, visible_K = self._points(pairs, visible, where)
-                    box = self._box([row[name] for name in _BOX], where) if has_box else None
+                    sides = [row[name] for name in _BOX] if has_box else None
                     attributes = {
                         n.removeprefix("attribute."): row[n] for n in header if n.startswith("attribute.")
                     }
-                    yield row["path"], Annotation(points_K2, visible_K, box, attributes), where
+                    annotation = Annotation(points_K2, visible_K, self._box(sides, where), attributes)
+                    yield row["path"], annotation, where
             except (csv.Error, UnicodeDecodeError) as error:
                 raise DataError(f"{self.path}, line {rows.line_num}: not CSV in UTF-8 ({error})") from error
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.datasets._checks import below, box, folder, lines, numbers, require_faces
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
+from pipeline.datasets.image import StoredImage, listed_file, require_unique_names
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -103,16 +103,16 @@ class WFLW:
             where = f"{self.list}, line {number}"
             name, annotation = parse_line(line, self.images, where)
             x, y = annotation.points_K2.mean(axis=0)
-            try:
-                record = stored_file(
+            records.append(
+                listed_file(
                     self.images / name,
+                    where=where,
+                    remedy="unpack WFLW_images.tar.gz into 'root'",
                     source=self.source,
                     name=f"{name}#{x:.1f}_{y:.1f}",
                     annotation=annotation,
                 )
-            except DataError as error:
-                raise DataError(f"{where}: {error}; unpack WFLW_images.tar.gz into 'root'") from error
-            records.append(record)
+            )
         require_faces(len(records), self.list, "faces")
         return list(require_unique_names(records))
 
