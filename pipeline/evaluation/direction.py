@@ -9,18 +9,19 @@ from pipeline.evaluation.metrics.direction import bias_rate, normal_and_tangent
 from pipeline.evaluation.metrics.nme import mean_nme, nme_per_face
 from pipeline.evaluation.metrics.per_landmark import OTHER, mean_per_curve
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.summary import Strict, percent
+from pipeline.evaluation.summary import percent
 from pipeline.markup import Markup
+from pipeline.strict import Finite
 
 
-class CurveDirection(Strict):
+class CurveDirection(Finite):
     """Mean error of one curve's landmarks by direction."""
 
     normal: float | None = Field(description="across the curve, %")
     tangent: float | None = Field(description="along the curve, %")
 
 
-class DirectionSummary(Strict):
+class DirectionSummary(Finite):
     """Normal and tangent error under the protocol's normalisation (Huang et al., ICCV 2021, table 8). All per cent."""
 
     normal_nme: float | None = Field(description="NME across the curves, %")

@@ -29,7 +29,6 @@ from pipeline.evaluation.summary import (
     ErrorSummary,
     LandmarkErrors,
     ScatterSummary,
-    Strict,
     summarise_errors,
     summarise_landmarks,
     summarise_scatter,
@@ -37,11 +36,12 @@ from pipeline.evaluation.summary import (
 from pipeline.evaluation.uncertainty import UncertaintySummary, summarise_uncertainty
 from pipeline.markup import Markup
 from pipeline.storage import write_text
+from pipeline.strict import Finite
 
 BoxSource = Literal["detector", "landmarks", "dataset"]
 
 
-class Protocol(Strict):
+class Protocol(Finite):
     """The conditions of a measurement. Two numbers compare only if their protocols are equal."""
 
     dataset: str = Field(min_length=1, description="e.g. 300w")
@@ -69,7 +69,7 @@ class Protocol(Strict):
         return f"{where} · {self.normalisation} · {box} · {'flip test' if self.flip_test else 'no flip'}"
 
 
-class Evaluation(Strict):
+class Evaluation(Finite):
     """The numbers of one run under one protocol. NME, FR, AUC, rates and coverage are per cent, scatter and *px px."""
 
     format: Literal["landmark-pipeline/evaluation"] = "landmark-pipeline/evaluation"

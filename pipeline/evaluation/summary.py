@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT, auc, failure_rate, landmark_failure_rate
 from pipeline.evaluation.metrics.nme import mean_nme, nme_per_face
@@ -22,12 +22,7 @@ from pipeline.evaluation.metrics.per_landmark import (
 )
 from pipeline.evaluation.metrics.scatter import in_original, mean_scatter, scatter_per_landmark
 from pipeline.markup import Markup
-
-
-class Strict(BaseModel):
-    """Immutable, without unknown fields, without NaN."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from pipeline.strict import Finite
 
 
 def defined(value: float) -> float | None:
@@ -44,7 +39,7 @@ def _defined_list(values: Iterable[float]) -> list[float | None]:
     return [defined(float(value)) for value in values]
 
 
-class ErrorSummary(Strict):
+class ErrorSummary(Finite):
     """Errors under one normalisation. All values are per cent."""
 
     nme: float | None = Field(description="mean over defined faces of the face's NME, %")
@@ -63,7 +58,7 @@ class ErrorSummary(Strict):
     undefined: int = Field(ge=0, description="faces left out: size undefined or zero, or no landmark counts")
 
 
-class ScatterSummary(Strict):
+class ScatterSummary(Finite):
     """Spread of the heatmaps, px, over counted landmarks."""
 
     grid_px: float | None = Field(description="mean, px of the network's input grid")
@@ -71,7 +66,7 @@ class ScatterSummary(Strict):
     per_landmark_grid_px: list[float | None]
 
 
-class CurveError(Strict):
+class CurveError(Finite):
     """Mean error of one curve's landmarks."""
 
     landmarks: list[int]
@@ -79,7 +74,7 @@ class CurveError(Strict):
     px: float | None = Field(description="original images, px")
 
 
-class LandmarkErrors(Strict):
+class LandmarkErrors(Finite):
     """Mean error of each landmark and each curve."""
 
     percent: list[float | None] = Field(description="(K,) under the protocol's normalisation, %")

@@ -19,13 +19,14 @@ from pipeline.evaluation.metrics.uncertainty import (
     spread,
 )
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.summary import Strict, defined, percent
+from pipeline.evaluation.summary import defined, percent
+from pipeline.strict import Finite
 
 LEVELS_PERCENT: tuple[int, ...] = (50, 90)
 """Shares of the landmarks at which coverage is told."""
 
 
-class Correlation(Strict):
+class Correlation(Finite):
     """Agreement of spread and error, both over the face's size."""
 
     pearson: float | None = Field(description="r")
@@ -33,7 +34,7 @@ class Correlation(Strict):
     count: int = Field(ge=0, description="points it is over")
 
 
-class UncertaintySummary(Strict):
+class UncertaintySummary(Finite):
     """What the predicted covariances are worth (Kumar et al., ICCVW 2019, section 5)."""
 
     spread_px: float | None = Field(description="mean |Σ|^{1/4}, px of the original images")

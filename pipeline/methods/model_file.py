@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import fsspec
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -26,14 +26,14 @@ from pipeline.models.output import as_output
 from pipeline.registry import Part
 from pipeline.shards.manifest import CropPolicy, join
 from pipeline.storage import write_bytes, write_text
+from pipeline.strict import Strict
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
 
 
-class ModelDescription(BaseModel):
+class ModelDescription(Strict):
     """``model.json``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     format: Literal["landmark-pipeline/model"] = "landmark-pipeline/model"
     version: Literal[1] = 1
     name: str = Field(description="run that trained it")

@@ -12,22 +12,19 @@ from typing import Any, Literal
 
 import fsspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pipeline.errors import ManifestError
 from pipeline.faces.crop import Crop
 from pipeline.markup import Markup, load_markup, markup_from
+from pipeline.strict import Strict
 
 FORMAT = "landmark-pipeline/manifest"
 VERSION = 1
 MANIFEST_NAME = "manifest.json"
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ShardEntry(_Strict):
+class ShardEntry(Strict):
     """One tar of the set."""
 
     path: str = Field(description="file name relative to the manifest's folder")
@@ -36,7 +33,7 @@ class ShardEntry(_Strict):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
-class CropPolicy(_Strict):
+class CropPolicy(Strict):
     """How the stored square was placed and encoded."""
 
     points: Literal["detector", "landmarks"] = Field(description="whose points the square is placed around")
@@ -47,7 +44,7 @@ class CropPolicy(_Strict):
     jpeg_quality: int = Field(ge=1, le=100)
 
 
-class Manifest(_Strict):
+class Manifest(Strict):
     """A prepared set."""
 
     format: Literal["landmark-pipeline/manifest"] = "landmark-pipeline/manifest"
@@ -108,7 +105,7 @@ class Manifest(_Strict):
         return load_markup(self.markup)
 
 
-class SampleMeta(_Strict):
+class SampleMeta(Strict):
     """``KEY.json``: one face. Points are in the ORIGINAL image's pixels, pixel-centre convention, (x, y)."""
 
     key: str

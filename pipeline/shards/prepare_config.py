@@ -6,19 +6,16 @@ import re
 from dataclasses import fields
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.faces.detect import DetectorConfig
 from pipeline.shards.manifest import CropPolicy
+from pipeline.strict import Strict
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CropConfig(_Strict):
+class CropConfig(Strict):
     """Where the stored square lies and how it is encoded."""
 
     points: Literal["detector", "landmarks"] = Field(
@@ -41,7 +38,7 @@ class CropConfig(_Strict):
         return CropPolicy.model_validate(self.model_dump())
 
 
-class ValidationConfig(_Strict):
+class ValidationConfig(Strict):
     """The part of a labelled training set that is held out, so that no choice is ever made on a test set."""
 
     name: str = "validation"
@@ -54,7 +51,7 @@ class ValidationConfig(_Strict):
     )
 
 
-class SetConfig(_Strict):
+class SetConfig(Strict):
     """One data set to prepare."""
 
     name: str = Field(description="names its subfolder and shards, e.g. train")
@@ -90,7 +87,7 @@ class SetConfig(_Strict):
         return self
 
 
-class PrepareConfig(_Strict):
+class PrepareConfig(Strict):
     """The whole preparation."""
 
     out: str = Field(description="folder or URL; each set gets its own subfolder")

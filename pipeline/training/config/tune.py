@@ -5,18 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from pipeline.strict import Strict
+from pipeline.strict import Finite, Strict
 
 Value = bool | int | float | str | None
 
 
-class ParameterConfig(Strict):
+class ParameterConfig(Finite):
     """The values one key may take."""
-
-    # YAML has .nan and .inf; no search can begin there.
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     type: Literal["float", "int", "choice"]
     low: float | None = Field(None, description="smallest value, for float and int")
