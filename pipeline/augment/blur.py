@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.augment.draws import between, check_number, check_range, chosen
+from pipeline.precision import at_least_float32
 
 REACH = 3.0
 """Standard deviations after which the kernel ends: 0.3 % of its mass is beyond, and is shared out over the rest."""
@@ -47,7 +48,7 @@ def convolve(images_B3HW: Tensor, taps_BR: Tensor) -> Tensor:
     radius = taps_BR.shape[1] - 1
     if radius == 0:
         return images_B3HW.clone()
-    work = images_B3HW.to(torch.promote_types(images_B3HW.dtype, torch.float32))
+    work = at_least_float32(images_B3HW)
     weights = taps_BR.to(work)[:, :, None, None, None].unbind(1)
     for axis, pad in ((2, (0, 0, radius, radius)), (3, (radius, radius, 0, 0))):
         length = work.shape[axis]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from pipeline.augment.draws import between, check_number, chosen
+from pipeline.precision import at_least_float32
 
 _LUMA = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)
 _YIQ = torch.tensor(
@@ -72,7 +73,7 @@ def recolour(
     Returns:
         (B, 3, H, W) in [0, 1], of the images' type; ``out_B3HW`` where given.
     """
-    flat_B3P = images_B3HW.to(torch.promote_types(images_B3HW.dtype, torch.float32)).flatten(2)
+    flat_B3P = at_least_float32(images_B3HW).flatten(2)
     direct = out_B3HW is not None and out_B3HW.dtype == flat_B3P.dtype
     room_B3P = out_B3HW.view(flat_B3P.shape) if out_B3HW is not None and direct else None
     if pivot_B3 is None:

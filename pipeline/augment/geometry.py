@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.augment.draws import between, check_number, chosen
+from pipeline.precision import at_least_float32, wide_dtype
 
 Padding = Literal["border", "zeros"]
 """What lies outside of an image: its border repeated, as in the stored crops (``pipeline.faces.crop``), or black."""
@@ -117,7 +118,7 @@ def sampling(affine_B23: Tensor, side: int) -> Tensor:
 
 def resample(images_BCSS: Tensor, sampling_B23: Tensor, padding: Padding) -> Tensor:
     """``warp`` by maps of ``sampling``."""
-    dtype = torch.promote_types(images_BCSS.dtype, torch.float32)
+    dtype = wide_dtype(images_BCSS)
     pixels_S = torch.arange(images_BCSS.shape[-1], dtype=dtype, device=images_BCSS.device)
     per_x_B21, per_y_B21, start_B21 = sampling_B23.to(images_BCSS.device, dtype).split(1, dim=-1)
     # A plane for x and one for y: sums along rows, which a CPU does many at a time, and grid_sample reads as gladly.
@@ -149,7 +150,7 @@ def warp(images_BCSS: Tensor, affine_B23: Tensor, padding: Padding = "border") -
     """
     if images_BCSS.shape[-1] != images_BCSS.shape[-2]:
         raise ValueError(f"images are {tuple(images_BCSS.shape)}, expected squares")
-    wide = affine_B23.to(torch.promote_types(affine_B23.dtype, torch.float32))
+    wide = at_least_float32(affine_B23)
     return resample(images_BCSS, sampling(wide, images_BCSS.shape[-1]), padding)
 
 

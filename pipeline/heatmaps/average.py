@@ -19,11 +19,12 @@ import torch
 from torch import Tensor
 
 from pipeline.heatmaps.decode import mean, spatial_softmax
+from pipeline.precision import at_least_float32
 
 
 def relu_weights(scores_BKHW: Tensor) -> Tensor:
     """max(h, 0), normalised to p_BKHW, at least float32."""
-    positive_BKHW = scores_BKHW.to(torch.promote_types(scores_BKHW.dtype, torch.float32)).relu()
+    positive_BKHW = at_least_float32(scores_BKHW).relu()
     total_BK11 = positive_BKHW.sum((-2, -1), keepdim=True)
     flat = 1.0 / (scores_BKHW.shape[-2] * scores_BKHW.shape[-1])
     some = total_BK11 > 0

@@ -1,4 +1,4 @@
-"""From heatmaps to points and to measures of their certainty.
+"""Decoding of heatmaps: points, and measures of their certainty.
 
 Source: Robinson et al., "Laplace Landmark Localization", ICCV 2019, eq. 2 and τ of section 3.1.
 
@@ -15,6 +15,8 @@ from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
+
+from pipeline.precision import at_least_float32, wide_dtype
 
 
 class HeatmapMoments(NamedTuple):
@@ -40,7 +42,7 @@ def spatial_softmax(logits_BKHW: Tensor, beta: float = 1.0) -> Tensor:
         p_BKHW, contiguous, at least float32.
     """
     logits = logits_BKHW if beta == 1.0 else logits_BKHW * beta
-    return logits.flatten(2).softmax(-1, dtype=_accumulator(logits)).view(logits.shape)
+    return logits.flatten(2).softmax(-1, dtype=wide_dtype(logits)).view(logits.shape)
 
 
 def softargmax(logits_BKHW: Tensor, beta: float = 1.0) -> Tensor:
@@ -125,7 +127,7 @@ def covariance(p_BKHW: Tensor) -> Tensor:
     Returns:
         covariance (B, K, 2, 2), px², axes in the order (x, y).
     """
-    p_BKHW = p_BKHW.to(_accumulator(p_BKHW))
+    p_BKHW = at_least_float32(p_BKHW)
     marginal_x_BKW, marginal_y_BKH = _marginals(p_BKHW)
     x_BKW = _expectation(marginal_x_BKW)[1]
     y_BKH = _expectation(marginal_y_BKH)[1]
@@ -135,13 +137,9 @@ def covariance(p_BKHW: Tensor) -> Tensor:
     return torch.stack((xx_BK, xy_BK, xy_BK, yy_BK), dim=-1).unflatten(-1, (2, 2))
 
 
-def _accumulator(values: Tensor) -> torch.dtype:
-    return torch.promote_types(values.dtype, torch.float32)
-
-
 def _marginals(p_BKHW: Tensor) -> tuple[Tensor, Tensor]:
     """Distribution of x (B, K, w) and of y (B, K, h)."""
-    dtype = _accumulator(p_BKHW)
+    dtype = wide_dtype(p_BKHW)
     return p_BKHW.sum(-2, dtype=dtype), p_BKHW.sum(-1, dtype=dtype)
 
 

@@ -20,6 +20,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from pipeline.precision import at_least_float32
+
 
 def laplace_heatmaps(
     points_BK2: Tensor, size: tuple[int, int], scale: float = 1.0, mask_BK: Tensor | None = None
@@ -78,7 +80,7 @@ def gaussian_heatmaps(
 def _separable(
     points_BK2: Tensor, size: tuple[int, int], log_mass: Callable[[Tensor], Tensor], mask_BK: Tensor | None
 ) -> Tensor:
-    points_BK2 = points_BK2.to(torch.promote_types(points_BK2.dtype, torch.float32))
+    points_BK2 = at_least_float32(points_BK2)
     if mask_BK is not None:
         mask_BK = mask_BK.bool()
         points_BK2 = torch.where(mask_BK[..., None], points_BK2, 0.0)

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from pipeline.markup import Curve
+from pipeline.precision import at_least_float32
 
 Profile = Literal["line", "gaussian"]
 
@@ -67,7 +68,7 @@ def edge_maps(
     """
     if width <= 0.0:
         raise ValueError(f"edge_maps: width is {width}; it must be positive")
-    points_BK2 = points_BK2.to(torch.promote_types(points_BK2.dtype, torch.float32))
+    points_BK2 = at_least_float32(points_BK2)
     if mask_BK is None:
         mask_BK = points_BK2.new_ones(points_BK2.shape[:2], dtype=torch.bool)
     mask_BK = mask_BK > 0
@@ -100,7 +101,7 @@ def point_maps(
     """
     if sigma <= 0.0:
         raise ValueError(f"point_maps: sigma is {sigma}; it must be positive")
-    points_BK2 = points_BK2.to(torch.promote_types(points_BK2.dtype, torch.float32))
+    points_BK2 = at_least_float32(points_BK2)
     if mask_BK is not None:
         points_BK2 = torch.where(mask_BK[..., None] > 0, points_BK2, 0.0)
     x_W, y_H = _axes(size, points_BK2)

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.precision import at_least_float32, wide_dtype
+
 
 @torch.no_grad()
 def argmax(heatmaps_BKHW: Tensor) -> Tensor:
     """Pixel of the largest value, points_BK2; the first in reading order among equals."""
     width = heatmaps_BKHW.shape[-1]
     index_BK = heatmaps_BKHW.flatten(2).argmax(-1)
-    return torch.stack((index_BK % width, index_BK // width), dim=-1).to(_at_least_float32(heatmaps_BKHW))
+    return torch.stack((index_BK % width, index_BK // width), dim=-1).to(wide_dtype(heatmaps_BKHW))
 
 
 @torch.no_grad()
@@ -57,7 +59,7 @@ def dark(heatmaps_BKHW: Tensor, blur: float = 0.0) -> Tensor:
     Returns:
         points_BK2, px.
     """
-    heatmaps_BKHW = heatmaps_BKHW.to(_at_least_float32(heatmaps_BKHW))
+    heatmaps_BKHW = at_least_float32(heatmaps_BKHW)
     if blur > 0.0:
         heatmaps_BKHW = _blurred(heatmaps_BKHW, blur)
     points_BK2 = argmax(heatmaps_BKHW)
@@ -75,10 +77,6 @@ def dark(heatmaps_BKHW: Tensor, blur: float = 0.0) -> Tensor:
     step_BK2 = torch.stack(((dxy * dy - dyy * dx) / safe, (dxy * dx - dxx * dy) / safe), dim=-1)
     usable_BK2 = _inside(points_BK2, heatmaps_BKHW).all(-1, keepdim=True) & peaked[..., None]
     return points_BK2 + torch.where(usable_BK2, step_BK2.clamp(-0.5, 0.5), 0.0)
-
-
-def _at_least_float32(values: Tensor) -> torch.dtype:
-    return torch.promote_types(values.dtype, torch.float32)
 
 
 def _inside(points_BK2: Tensor, heatmaps_BKHW: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pipeline.precision import at_least_float32
+
 
 def unit_gaussian_heatmaps(
     points_BK2: Tensor, size: tuple[int, int], sigma: float = 1.0, mask_BK: Tensor | None = None
@@ -32,7 +34,7 @@ def unit_gaussian_heatmaps(
         >>> unit_gaussian_heatmaps(torch.tensor([[[2.0, 1.0]]]), (3, 5))[0, 0, 1].argmax().item()
         2
     """
-    points_BK2 = points_BK2.to(torch.promote_types(points_BK2.dtype, torch.float32))
+    points_BK2 = at_least_float32(points_BK2)
     if mask_BK is not None:
         points_BK2 = torch.where(mask_BK.bool()[..., None], points_BK2, 0.0)
     height, width = size

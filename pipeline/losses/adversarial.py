@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.precision import at_least_float32
+
 
 def discriminator_loss(
     real_logits: Tensor,
@@ -39,8 +41,8 @@ def discriminator_loss(
         scalar.
     """
     # log D = −softplus(−z) and log(1 − D) = −softplus(z): no sigmoid to saturate in float32 or bfloat16.
-    real = _weighted_mean(F.softplus(-_widen(real_logits)), real_weight_B)
-    fake = _weighted_mean(F.softplus(_widen(fake_logits)), fake_weight_B)
+    real = _weighted_mean(F.softplus(-at_least_float32(real_logits)), real_weight_B)
+    fake = _weighted_mean(F.softplus(at_least_float32(fake_logits)), fake_weight_B)
     return real + fake
 
 
@@ -63,14 +65,10 @@ def generator_loss(
         ValueError: an unknown form.
     """
     if form == "nonsaturating":
-        return _weighted_mean(F.softplus(-_widen(fake_logits)), weight_B)
+        return _weighted_mean(F.softplus(-at_least_float32(fake_logits)), weight_B)
     if form == "saturating":
-        return -_weighted_mean(F.softplus(_widen(fake_logits)), weight_B)
+        return -_weighted_mean(F.softplus(at_least_float32(fake_logits)), weight_B)
     raise ValueError(f"generator_loss: form is {form!r}; it is 'nonsaturating' or 'saturating'")
-
-
-def _widen(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
 
 
 def _weighted_mean(values: Tensor, weight_B: Tensor | None) -> Tensor:

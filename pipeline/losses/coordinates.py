@@ -1,4 +1,4 @@
-"""What every loss on points has in common, and how it goes with a network that puts out heatmaps.
+"""The bases of losses on points, which also go with a network that puts out heatmaps.
 
 Shapes: points_BK2 and target_BK2 (x, y) in px of one and the same grid (a regressor's input, or a heatmap);
 mask_BK True (or a weight ≥ 0) where a landmark is annotated; factor_BK22 lower-triangular L of a covariance Σ
@@ -18,15 +18,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from pipeline.losses.base import Needs, fill_masked, masked_mean
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Half precision would leave a point at 200 px a step of 1 px (bfloat16); wider types are kept."""
-    return values.to(torch.promote_types(values.dtype, torch.float32))
+from pipeline.precision import at_least_float32
 
 
 class CoordinateLoss(nn.Module, ABC):

@@ -1,4 +1,4 @@
-"""What losses that regress the values of pixels have in common: heatmaps that are no distributions.
+"""The base of losses that regress the values of pixels: heatmaps that are no distributions.
 
 The network's output itself is the heatmap, meant to be a Gaussian of height 1 around the landmark
 (:mod:`pipeline.heatmaps.unit_peak`); it is decoded at its peak, as its mean would be drawn to the centre by
@@ -7,7 +7,6 @@ the background (Yan et al., Pattern Recognition 2021, table 2: NME 3.34 against 
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from pipeline.heatmaps import decode
@@ -15,6 +14,7 @@ from pipeline.heatmaps.average import relu_weights
 from pipeline.heatmaps.peak import dark
 from pipeline.heatmaps.unit_peak import unit_gaussian_heatmaps
 from pipeline.losses.base import HeatmapLoss
+from pipeline.precision import at_least_float32
 
 
 class PixelValueLoss(HeatmapLoss):
@@ -29,7 +29,7 @@ class PixelValueLoss(HeatmapLoss):
 
     def heatmaps(self, logits_BKHW: Tensor) -> Tensor:
         """The network's output as it is, at least float32."""
-        return logits_BKHW.to(torch.promote_types(logits_BKHW.dtype, torch.float32))
+        return at_least_float32(logits_BKHW)
 
     def points(self, p_BKHW: Tensor) -> Tensor:
         """DARK, which is exact on a Gaussian; points_BK2 in px, without a gradient."""

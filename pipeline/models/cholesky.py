@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.precision import at_least_float32
+
 FLOOR_PX = 1e-3
 """Smallest diagonal entry of L, heatmap cells."""
 
@@ -38,7 +40,7 @@ class CholeskyEstimator(nn.Module):
     def forward(self, bottleneck_BCHW: Tensor) -> Tensor:
         """Entries of L, (B, K, 3), in heatmap cells, at least float32."""
         raw_BK3 = self.linear(bottleneck_BCHW.flatten(1)).unflatten(-1, (-1, 3))
-        raw_BK3 = raw_BK3.to(torch.promote_types(raw_BK3.dtype, torch.float32))
+        raw_BK3 = at_least_float32(raw_BK3)
         first, below, second = raw_BK3.unbind(-1)
         return torch.stack((_positive(first), below, _positive(second)), dim=-1)
 

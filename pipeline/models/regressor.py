@@ -18,6 +18,7 @@ from pipeline.errors import ConfigError
 from pipeline.models.backbone import Backbone, Name
 from pipeline.models.coordinates import Where
 from pipeline.models.output import Output, Stage, check_images
+from pipeline.precision import at_least_float32
 
 _INITIAL_DEVIATION = 1e-3
 
@@ -90,7 +91,7 @@ class CoordinateRegressor(nn.Module):
         pooled_BC = self.backbone(image_B3HW).mean((-2, -1))
         raw_BK2 = self.last(self.dropout(pooled_BC)).unflatten(-1, (-1, 2))
         # Eight bits of a bfloat16 are half a pixel at 128.
-        raw_BK2 = raw_BK2.to(torch.promote_types(raw_BK2.dtype, torch.float32))
+        raw_BK2 = at_least_float32(raw_BK2)
         height, width = image_B3HW.shape[2:]
         points_BK2 = (self.mean_K2 + raw_BK2) * raw_BK2.new_tensor([width, height]) - 0.5
         return Output((Stage(points=points_BK2),))
