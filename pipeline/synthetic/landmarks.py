@@ -1,4 +1,4 @@
-"""Where the 68 landmarks lie on the head, in its surface coordinates.
+"""The 68 landmarks on the head, in its surface coordinates.
 
 The painter draws eyelids, brows and lips from the same curves, so that a landmark is on the feature it names by
 construction, at any pose and expression.

@@ -1,4 +1,4 @@
-"""How heads differ and faces move: a linear model over the mean head.
+"""A linear model over the mean head: how heads differ and faces move.
 
 Every mode is a smooth displacement field, sculpted like the head itself; a coefficient of 1 is about one standard deviation
 of identity modes, or the full expression (Ekman's action units, in the comments) of expression modes.

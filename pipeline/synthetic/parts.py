@@ -1,4 +1,4 @@
-"""What surrounds the face: neck, clothes, ears, long hair, headwear, glasses; small meshes in the head's centimetres."""
+"""The surroundings of a face: neck, clothes, ears, long hair, headwear, glasses; small meshes in the head's centimetres."""
 
 from __future__ import annotations
 

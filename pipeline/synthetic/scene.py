@@ -1,4 +1,4 @@
-"""What lies behind the face, and what a camera does to the image."""
+"""The background behind a face, and the camera's effects on the image."""
 
 from __future__ import annotations
 
