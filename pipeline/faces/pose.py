@@ -1,9 +1,9 @@
 """Pose of faces from their landmarks: one coordinate per shape, and bins along it.
 
-Source: Rayhan et al., "Landmark Localization with an Anisotropic Loss and Pose Balancing", BMVC 2020, section 3; Feng et al.,
-"Wing Loss", CVPR 2018, section 5 (pose-based data balancing). Shapes are aligned to their mean by Procrustes analysis (turn,
-scale and shift, no mirror), which leaves the turn of the head and the face's own form; the first principal component of what is
-left is the head's yaw. K bins of equal width divide it.
+Source: Rayhan et al., "Not all points are created equal - an anisotropic cost function for facial landmark location", BMVC 2020,
+section 3.2; Feng et al., "Wing Loss", CVPR 2018, section 5 (pose-based data balancing). Shapes are aligned to their mean by
+Procrustes analysis (turn, scale and shift, no mirror), which leaves the turn of the head and the face's own form; the first
+principal component of what is left is the head's yaw. K bins of equal width divide it.
 
 Shapes: (N, K, 2) landmarks (x, y), any unit, NaN where unknown. numpy only.
 """

@@ -1,6 +1,7 @@
 """Anisotropic loss: regress displacements from a mean shape; errors across a curve cost more than errors along it.
 
-Source: Rayhan et al., "Landmark Localization with an Anisotropic Loss and Pose Balancing", BMVC 2020: eqs. 2–6, section 3.
+Source: Rayhan et al., "Not all points are created equal - an anisotropic cost function for facial landmark location", BMVC 2020:
+eqs. 2–6, section 3.
 Network: ResNet-50, DenseNet-121 or Wide-ResNet-50 as a regressor; loss: Q₂ with W = ttᵀ/a² + (I − ttᵀ)/b², a = 5 px along the
 curve's tangent, b = 3 px across; target: the displacement from the mean of the means of the pose bins; training faces are
 balanced over pose (``data.balance``). Baselines in the same harness: ``loss.name`` l2, l1, smooth_l1, wing, and ``awing`` on a

@@ -1,8 +1,9 @@
 """Balancing over pose, and the shape that a regressor's displacements start from.
 
-Source: Rayhan et al., "Landmark Localization with an Anisotropic Loss and Pose Balancing", BMVC 2020, section 3: K = 9 bins along
-the first principal component of the aligned shapes; bins are cut to the smallest; displacements are from the mean of the bins'
-means. The set stays as it is prepared: the order of samples chooses (:class:`pipeline.shards.order.Balance`).
+Source: Rayhan et al., "Not all points are created equal - an anisotropic cost function for facial landmark location", BMVC 2020,
+section 3.2: K = 9 bins along the first principal component of the aligned shapes; bins are cut to the smallest; displacements are
+from the mean of the bins' means. The set stays as it is prepared: the order of samples chooses
+(:class:`pipeline.shards.order.Balance`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every method on real 300-W: the same 1,808 training faces, the same 128-px crops seen at 96 px, the same number of steps and
-# pictures, one CPU core a run. Networks are far smaller than the papers', and there is no augmentation: a comparison of lines that
+# images, one CPU core a run. Networks are far smaller than the papers', and there is no augmentation: a comparison of lines that
 # work, not of papers.
 #
 #   W300_ROOT=… [LANDMARKS_ROOT=…] [METHODS="uglli …"] results/w300/methods/run.sh [SEED …]     resumes; two runs at a time
@@ -19,7 +19,7 @@ common=(
   data.train=outputs/data/w300-128/train data.validation=outputs/data/w300-128/validation
   data.test=outputs/data/w300-128/test evaluation.dataset=300w
   input_size=96 augmentation=null training.epochs=null training.steps=900 training.batch=16 training.ema_decay=0.99
-  training.validate_every=1 training.checkpoint_every=2 training.picture_every=100 training.log_every=30
+  training.validate_every=1 training.checkpoint_every=2 training.image_every=100 training.log_every=30
   schedule.name=cosine schedule.warmup_steps=30 cluster.cpus_per_worker=1 tracking.experiment=methods-300w
   unlabelled.objective=null
 )

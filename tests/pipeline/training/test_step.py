@@ -48,7 +48,7 @@ WORLD, STEPS, LANDMARKS, SIZE = 2, 4, 5, 32
 LABELLED, UNLABELLED = 3, 4  # of one rank; unequal, so that a mix-up of the two halves shows
 WEIGHT, GAIN = 10.0, 20.0  # large, so that the adversarial term decides the weights as much as the labels do
 GENERATOR = OptimizerConfig(lr=1e-3, weight_decay=1e-2)
-CRITIC = OptimizerConfig(lr=2e-3, weight_decay=1e-3)
+DISCRIMINATOR = OptimizerConfig(lr=2e-3, weight_decay=1e-3)
 RTOL, ATOL = 1e-4, 1e-6
 ROUNDED_SHARE = 5e-3  # of weights that may lie outside: see above; a mistake puts half of them there
 TRAVEL = 2e-3  # ‖ours − theirs‖ / ‖theirs − start‖ over a whole network
@@ -157,7 +157,7 @@ def build_stepper(case: Case, rank: int) -> Stepper:
     objective = (TwoBackwards if case.mutation == "two backwards" else Adversarial)(
         LANDMARKS, SIZE, gain=GAIN
     )
-    discriminator = build_engine(discriminator_network, CRITIC, **common)
+    discriminator = build_engine(discriminator_network, DISCRIMINATOR, **common)
     autocast = ("cpu", torch.bfloat16) if case.precision == "bf16" else None
     return Stepper(generator, method, discriminator, objective, WEIGHT, autocast)
 
@@ -167,7 +167,7 @@ def run_steps(case: Case, stepper: Stepper, rank: int, steps: range) -> list[flo
     for step in steps:
         set_learning_rate(stepper.generator, GENERATOR.lr * rate_factor(step))
         if stepper.discriminator is not None:
-            set_learning_rate(stepper.discriminator, CRITIC.lr * rate_factor(step))
+            set_learning_rate(stepper.discriminator, DISCRIMINATOR.lr * rate_factor(step))
         unlabelled = make_batch(step, rank, UNLABELLED, False) if case.adversarial else None
         metrics = stepper(make_batch(step, rank, LABELLED, True, case.focal), unlabelled)
         losses.append(float(metrics["loss"]))
@@ -249,7 +249,7 @@ def reference(case: Case) -> tuple[list[RCN], list[PatchGAN], list[list[float]]]
             torch.optim.Adam(r.parameters(), lr=config.lr, weight_decay=config.weight_decay) for r in replicas
         ]
 
-    g_optimizers, d_optimizers = adam(generators, GENERATOR), adam(discriminators, CRITIC)
+    g_optimizers, d_optimizers = adam(generators, GENERATOR), adam(discriminators, DISCRIMINATOR)
 
     def update(replicas: list[Any], optimizers: list[torch.optim.Adam], rate: float) -> None:
         average_gradients(replicas)
@@ -281,7 +281,7 @@ def reference(case: Case) -> tuple[list[RCN], list[PatchGAN], list[list[float]]]
             loss.backward()
             fakes.append(fake)
         if case.adversarial:
-            update(discriminators, d_optimizers, CRITIC.lr * rate_factor(step))
+            update(discriminators, d_optimizers, DISCRIMINATOR.lr * rate_factor(step))
             for rank, (d, fake) in enumerate(zip(discriminators, fakes, strict=True)):
                 verdict = d(fake)
                 totals[rank] = totals[rank] + WEIGHT * F.binary_cross_entropy_with_logits(
