@@ -1,4 +1,4 @@
-"""From what a user typed to a validated config."""
+"""The settings of a command: from what a user typed to a validated config."""
 
 from __future__ import annotations
 

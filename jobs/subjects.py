@@ -1,4 +1,4 @@
-"""What ``landmarks evaluate`` measures: trained models, found by config, run folder or model folder."""
+"""The subjects of ``landmarks evaluate``: trained models, found by config, run folder or model folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one markup's landmarks to another's, for protocols across data sets: train on 300-W, measure on WFLW.
+"""Mappings of one markup's landmarks to another's, for protocols across data sets: train on 300-W, measure on WFLW.
 
 A mapping is linear: a target landmark is the mean of source landmarks, or has no counterpart. Each markup's YAML says what it
 maps to (``mappings``); what is not said directly is found through the packaged markups between (98 → 68 → 19). A markup of one's

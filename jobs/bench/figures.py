@@ -1,4 +1,4 @@
-"""What both benchmarks share: running the plain side, showing the figures, keeping them with their provenance."""
+"""The common part of the benchmarks: running the plain side, showing the numbers, keeping them with their provenance."""
 
 from __future__ import annotations
 

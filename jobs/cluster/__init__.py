@@ -1,1 +1,1 @@
-"""What drivers and workers on a Ray cluster share: sessions, boards, fleets, elastic training."""
+"""The parts of a run on a Ray cluster: sessions, boards, fleets, elastic training."""

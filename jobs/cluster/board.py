@@ -1,4 +1,4 @@
-"""Where workers leave what the driver shows and tracks: one small actor, so that workers need no tracker and no terminal."""
+"""The board of a run: a small actor where workers leave what the driver shows and tracks; they need no tracker, no terminal."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What ``landmarks submit`` and ``landmarks jobs`` are made of: the request, its package and environment, the job server."""
+"""The parts of ``landmarks submit`` and ``landmarks jobs``: the request, its package and environment, the job server."""

@@ -1,4 +1,4 @@
-"""What is shipped to the cluster: sources and configs of the working directory, never data, results or secrets."""
+"""The package shipped to the cluster: sources and configs of the working directory, never data, results or secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is asked for, checked here, before anything is sent: the verb, its arguments, its config."""
+"""A request to the cluster, checked here, before anything is sent: the verb, its arguments, its config."""
 
 from __future__ import annotations
 

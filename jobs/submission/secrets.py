@@ -1,4 +1,4 @@
-"""What must not reach a job's command, environment, metadata or any message: they can be read on the cluster's dashboard."""
+"""A guard of secrets: none may reach a job's command, environment, metadata or messages, which the cluster's dashboard shows."""
 
 from __future__ import annotations
 

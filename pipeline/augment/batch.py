@@ -1,4 +1,4 @@
-"""What augmentation takes and gives."""
+"""The batches that augmentation takes and gives."""
 
 from __future__ import annotations
 

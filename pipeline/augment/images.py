@@ -1,4 +1,4 @@
-"""What was drawn for a batch, done to its images.
+"""The drawn operations applied to a batch of images.
 
 All numbers are on the CPU: nothing waits for the device to decide which images an operation is for, and each operation touches
 those alone. On a CPU images go through in groups that stay in its cache: a batch of 256 px images does not fit, and reading

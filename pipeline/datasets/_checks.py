@@ -1,4 +1,4 @@
-"""What every reader of somebody else's files must check, with one wording."""
+"""Checks that every reader of somebody else's files makes, with one wording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every reader yields: records that are cheap to list and to pickle, and load their image when asked."""
+"""The records that every reader yields: cheap to list and to pickle, they load their image when asked."""
 
 from __future__ import annotations
 

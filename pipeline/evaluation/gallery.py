@@ -1,4 +1,4 @@
-"""Which faces a report shows: each run's best, median and worst, on the same faces for every run."""
+"""The faces a report shows: each run's best, median and worst, on the same faces for every run."""
 
 from __future__ import annotations
 

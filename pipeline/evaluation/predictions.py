@@ -1,4 +1,4 @@
-"""What a model said about a labelled set: everything the metrics, plots and reports need, without the model.
+"""A model's predictions on a labelled set: everything the metrics, plots and reports need, without the model.
 
 Saved as one ``.npz`` of plain arrays, read back without pickle.
 """

@@ -1,4 +1,4 @@
-"""What exactly was measured, and the measurement.
+"""An evaluation: the protocol of a measurement, and the measurement.
 
 A number without its protocol cannot be compared: ``Protocol`` names data set, subset, split, normalisation,
 where the crop came from and whether predictions were averaged over a flip, and every ``Evaluation`` carries

@@ -1,4 +1,4 @@
-"""Where a number came from: code, configuration, seed, versions and hardware. No host or user names."""
+"""The provenance of a number: code, configuration, seed, versions and hardware. No host or user names."""
 
 from __future__ import annotations
 

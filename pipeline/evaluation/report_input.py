@@ -1,4 +1,4 @@
-"""What a report is made of: runs, and published numbers to stand beside them."""
+"""The input of a report: runs, and published numbers to stand beside them."""
 
 from __future__ import annotations
 

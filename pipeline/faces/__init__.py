@@ -1,1 +1,1 @@
-"""From an image to a face crop: detection, crop geometry, near-duplicates."""
+"""Faces in images: detection, crop geometry, near-duplicates."""

@@ -1,4 +1,4 @@
-"""Where the cells of a heatmap lie on the input.
+"""The grid of a heatmap on the input: the cells' places.
 
 A heatmap of stride s has 1/s of the input's height and width. **Cell j covers the input pixels s·j … s·j + s − 1**;
 its centre lies at s·j + (s − 1)/2 in pixel-centre coordinates, where pixel i covers [i − ½, i + ½). So

@@ -1,1 +1,1 @@
-"""From trained weights to landmarks."""
+"""Inference: from trained weights to landmarks."""

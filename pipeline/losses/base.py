@@ -1,4 +1,4 @@
-"""What every loss on heatmaps has in common.
+"""The base of losses on heatmaps.
 
 Shapes: logits_BKHW scores, p_BKHW their spatial softmax, points (x, y) in px with the centre of the top-left
 pixel at (0, 0), mask_BK True (or a weight ≥ 0) where a landmark is annotated.

@@ -1,4 +1,4 @@
-"""What a method is: which parts of a network's output a loss is computed on, and how the output is read.
+"""The base of methods: the parts of a network's output that a loss is computed on, and the reading of the output.
 
 The base does all that the papers share, so that any generator of heatmaps goes with any loss on heatmaps, points or
 covariances and any decoder, and any regressor with any loss on points:
@@ -147,7 +147,7 @@ class Method(nn.Module):
             mask_BK: Landmarks to learn from.
 
         Returns:
-            The weighted sum over stages; and detached figures to log, with those that a paper adds.
+            The weighted sum over stages; and detached metrics to log, with those that a paper adds.
 
         Raises:
             ConfigError: Another number of weights than the network has stages.

@@ -1,4 +1,4 @@
-"""From names to a network and the method that supervises and reads it."""
+"""The builder of networks and of the methods that supervise and read them, by their names."""
 
 from __future__ import annotations
 

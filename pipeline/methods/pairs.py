@@ -1,4 +1,4 @@
-"""Which networks, losses and decoders go together."""
+"""The rules of which networks, losses and decoders go together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model costs: parameters and multiply-accumulates of one image.
+"""The cost of a model: parameters and multiply-accumulates of one image.
 
 MACs are those of convolutions and matrix products, as the papers count them (their "FLOPs" are MACs);
 normalisation, activations and interpolation are left out.

@@ -1,4 +1,4 @@
-"""What the networks of Robinson et al. (ICCV 2019, section 3.4) share: LeakyReLU(0.2), and weights drawn for it."""
+"""LeakyReLU(0.2), and weights drawn for it, as the networks of Robinson et al. (ICCV 2019, section 3.4) share them."""
 
 from __future__ import annotations
 

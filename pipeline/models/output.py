@@ -1,4 +1,4 @@
-"""What a model gives, and how the others may rely on it.
+"""The output of a model, and the traits by which the other parts may rely on it.
 
 A model maps images (B, 3, H, W), RGB in [0, 1], to either
 

@@ -1,4 +1,4 @@
-"""What a data set says of a face beside its landmarks, as training can use it: attributes that are 0 or 1."""
+"""A face's attributes as training can use them: what a data set says beside the landmarks, where it is 0 or 1."""
 
 from __future__ import annotations
 

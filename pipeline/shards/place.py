@@ -1,4 +1,4 @@
-"""Which face of an image is meant, and the square around it."""
+"""The choice of the face that is meant in an image, and of the square around it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the config to the sets that will be written. Whatever is wrong with the input is found here."""
+"""The plan of a preparation: the sets that will be written. Whatever is wrong with the input is found here."""
 
 from __future__ import annotations
 

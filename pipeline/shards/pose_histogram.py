@@ -1,4 +1,4 @@
-"""How the faces of a labelled set spread over the pose, before and after balancing: for ``landmarks verify`` and for reports."""
+"""The spread of a labelled set over the pose, before and after balancing: for ``landmarks verify`` and for reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From records of images to samples, one chunk at a time: what a worker of ``landmarks prepare`` does.
+"""The work of a worker of ``landmarks prepare``: from records of images to samples, one chunk at a time.
 
 A chunk is a fixed run of records, so its result depends on nothing but those records and the config: not on
 how many workers there are, nor on which of them got it.

@@ -1,4 +1,4 @@
-"""From loaded batches to what the networks see: on the device, in [0, 1], at the network's input size."""
+"""The batches that networks see, made of loaded ones: on the device, in [0, 1], at the network's input size."""
 
 from __future__ import annotations
 

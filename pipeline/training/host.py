@@ -1,4 +1,4 @@
-"""What a training loop needs of whatever runs it: a Ray Train worker, or a test."""
+"""The host of a training loop: what the loop needs of a Ray Train worker, or of a test, that runs it."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from pipeline.errors import TrainingError
 
 @dataclass
 class Meter:
-    """Means of a step's figures and the images' rate since the last ``flush``.
+    """Means of a step's metrics and the images' rate since the last ``flush``.
 
     Attributes:
         world_size: Ranks to average over.
-        device: Of the figures.
+        device: Of the metrics.
     """
 
     world_size: int
@@ -30,7 +30,7 @@ class Meter:
     _began: float = field(default_factory=time.perf_counter)
 
     def add(self, metrics: dict[str, Tensor]) -> None:
-        """Add one step's figures."""
+        """Add one step's metrics."""
         self._steps += 1
         self._counts.update(metrics.keys())
         for name, value in metrics.items():

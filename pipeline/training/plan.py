@@ -1,4 +1,4 @@
-"""What a run will do, worked out from its config and manifests before any process starts: ``--dry-run`` prints it."""
+"""The plan of a run, worked out from its config and manifests before any process starts: ``--dry-run`` prints it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind beside its checkpoints: models, the list of bad samples, the exact trace."""
+"""The records a run leaves beside its checkpoints: models, the list of bad samples, the exact trace."""
 
 from __future__ import annotations
 

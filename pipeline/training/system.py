@@ -1,4 +1,4 @@
-"""What a worker uses of its machine, measured between two calls."""
+"""The use a worker makes of its machine, measured between two calls."""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def validate(
         world_size: W.
 
     Returns:
-        The figures; and the errors' second moments for networks that state no uncertainty.
+        The metrics; and the errors' second moments for networks that state no uncertainty.
 
     Raises:
         TrainingError: Predictions that are not finite, no face with a normaliser, too many samples that cannot be used.

@@ -1,4 +1,4 @@
-"""Where on the face the error is: mean error per landmark and per curve of the markup.
+"""Errors by place on the face: the mean per landmark and per curve of the markup.
 
 Both in the papers' unit (error over face size) and in pixels of the original image. A curve's value is the
 mean over all its counted (face, landmark) pairs, so that a landmark seen on few faces weighs little.

@@ -1,4 +1,4 @@
-"""What every chart stands on: a themed figure, labelled axes, a legend, and bytes of the result.
+"""The ground of every chart: a themed figure, labelled axes, a legend, and bytes of the result.
 
 Figures are made without pyplot, so nothing is global and threads are safe.
 """

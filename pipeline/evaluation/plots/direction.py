@@ -1,4 +1,4 @@
-"""Where and in which direction errors spread, on a mean face (Huang et al., "ADNet", ICCV 2021, figure 1)."""
+"""Charts of where and in which direction errors spread, on a mean face (Huang et al., "ADNet", ICCV 2021, figure 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an unlabelled objective is: the place where images without landmarks teach the generator."""
+"""The base of unlabelled objectives: the place where images without landmarks teach the generator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What unlabelled faces bought: paired differences from the supervised runs, and whether they could be luck.
+"""The gain from unlabelled faces: paired differences from the supervised runs, and whether they could be luck.
 
 A training has luck of its own (initialisation, order, which faces the subset holds), so the units of the test are
 trainings, not test faces: thousands of faces cannot tell one lucky run from a better recipe. Runs of one seed share

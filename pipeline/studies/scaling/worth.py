@@ -1,4 +1,4 @@
-"""What a gain is worth in labelled faces: how many more of them would have bought it without unlabelled ones."""
+"""The worth of a gain in labelled faces: how many more of them would have bought it without unlabelled ones."""
 
 from __future__ import annotations
 

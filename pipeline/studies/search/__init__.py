@@ -1,1 +1,1 @@
-"""What a hyperparameter search found: records, comparison, importance, charts, report and progress table. No Ray here."""
+"""The findings of a hyperparameter search: records, comparison, importance, charts, report and progress table. No Ray here."""

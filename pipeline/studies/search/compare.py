@@ -1,4 +1,4 @@
-"""Which trial is best, what it gains over the config it started from, and how far that can be believed."""
+"""The comparison of trials: the best one, its gain over the config it started from, and how far that can be believed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which keys decided the objective: functional ANOVA over the trials (Hutter, Hoos and Leyton-Brown, ICML 2014), by Optuna.
+"""Importance of keys: functional ANOVA of the objective over the trials (Hutter, Hoos and Leyton-Brown, ICML 2014), by Optuna.
 
 fANOVA and not Optuna's default, PED-ANOVA: on noisy bowls like ours (six keys, two of them idle) it named the true first key
 in 9, 12, 8 and 9 of 12 searches of 20 and 40 random and 20 and 40 TPE trials, PED-ANOVA in 3, 7, 4 and 7. PED-ANOVA looks only

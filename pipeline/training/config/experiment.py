@@ -1,4 +1,4 @@
-"""What an experiment is. Every field has its unit and reason beside it; unknown keys fail."""
+"""The schema of an experiment. Every field has its unit and reason beside it; unknown keys fail."""
 
 from __future__ import annotations
 

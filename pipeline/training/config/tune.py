@@ -1,4 +1,4 @@
-"""What ``landmarks tune`` searches: a space over any dotted keys of the config, and how long."""
+"""The schema of ``landmarks tune``: a space over any dotted keys of the config, and how long to search it."""
 
 from __future__ import annotations
 
