@@ -20,7 +20,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from pipeline.precision import at_least_float32
+from pipeline.heatmaps.separable import separable_heatmaps
 
 
 def laplace_heatmaps(
@@ -50,7 +50,7 @@ def laplace_heatmaps(
         inside = torch.log1p(-math.exp(-half) * torch.cosh(ratio.clamp(max=half)))
         return torch.where(ratio < half, inside, log_sinh_half - ratio)
 
-    return _separable(points_BK2, size, log_mass, mask_BK)
+    return separable_heatmaps(points_BK2, size, _normalised(log_mass), mask_BK)
 
 
 def gaussian_heatmaps(
@@ -74,24 +74,8 @@ def gaussian_heatmaps(
         lower = torch.special.log_ndtr((-0.5 - distance) / sigma)
         return upper + torch.log1p(-torch.exp(lower - upper))
 
-    return _separable(points_BK2, size, log_mass, mask_BK)
+    return separable_heatmaps(points_BK2, size, _normalised(log_mass), mask_BK)
 
 
-def _separable(
-    points_BK2: Tensor, size: tuple[int, int], log_mass: Callable[[Tensor], Tensor], mask_BK: Tensor | None
-) -> Tensor:
-    points_BK2 = at_least_float32(points_BK2)
-    if mask_BK is not None:
-        mask_BK = mask_BK.bool()
-        points_BK2 = torch.where(mask_BK[..., None], points_BK2, 0.0)
-    height, width = size
-    x_BKW = _axis(points_BK2[..., 0], width, log_mass)
-    y_BKH = _axis(points_BK2[..., 1], height, log_mass)
-    if mask_BK is not None:
-        y_BKH = y_BKH * mask_BK[..., None]
-    return y_BKH[..., :, None] * x_BKW[..., None, :]
-
-
-def _axis(points_BK: Tensor, length: int, log_mass: Callable[[Tensor], Tensor]) -> Tensor:
-    grid_N = torch.arange(length, dtype=points_BK.dtype, device=points_BK.device)
-    return log_mass((grid_N - points_BK[..., None]).abs()).softmax(-1)
+def _normalised(log_mass: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda distance_BKN: log_mass(distance_BKN.abs()).softmax(-1)

@@ -1,10 +1,11 @@
-"""Targets of ADNet's attention: edge maps from the markup's curves, and point maps, drawn in batch on the device.
+"""Edge maps from a markup's curves, drawn in batch on the device: targets of ADNet's attention.
 
-Source: Huang et al., "ADNet", ICCV 2021, section 3.2 and 4.1 (line width 1, σ 1.5); edge maps after Wu et al., "Look
-at Boundary", CVPR 2018.
+Its other targets, point maps, are :func:`pipeline.heatmaps.unit_peak.unit_gaussian_heatmaps`.
+
+Source: Huang et al., "ADNet", ICCV 2021, section 3.2 and 4.1 (line width 1), after Wu et al., "Look at Boundary", CVPR 2018.
 
 Shapes: points_BK2 (x, y) on the **heatmap's own grid** (see :mod:`pipeline.heatmaps.stride`), cells, the centre of the
-top-left cell at (0, 0); edges_BEHW and maps_BKHW in [0, 1], 1 on the edge or the point.
+top-left cell at (0, 0); edges_BEHW in [0, 1], 1 on the edge.
 
 What the paper leaves open, and the choice made here:
 
@@ -80,36 +81,6 @@ def edge_maps(
         torch.stack(maps, 1) if maps else points_BK2.new_zeros(batch, 0, *size),
         torch.stack(complete, 1) if complete else mask_BK.new_zeros(batch, 0),
     )
-
-
-def point_maps(
-    points_BK2: Tensor, size: tuple[int, int], sigma: float = 1.5, mask_BK: Tensor | None = None
-) -> Tensor:
-    """Gaussian of height 1 around every landmark, exp(−d²/2σ²).
-
-    Args:
-        points_BK2: landmarks, cells; masked ones may be anything, NaN included.
-        size: (h, w).
-        sigma: σ, cells.
-        mask_BK: True where a landmark is annotated; the others get an all-zero map.
-
-    Returns:
-        maps_BKHW in [0, 1]; the sampled maximum is below 1 where the landmark lies between the cells' centres.
-
-    Raises:
-        ValueError: a σ that is not positive.
-    """
-    if sigma <= 0.0:
-        raise ValueError(f"point_maps: sigma is {sigma}; it must be positive")
-    points_BK2 = at_least_float32(points_BK2)
-    if mask_BK is not None:
-        points_BK2 = torch.where(mask_BK[..., None] > 0, points_BK2, 0.0)
-    x_W, y_H = _axes(size, points_BK2)
-    x_BKW = (-0.5 * ((x_W - points_BK2[..., :1]) / sigma).square()).exp()
-    y_BKH = (-0.5 * ((y_H - points_BK2[..., 1:]) / sigma).square()).exp()
-    if mask_BK is not None:
-        y_BKH = y_BKH * (mask_BK[..., None] > 0)
-    return y_BKH[..., :, None] * x_BKW[..., None, :]
 
 
 def _curve(

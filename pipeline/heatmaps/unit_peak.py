@@ -1,7 +1,7 @@
 """Target heatmaps for losses on the values of pixels: a Gaussian of height 1, as heatmap L2 and AWing regress.
 
 Sources: Wang et al., "Adaptive Wing Loss", ICCV 2019, section 3; Yan et al., Pattern Recognition 2021,
-section 5.2.
+section 5.2; the point maps of Huang et al., "ADNet", ICCV 2021, section 4.1 (σ = 1.5 cells).
 
 Shapes: points_BK2 (x, y) in px; heatmaps_BKHW in 0 … 1, sampled at the pixels' centres, so the height is
 exactly 1 only where the point is a pixel's centre. They are no distributions:
@@ -10,10 +10,9 @@ exactly 1 only where the point is a pixel's centre. They are no distributions:
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from pipeline.precision import at_least_float32
+from pipeline.heatmaps.separable import separable_heatmaps
 
 
 def unit_gaussian_heatmaps(
@@ -30,27 +29,16 @@ def unit_gaussian_heatmaps(
     Returns:
         heatmaps_BKHW, at least float32.
 
+    Raises:
+        ValueError: a σ that is not positive.
+
     Example:
+        >>> import torch
         >>> unit_gaussian_heatmaps(torch.tensor([[[2.0, 1.0]]]), (3, 5))[0, 0, 1].argmax().item()
         2
     """
-    points_BK2 = at_least_float32(points_BK2)
-    if mask_BK is not None:
-        points_BK2 = torch.where(mask_BK.bool()[..., None], points_BK2, 0.0)
-    height, width = size
-    x_BKW, y_BKH = (
-        torch.exp(
-            -0.5
-            * (
-                (
-                    torch.arange(length, dtype=points_BK2.dtype, device=points_BK2.device)
-                    - points_BK2[..., axis, None]
-                )
-                / sigma
-            ).square()
-        )
-        for axis, length in ((0, width), (1, height))
+    if sigma <= 0.0:
+        raise ValueError(f"unit_gaussian_heatmaps: sigma is {sigma}; it must be positive")
+    return separable_heatmaps(
+        points_BK2, size, lambda distance_BKN: (-0.5 * (distance_BKN / sigma).square()).exp(), mask_BK
     )
-    if mask_BK is not None:
-        y_BKH = y_BKH * mask_BK.bool()[..., None]
-    return y_BKH[..., :, None] * x_BKW[..., None, :]

@@ -25,8 +25,9 @@ from torch import Tensor
 from pipeline.errors import ConfigError
 from pipeline.heatmaps import decoders
 from pipeline.heatmaps.decoders import Decoder
-from pipeline.heatmaps.edges import edge_maps, point_maps
+from pipeline.heatmaps.edges import edge_maps
 from pipeline.heatmaps.stride import to_cells
+from pipeline.heatmaps.unit_peak import unit_gaussian_heatmaps
 from pipeline.losses.awing import awing
 from pipeline.losses.base import masked_mean
 from pipeline.markup import Markup
@@ -98,7 +99,7 @@ class ADNet(Method):
     def point_loss(self, maps_BKHW: Tensor, stride: int, target_BK2: Tensor, mask_BK: Tensor) -> Tensor:
         """AWing of the point maps, in [0, 1]; scalar."""
         size = (maps_BKHW.shape[-2], maps_BKHW.shape[-1])
-        truth = point_maps(to_cells(target_BK2, stride), size, self.sigma, mask_BK)
+        truth = unit_gaussian_heatmaps(to_cells(target_BK2, stride), size, self.sigma, mask_BK)
         return masked_mean(awing(maps_BKHW.to(truth.dtype), truth).mean((-2, -1)), mask_BK)
 
     def edge_loss(self, maps_BEHW: Tensor, stride: int, target_BK2: Tensor, mask_BK: Tensor) -> Tensor:

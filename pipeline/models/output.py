@@ -40,7 +40,8 @@ class Stage:
         cholesky: (B, K, 3) entries l₁₁, l₂₁, l₂₂ of L with covariance Σ = L Lᵀ, input px; l₁₁, l₂₂ > 0.
         edges: (B, E, h, w) edge maps in [0, 1], one per curve of the markup; their target is
             :func:`pipeline.heatmaps.edges.edge_maps`.
-        point_maps: (B, K, h, w) point maps in [0, 1]; their target is :func:`pipeline.heatmaps.edges.point_maps`.
+        point_maps: (B, K, h, w) point maps in [0, 1]; their target is
+            :func:`pipeline.heatmaps.unit_peak.unit_gaussian_heatmaps`.
     """
 
     heatmaps: Tensor | None = None

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.heatmaps.edges import edge_maps, point_maps
+from pipeline.heatmaps.edges import edge_maps
 from pipeline.markup import Curve, load_markup
 
 OPEN = Curve("open", (0, 1, 2))
@@ -90,20 +90,6 @@ def test_mirroring_the_points_mirrors_the_maps():
         edge_maps(mirrored, [CLOSED], (16, 16)).edges_BEHW,
         edge_maps(points, [CLOSED], (16, 16)).edges_BEHW.flip(-1),
     )
-    torch.testing.assert_close(point_maps(mirrored, (16, 16)), point_maps(points, (16, 16)).flip(-1))
-
-
-def test_point_maps_by_double_loop():
-    points = torch.tensor([[[3.0, 2.0], [6.4, 0.2], [torch.nan, 1.0]]], dtype=torch.float64)
-    maps = point_maps(points, (5, 8), 1.5, torch.tensor([[True, True, False]]))
-    for k in range(2):
-        px, py = points[0, k].tolist()
-        for y in range(5):
-            for x in range(8):
-                expected = math.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * 1.5**2))
-                assert maps[0, k, y, x].item() == pytest.approx(expected, rel=1e-12)
-    assert maps[0, 0, 2, 3] == 1
-    assert maps[0, 2].eq(0).all()
 
 
 @pytest.mark.parametrize("bad", [0.0, -1.0])
@@ -111,5 +97,3 @@ def test_a_width_that_draws_nothing_is_refused(bad):
     points = torch.zeros(1, 3, 2)
     with pytest.raises(ValueError, match="width"):
         edge_maps(points, [OPEN], (4, 4), bad)
-    with pytest.raises(ValueError, match="sigma"):
-        point_maps(points, (4, 4), bad)
