@@ -132,6 +132,25 @@ class Markup:
             permutation[a], permutation[b] = b, a
         return permutation
 
+    @cached_property
+    def neighbours(self) -> np.ndarray:
+        """(K, 2) int64: the previous and the next landmark of each on its curve, −1 where there is none.
+
+        A landmark off all curves has neither, the end of an open curve lacks one. Where curves share a landmark, the first one
+        counts.
+        """
+        neighbours_K2 = np.full((self.num_landmarks, 2), -1, dtype=np.int64)
+        seen: set[int] = set()
+        for curve in self.curves:
+            own = set(curve.indices) - seen
+            for first, second in curve.segments:
+                if first in own:
+                    neighbours_K2[first, 1] = second
+                if second in own:
+                    neighbours_K2[second, 0] = first
+            seen |= own
+        return neighbours_K2
+
     @property
     def definition(self) -> dict[str, Any]:
         """All of it as JSON values, the fields of its YAML: ``markup_from`` reads it back."""

@@ -24,25 +24,8 @@ SAME_POINT_PX = 1e-3
 
 
 def curve_neighbours(markup: Markup) -> Tensor:
-    """Previous and next landmark of each landmark on its curve.
-
-    A landmark off all curves has neither, the end of an open curve lacks one. Where curves share a landmark,
-    the first one counts.
-
-    Returns:
-        neighbours_K2, int64, on the CPU.
-    """
-    neighbours_K2 = torch.full((markup.num_landmarks, 2), -1, dtype=torch.int64)
-    seen: set[int] = set()
-    for curve in markup.curves:
-        own = set(curve.indices) - seen
-        for first, second in curve.segments:
-            if first in own:
-                neighbours_K2[first, 1] = second
-            if second in own:
-                neighbours_K2[second, 0] = first
-        seen |= own
-    return neighbours_K2
+    """``Markup.neighbours`` as a tensor: neighbours_K2, int64, on the CPU."""
+    return torch.tensor(markup.neighbours)
 
 
 def corner_landmarks(markup: Markup) -> tuple[int, ...]:

@@ -191,3 +191,21 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_definition_reads_back_as_the_same_markup(name):
     markup = load_markup(name)
     assert markup_from(json.loads(json.dumps(markup.definition)), "memory") == markup
+
+
+def test_neighbours_of_open_closed_shared_and_lone_landmarks():
+    curves = (Curve("open", (0, 1, 2)), Curve("eye", (3, 4, 5, 6), closed=True), Curve("shares", (2, 7)))
+    assert Markup("m", 9, curves, ()).neighbours.tolist() == [
+        [-1, 1], [0, 2], [1, -1], [6, 4], [3, 5], [4, 6], [5, 3], [2, -1], [-1, -1],
+    ]  # fmt: skip
+
+
+def test_neighbours_agree_with_the_curves_of_a_packaged_markup():
+    markup = load_markup("ibug68")
+    for curve in markup.curves:
+        for first, second in curve.segments:
+            assert markup.neighbours[first, 1] == second
+            assert markup.neighbours[second, 0] == first
+    on_curves = {index for curve in markup.curves for index in curve.indices}
+    off = [index for index in range(markup.num_landmarks) if index not in on_curves]
+    assert (markup.neighbours[off] == -1).all()

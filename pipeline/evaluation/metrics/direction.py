@@ -23,21 +23,6 @@ SAME_POINT_PX = 1e-3
 """Neighbours closer than this give no direction; annotations have two decimals."""
 
 
-def curve_neighbours(markup: Markup) -> np.ndarray:
-    """(K, 2) int64: the previous and the next landmark of each on its curve, its own number where there is none."""
-    neighbours_K2 = np.repeat(np.arange(markup.num_landmarks)[:, None], 2, axis=1)
-    seen: set[int] = set()
-    for curve in markup.curves:
-        own = set(curve.indices) - seen
-        for first, second in curve.segments:
-            if first in own:
-                neighbours_K2[first, 1] = second
-            if second in own:
-                neighbours_K2[second, 0] = first
-        seen |= own
-    return neighbours_K2
-
-
 def curve_tangents(target_NK2: np.ndarray, mask_NK: np.ndarray, markup: Markup) -> np.ndarray:
     """Unit vectors along the curves of the true landmarks.
 
@@ -56,9 +41,10 @@ def curve_tangents(target_NK2: np.ndarray, mask_NK: np.ndarray, markup: Markup) 
     if mask.shape[1] != markup.num_landmarks:
         raise ValueError(f"{mask.shape[1]} landmarks, but markup '{markup.name}' has {markup.num_landmarks}")
     points = np.where(mask[..., None], np.asarray(target_NK2, dtype=np.float64), np.nan)
-    previous_NK2, next_NK2 = (
-        np.where(mask[:, index, None], points[:, index], points) for index in curve_neighbours(markup).T
-    )
+    own_K = np.arange(markup.num_landmarks)
+    # At the end of a curve, and beside a masked neighbour, the landmark itself stands in.
+    sides = (np.where(index_K < 0, own_K, index_K) for index_K in markup.neighbours.T)
+    previous_NK2, next_NK2 = (np.where(mask[:, side_K, None], points[:, side_K], points) for side_K in sides)
     chord_NK2 = next_NK2 - previous_NK2
     length_NK1 = np.linalg.norm(chord_NK2, axis=-1, keepdims=True)
     usable = (length_NK1 > SAME_POINT_PX) & mask[..., None]  # NaN compares False

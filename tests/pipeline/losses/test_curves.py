@@ -31,19 +31,6 @@ def test_corners_are_ends_of_closed_curves_and_what_curves_share():
     assert corner_landmarks(load_markup("ibug68")) == (36, 39, 42, 45, 48, 54, 60, 64)
 
 
-@pytest.mark.parametrize("name", ["ibug68"])
-def test_neighbours_agree_with_the_curves_of_packaged_markups(name):
-    markup = load_markup(name)
-    neighbours = curve_neighbours(markup)
-    for curve in markup.curves:
-        for first, second in curve.segments:
-            assert neighbours[first, 1] == second
-            assert neighbours[second, 0] == first
-    on_curves = {i for curve in markup.curves for i in curve.indices}
-    off = [i for i in range(markup.num_landmarks) if i not in on_curves]
-    assert neighbours[off].eq(-1).all()
-
-
 def test_tangents_of_a_circle_are_perpendicular_to_its_radius():
     angle = torch.linspace(0, 2 * torch.pi, 9, dtype=torch.float64)[:8]
     radius = torch.stack((angle.cos(), angle.sin()), -1)

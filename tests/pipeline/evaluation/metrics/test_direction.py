@@ -10,12 +10,10 @@ import torch
 
 from pipeline.evaluation.metrics.direction import (
     bias_rate,
-    curve_neighbours,
     curve_tangents,
     normal_and_tangent,
 )
 from pipeline.evaluation.metrics.nme import point_errors
-from pipeline.losses import curves
 from pipeline.losses.adl import ADL
 from pipeline.markup import Curve, Markup, load_markup, packaged_names
 
@@ -74,8 +72,6 @@ def test_a_prediction_that_is_not_finite_is_an_infinite_error():
 def test_directions_are_those_of_the_loss(name):
     markup = load_markup(name)
     k, rng = markup.num_landmarks, np.random.default_rng(0)
-    ours, theirs = curve_neighbours(markup), curves.curve_neighbours(markup).numpy()
-    assert np.array_equal(np.where(ours == np.arange(k)[:, None], -1, ours), theirs)
     target, mask = rng.normal(100, 30, (6, k, 2)), rng.random((6, k)) < 0.8
     normals = ADL.from_markup(markup).normals(torch.from_numpy(target), torch.from_numpy(mask)).numpy()
     error = rng.normal(0, 3, target.shape)
