@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from pipeline.evaluation.gallery import choose_faces, common_keys
+from pipeline.evaluation.gallery import COUNTS, choose_faces, common_keys
 from pipeline.evaluation.inline import jpeg, themed
 from pipeline.evaluation.metrics.nme import point_errors
 from pipeline.evaluation.plots import charts
@@ -108,21 +108,40 @@ def training_chart(runs: Sequence[RunReport]) -> dict[str, str] | None:
 
 def faces(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Each run's worst, median and best faces, drawn for every run that keeps images."""
+
+    def drawn(run: RunReport, index: int) -> dict[str, str]:
+        error = f"{100 * nme[run.name][index]:.2f}"
+        return {"nme": error, "data": _face(run, index), "alt": _face_alt(run, index, error)}
+
+    return chosen_faces(runs, nme, drawn)
+
+
+def chosen_faces(
+    runs: Sequence[RunReport],
+    ranking: Mapping[str, np.ndarray],
+    drawn: Callable[[RunReport, int], dict[str, str]],
+    counts: Mapping[str, int] = COUNTS,
+    words: Mapping[str, str] | None = None,
+) -> list[dict[str, Any]]:
+    """Each run's first, median and last faces of a ranking, drawn for every run that keeps images.
+
+    Args:
+        runs: Runs of one protocol.
+        ranking: Run name → (N,) what its faces are ranked by, best first; NaN where undefined.
+        drawn: A run and a face's index in it → the fields of its image on the page.
+        counts: Kind → faces per run, see ``choose_faces``.
+        words: Kind → what the page calls it; None is the kind.
+    """
     imaged = [run for run in runs if run.predictions.images_NSS3 is not None]
     keys = common_keys([run.predictions.keys for run in imaged]) if imaged else np.array([])
     if not len(keys):
         return []
     rows = {run.name: {str(key): i for i, key in enumerate(run.predictions.keys)} for run in imaged}
-    ranked = {run.name: nme[run.name][[rows[run.name][str(key)] for key in keys]] for run in imaged}
+    ranked = {run.name: ranking[run.name][[rows[run.name][str(key)] for key in keys]] for run in imaged}
     shown = []
-    for choice in choose_faces(ranked, keys):
-        images = []
-        for run in imaged:
-            index = rows[run.name][choice.key]
-            error = f"{100 * nme[run.name][index]:.2f}"
-            image = {"run": run.name, "nme": error, "data": _face(run, index)}
-            images.append(image | {"alt": _face_alt(run, index, error)})
-        why = ", ".join(f"{kind} of {run}" for kind, run in choice.reasons)
+    for choice in choose_faces(ranked, keys, counts):
+        images = [{"run": run.name, **drawn(run, rows[run.name][choice.key])} for run in imaged]
+        why = ", ".join(f"{words[kind] if words else kind} of {run}" for kind, run in choice.reasons)
         shown.append({"key": choice.key, "why": why, "images": images})
     return shown
 

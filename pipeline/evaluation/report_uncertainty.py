@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from pipeline.evaluation import headline
-from pipeline.evaluation.gallery import choose_faces, common_keys
 from pipeline.evaluation.inline import jpeg, themed
 from pipeline.evaluation.metrics.nme import face_size
 from pipeline.evaluation.plots.direction import direction_bars, direction_figure
@@ -17,7 +16,7 @@ from pipeline.evaluation.plots.ellipses import draw_ellipses
 from pipeline.evaluation.plots.palette import Theme
 from pipeline.evaluation.plots.uncertainty import calibration_figure, spread_figure
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.report_images import boxes, mean_shape, placed
+from pipeline.evaluation.report_images import boxes, chosen_faces, mean_shape, placed
 from pipeline.evaluation.report_input import ReferenceRow, RunReport
 from pipeline.evaluation.report_tables import run_table
 from pipeline.evaluation.uncertainty import spread_and_error, squared_distances
@@ -154,28 +153,16 @@ def _ellipse_faces(
     runs: Sequence[RunReport], by_face: Mapping[str, tuple[np.ndarray, np.ndarray]]
 ) -> list[dict[str, Any]]:
     """Each run's least sure, median and surest faces, drawn for every run that keeps images."""
-    imaged = [run for run in runs if run.predictions.images_NSS3 is not None]
-    keys = common_keys([run.predictions.keys for run in imaged]) if imaged else np.array([])
-    if not len(keys):
-        return []
-    rows = {run.name: {str(key): i for i, key in enumerate(run.predictions.keys)} for run in imaged}
-    ranked = {run.name: by_face[run.name][0][[rows[run.name][str(key)] for key in keys]] for run in imaged}
-    shown = []
-    for choice in choose_faces(ranked, keys, _COUNTS):
-        images = []
-        for run in imaged:
-            index = rows[run.name][choice.key]
-            spread, error = (f"{100 * values[index]:.2f}" for values in by_face[run.name])
-            alt = (
-                f"Face {choice.key} with the error ellipses of {run.name} and the true landmarks: "
-                f"mean spread {spread} %, NME {error} %"
-            )
-            images.append(
-                {"run": run.name, "spread": spread, "nme": error, "data": _ellipses(run, index), "alt": alt}
-            )
-        why = ", ".join(f"{_WORDS[kind]} of {run}" for kind, run in choice.reasons)
-        shown.append({"key": choice.key, "why": why, "images": images})
-    return shown
+
+    def drawn(run: RunReport, index: int) -> dict[str, str]:
+        spread, error = (f"{100 * values[index]:.2f}" for values in by_face[run.name])
+        alt = (
+            f"Face {run.predictions.keys[index]} with the error ellipses of {run.name} and the true landmarks: "
+            f"mean spread {spread} %, NME {error} %"
+        )
+        return {"spread": spread, "nme": error, "data": _ellipses(run, index), "alt": alt}
+
+    return chosen_faces(runs, {name: spread for name, (spread, _) in by_face.items()}, drawn, _COUNTS, _WORDS)
 
 
 def _ellipses(run: RunReport, index: int) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import ImageDraw
 
-from pipeline.evaluation.plots.overlays import OUTLINE, enlarge, on_canvas
+from pipeline.evaluation.plots.overlays import OUTLINE, enlarge, on_canvas, reduced
 from pipeline.evaluation.plots.palette import PREDICTION, TRUTH
 
 _POINTS = 48  # corners of a drawn ellipse
@@ -98,5 +98,4 @@ def draw_ellipses(
         for x, y in points:
             for radius, fill in ((1.7 * unit, OUTLINE), (1.2 * unit, colour)):
                 draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=fill)
-    size = (width, max(1, round(image_HW3.shape[0] * width / image_HW3.shape[1])))
-    return np.asarray(canvas.resize(size, Image.Resampling.BOX))
+    return reduced(canvas, image_HW3, width)

@@ -22,6 +22,12 @@ def enlarge(image_HW3: np.ndarray, width: int) -> tuple[Image.Image, float]:
     return Image.fromarray(np.ascontiguousarray(image_HW3)).resize(size, Image.Resampling.BICUBIC), factor
 
 
+def reduced(canvas: Image.Image, image_HW3: np.ndarray, width: int) -> np.ndarray:
+    """A canvas that was drawn larger, averaged down to ``width`` px and the image's proportions."""
+    size = (width, max(1, round(image_HW3.shape[0] * width / image_HW3.shape[1])))
+    return np.asarray(canvas.resize(size, Image.Resampling.BOX))
+
+
 def on_canvas(points_K2: np.ndarray, factor: float, width: int) -> np.ndarray:
     """Points (K, 2) of an image on one enlarged by ``factor`` to ``width`` px."""
     # Pillow's coordinates overflow far outside, and would paint a diverged model's lines over the whole face.
@@ -80,8 +86,7 @@ def draw_landmarks(
         _draw_shape(draw, on_canvas(target_K2, factor, canvas.width), known, markup, TRUTH, unit)
     known = np.isfinite(predicted_K2).all(axis=-1)
     _draw_shape(draw, on_canvas(predicted_K2, factor, canvas.width), known, markup, PREDICTION, unit)
-    size = (width, max(1, round(image_HW3.shape[0] * width / image_HW3.shape[1])))
-    return np.asarray(canvas.resize(size, Image.Resampling.BOX))
+    return reduced(canvas, image_HW3, width)
 
 
 def _heat(heatmaps_KHW: np.ndarray) -> np.ndarray:
