@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import fsspec
-
 from jobs.evaluate import predict
 from jobs.grid import Grid
 from jobs.subjects import check_fits, find_subject
@@ -15,7 +13,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, Protocol, face_nme
 from pipeline.methods.model_file import load_description
 from pipeline.shards.manifest import join, load_manifest
-from pipeline.storage import absolute
+from pipeline.storage import absolute, exists
 from pipeline.studies.scaling.cells import CellResult, Study
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import TrainingResult
@@ -52,7 +50,7 @@ def measure(
     )
     # A run's name and content are one; another set, or the same set prepared anew, is measured anew.
     kept = {name: join(folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
-    missing = [name for name, url in kept.items() if not _exists(url)]
+    missing = [name for name, url in kept.items() if not exists(url)]
     if missing:
         subjects = [find_subject(results[name].run_folder) for name in missing]
         for subject in subjects:
@@ -94,11 +92,6 @@ def measure(
         # Measured where it was selected, for want of a test set: the report says so.
         selected_on_test=config.data.test is None and config.training.select == "best",
     )
-
-
-def _exists(url: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(url)
-    return bool(filesystem.exists(path))
 
 
 def _extra(evaluation: Evaluation) -> dict[str, float]:

@@ -15,13 +15,14 @@ from rich.table import Table
 
 from jobs.grid import Grid, make_grid, study_folder
 from pipeline.errors import LandmarkError, TrainingError
+from pipeline.plain import flatten
 from pipeline.shards.manifest import join
 from pipeline.storage import write_text
 from pipeline.studies.scaling.cells import Study
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import WHERE, TrainingResult, close, ready
-from pipeline.training.tracking import Tracker, check_store, flatten
+from pipeline.training.tracking import Tracker, check_store
 
 
 def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console | None = None) -> Study | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import shlex
@@ -16,7 +15,7 @@ import yaml
 
 from jobs.settings import experiment, prepare_config
 from jobs.submission.secrets import has_credentials
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, did_you_mean
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.storage import is_local, local_path
 from pipeline.training.config.compose import compose_raw, config_hash
@@ -65,9 +64,9 @@ def check_request(verb: str, arguments: Sequence[str]) -> Request:
         ConfigError: No such verb, bad arguments, a config that does not validate or is not in the working directory.
     """
     if verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ConfigError(f"no verb '{verb}' to submit: {hint}there are {', '.join(VERBS)}")
+        raise ConfigError(
+            f"no verb '{verb}' to submit: {did_you_mean(verb, VERBS)}there are {', '.join(VERBS)}"
+        )
     if any(has_credentials(argument) for argument in arguments):
         raise ConfigError(
             "an argument holds an address with a password, and a job's command can be read by everybody who sees the cluster's "

@@ -30,15 +30,10 @@ from pipeline.shards.poses import poses_of, read_shapes
 from pipeline.shards.prepare import ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.write import write_shard
-from pipeline.storage import absolute, write_text
+from pipeline.storage import absolute, exists, write_text
 
 STAGING = ".staging"
 REJECTED_NAME = "rejected.jsonl"
-
-
-def _exists(url: str) -> bool:
-    filesystem, path = fsspec.url_to_fs(absolute(url))
-    return bool(filesystem.exists(path))
 
 
 def _remove(url: str) -> None:
@@ -139,7 +134,7 @@ def existing(plan: SetPlan, config_hash: str, *, overwrite: bool) -> Manifest | 
         ConfigError: Another set is in the way and ``overwrite`` is not given.
     """
     url = manifest_url(plan.folder)
-    if not _exists(url):
+    if not exists(url):
         return None
     try:
         manifest = load_manifest(url)

@@ -278,15 +278,3 @@ class Tracker:
         """FINISHED, FAILED or KILLED."""
         self._ended = self._ended or int(time.time() * 1000)
         self.client.set_terminated(self.run_id, status, self._ended)
-
-
-def flatten(raw: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested config to dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in raw.items():
-        dotted = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{dotted}.")
-        else:
-            flat[dotted] = value
-    return flat
