@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from PIL import Image, ImageDraw
 
-from pipeline.datasets.face import FaceReader
+if TYPE_CHECKING:
+    from pipeline.datasets.face import FaceReader
 
 _SHOWN, _HIDDEN = (60, 255, 90), (255, 70, 60)
 
