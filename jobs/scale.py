@@ -168,3 +168,9 @@ def _publish(study: Study, folder: str, parent: Tracker, console: Console) -> No
         console.print(console_table(grid))
     console.print(analysis.answer.text, highlight=False, markup=False)
     console.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("scale")

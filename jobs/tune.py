@@ -188,3 +188,9 @@ def _best_yaml(config: ExperimentConfig, record: Search, winner: Trial) -> str:
         f"# Best of the search '{config.name}': trial {winner.number}, {winner.objective:.3f} % NME on the held-out split, "
         f"mean of {len(record.seeds)} seed(s).\n# Chosen on that split: expect a little more elsewhere.\n{to_yaml(chosen)}"
     )
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("tune")

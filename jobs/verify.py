@@ -84,3 +84,9 @@ def verify(
             report.findings.insert(0, Finding("error", config, str(error), "training would not start"))
     show(report, Console())
     return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("verify")

@@ -33,7 +33,8 @@ from pipeline.training.config.experiment import TrackingConfig
 JOB_VARIABLE = "LANDMARKS_JOB_ID"
 """Environment variable: submission id of the Ray job a driver runs in."""
 
-_RUN_FILE = "mlflow.json"
+RUN_FILE = "mlflow.json"
+"""Beside a run's results: the address and the id of its MLflow run."""
 # MLflow answers /health under any host name: only its API says whether this one is allowed.
 _PROBE = "/api/2.0/mlflow/experiments/search?max_results=1"
 _PROBE_SECONDS = 5
@@ -185,7 +186,7 @@ class Tracker:
     def _find_or_create(self, config: TrackingConfig, name: str, run_folder: str) -> tuple[str, bool]:
         from mlflow.exceptions import MlflowException
 
-        url = join(run_folder, _RUN_FILE)
+        url = join(run_folder, RUN_FILE)
         try:
             with fsspec.open(url, "rt", encoding="utf-8") as file:
                 known = json.load(file)
