@@ -112,7 +112,7 @@ def read_text(url: str) -> str | None:
     try:
         with fsspec.open(url, "rt", encoding="utf-8") as file:
             return str(file.read())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
