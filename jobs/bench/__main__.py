@@ -1,5 +1,6 @@
 """``python -m jobs.bench …`` is ``landmarks bench …``."""
 
-from jobs.cli import main
+if __name__ == "__main__":
+    from jobs.cli import main
 
-main("bench")
+    main("bench")
