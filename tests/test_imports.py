@@ -43,6 +43,17 @@ ALLOWED: dict[tuple[str, str], str] = {}
 PURE = ("pipeline.losses", "pipeline.models", "pipeline.heatmaps", "pipeline.evaluation.metrics")
 NOT_PURE = {"ray", "deepspeed", "mlflow", "pydantic", "omegaconf", "fsspec"}
 
+# The only places of the library that talk to these.
+MACHINERY = {
+    "ray": {"pipeline.training.worker"},
+    "deepspeed": {"pipeline.training.engines"},
+    "mlflow": {
+        "pipeline.training.tracking",
+        "pipeline.training.model_registry",
+        "pipeline.inference.tracked",
+    },
+}
+
 HEAVY = {
     "ray",
     "deepspeed",
@@ -141,6 +152,11 @@ def test_arrows_go_one_way():
     assert len(arrows) > 100
     up = {arrow: where for arrow, where in arrows.items() if heights[arrow[1]] >= heights[arrow[0]]}
     assert up.keys() == ALLOWED.keys(), "\n".join(up.values())
+
+
+@pytest.mark.parametrize(("machinery", "places"), MACHINERY.items(), ids=MACHINERY)
+def test_machinery_has_its_places(machinery, places):
+    assert {m for m in modules() if m.startswith("pipeline.") and machinery in imports_of(m)} == places
 
 
 def test_scripts_and_type_checkers_do_not_count():
