@@ -11,6 +11,8 @@ from pipeline.errors import ConfigError, DataError, TrackingError
 from pipeline.evaluation import console as tables
 from pipeline.evaluation import protocol
 from pipeline.evaluation.protocol import Evaluation
+from pipeline.evaluation.report import ReferenceRow, build_report
+from pipeline.inference.measured import measure, protocol_of, reported
 from pipeline.inference.trained import find_trained, names_apart
 from pipeline.shards.manifest import join, load_manifest
 from pipeline.storage import absolute
@@ -53,10 +55,6 @@ def evaluate(
     for model in models:
         model.check_fits(manifest, data)
     answers = predict([model.folder for model in models], data, gpu=bool(first and first.cluster.gpu))
-
-    from pipeline.evaluation.report import ReferenceRow, build_report
-    from pipeline.inference.measured import measure, protocol_of, reported
-
     measured, evaluations, runs = protocol_of(settings, manifest), [], []
     for name, model, answer in zip(names_apart(models), models, answers, strict=True):
         evaluation = measure(model, name, answer, measured, manifest)
