@@ -154,6 +154,18 @@ def test_arrows_go_one_way():
     assert up.keys() == ALLOWED.keys(), "\n".join(up.values())
 
 
+def test_private_names_stay_where_they_are():
+    taken = [
+        f"{module}: {node.module}.{alias.name}"
+        for module, path in modules().items()
+        for node in statements(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module in modules()
+        for alias in node.names
+        if alias.name.startswith("_") and f"{node.module}.{alias.name}" not in modules()
+    ]
+    assert not taken
+
+
 @pytest.mark.parametrize(("machinery", "places"), MACHINERY.items(), ids=MACHINERY)
 def test_machinery_has_its_places(machinery, places):
     assert {m for m in modules() if m.startswith("pipeline.") and machinery in imports_of(m)} == places
