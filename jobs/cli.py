@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from jobs.arguments import ConfigArgument, Overrides
+from jobs.bench.commands import bench
+from pipeline.errors import ConfigError, LandmarkError
 
 app = typer.Typer(
     name="landmarks",
@@ -15,11 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="experiment YAML")]
-Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="dotted overrides, e.g. training.epochs=40")
-]
+app.add_typer(bench, name="bench")
 
 
 @app.command()
@@ -180,6 +181,7 @@ def submit(
         gpus=gpus,
         memory_gib=memory,
         wait=wait,
+        parse=parse,
     )
     raise typer.Exit(code)
 
@@ -216,75 +218,30 @@ def jobs_stop(job_id: JobArgument, address: AddressOption = None) -> None:
     raise typer.Exit(stop_job(job_id, address))
 
 
-bench = typer.Typer(help="Measure speed and memory, ratios side by side in one run.", no_args_is_help=True)
-app.add_typer(bench, name="bench")
+def parse(verb: str, arguments: Sequence[str]) -> dict[str, Any]:
+    """A verb's parameters as its function would be given them, without running it.
+
+    Raises:
+        ConfigError: Arguments that the verb does not take.
+    """
+    group: Any = typer.main.get_command(app)
+    usage_error: Any = typer.BadParameter.__base__  # typer's own copy of click's, which it does not export
+    try:
+        return dict(group.commands[verb].make_context(f"landmarks {verb}", list(arguments)).params)
+    except usage_error as error:
+        raise ConfigError(f"landmarks {verb}: {error.format_message()}") from error
 
 
-@bench.command("train")
-def bench_train(
-    config: ConfigArgument,
-    overrides: Overrides = None,
-    steps: Annotated[int, typer.Option(help="timed steps", min=1)] = 60,
-    rounds: Annotated[int, typer.Option(help="times each side is measured, in turn", min=1)] = 3,
-    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
-) -> None:
-    """One Ray Train worker with DeepSpeed against a plain PyTorch loop, same recipe, same threads."""
-    from jobs.bench.train import bench as run
-    from jobs.settings import experiment
+def main(verb: str | None = None) -> None:
+    """Entry point: errors a user can act on are printed without a trace.
 
-    run(experiment(config, overrides or []), steps=steps, rounds=rounds, out=out)
-
-
-@bench.command("prepare")
-def bench_prepare(
-    images: Annotated[list[str], typer.Argument(metavar="FOLDER…", help="folders of images")],
-    count: Annotated[int, typer.Option(help="images, chosen evenly", min=1)] = 400,
-    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
-) -> None:
-    """Preparation on all cores against a plain one-image-at-a-time MTCNN loop."""
-    from jobs.bench.prepare import bench as run
-
-    run(images, count=count, out=out)
-
-
-@bench.command("wasserstein")
-def bench_wasserstein(
-    batch: Annotated[int, typer.Option(help="faces", min=1)] = 8,
-    landmarks: Annotated[int, typer.Option(help="landmarks per face", min=1)] = 68,
-    size: Annotated[int, typer.Option(help="side of the heatmaps, px", min=2)] = 64,
-    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
-) -> None:
-    """The 2-D Wasserstein loss against dense log-domain Sinkhorn: time and memory of forward and backward."""
-    from jobs.bench.wasserstein import bench as run
-
-    run(batch=batch, landmarks=landmarks, size=size, out=out)
-
-
-@bench.command("augment")
-def bench_augment(
-    name: Annotated[
-        str, typer.Argument(metavar="SET", help="every (all operations), adnet or uglli")
-    ] = "every",
-    sizes: Annotated[list[int] | None, typer.Option("--size", help="side of the images, px")] = None,
-    batch: Annotated[int, typer.Option(help="images", min=1)] = 32,
-    rounds: Annotated[int, typer.Option(help="times each side is measured, in turn", min=1)] = 5,
-    threads: Annotated[int, typer.Option(help="of either side", min=1)] = 1,
-    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
-) -> None:
-    """Batched augmentation on the CPU against the same operations per image with Pillow, same threads."""
-    from jobs.bench.augment import bench as run
-
-    run(name, sizes=sizes or [128, 256], batch=batch, rounds=rounds, threads=threads, out=out)
-
-
-def main() -> None:
-    """Entry point: errors a user can act on are printed without a trace."""
-    from pipeline.errors import LandmarkError
-
+    Args:
+        verb: That the arguments are for, where it is not the first of them: ``python -m jobs.train …``.
+    """
     # Parts of the user's own (loss.name=my_team.focal) are looked for beside the configs, as python -m would.
     sys.path.insert(0, str(Path.cwd()))
     try:
-        app()
+        app([*filter(None, [verb]), *sys.argv[1:]], prog_name="landmarks")
     except LandmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -67,3 +67,9 @@ def demo(path: str, overrides: Sequence[str]) -> None:
 
 def _heading(console: Console, text: str) -> None:
     console.print(f"\n[bold]{text}", highlight=False)
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("demo")

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import fsspec
-
-from jobs.evaluate import predict
+from jobs.cluster.predict import predict
 from jobs.grid import Grid
-from jobs.subjects import check_fits, find_subject
 from pipeline.errors import ConfigError
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.protocol import Evaluation, Protocol, face_nme
+from pipeline.evaluation.protocol import Evaluation, face_nme
+from pipeline.inference.measured import protocol_of
+from pipeline.inference.trained import find_trained
 from pipeline.methods.model_file import load_description
 from pipeline.shards.manifest import join, load_manifest
-from pipeline.storage import absolute
+from pipeline.storage import absolute, exists
 from pipeline.studies.scaling.cells import CellResult, Study
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import TrainingResult
@@ -42,22 +41,16 @@ def measure(
     data = absolute(data)
     manifest = load_manifest(data)
     markup = manifest.layout
-    settings = config.evaluation
-    measured = Protocol(
-        dataset=settings.dataset or manifest.name,
-        subset=settings.subset,
-        split=manifest.split,
-        normalisation=settings.normalisation,
-        box_source=manifest.crop.points,
-    )
+    measured = protocol_of(config.evaluation, manifest)
     # A run's name and content are one; another set, or the same set prepared anew, is measured anew.
     kept = {name: join(folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
-    missing = [name for name, url in kept.items() if not _exists(url)]
+    missing = [name for name, url in kept.items() if not exists(url)]
     if missing:
-        subjects = [find_subject(results[name].run_folder) for name in missing]
-        for subject in subjects:
-            check_fits(subject, manifest, data)
-        for name, answer in zip(missing, predict(subjects, data, gpu=config.cluster.gpu), strict=True):
+        models = [find_trained(results[name].run_folder) for name in missing]
+        for model in models:
+            model.check_fits(manifest, data)
+        answers = predict([model.folder for model in models], data, gpu=config.cluster.gpu)
+        for name, answer in zip(missing, answers, strict=True):
             answer.save(kept[name])
     cells = []
     for cell, name in grid.cells.items():
@@ -94,11 +87,6 @@ def measure(
         # Measured where it was selected, for want of a test set: the report says so.
         selected_on_test=config.data.test is None and config.training.select == "best",
     )
-
-
-def _exists(url: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(url)
-    return bool(filesystem.exists(path))
 
 
 def _extra(evaluation: Evaluation) -> dict[str, float]:

@@ -15,13 +15,14 @@ from rich.table import Table
 
 from jobs.grid import Grid, make_grid, study_folder
 from pipeline.errors import LandmarkError, TrainingError
+from pipeline.plain import flatten
 from pipeline.shards.manifest import join
 from pipeline.storage import write_text
 from pipeline.studies.scaling.cells import Study
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import WHERE, TrainingResult, close, ready
-from pipeline.training.tracking import Tracker, check_store, flatten
+from pipeline.training.tracking import Tracker, check_store
 
 
 def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console | None = None) -> Study | None:
@@ -167,3 +168,9 @@ def _publish(study: Study, folder: str, parent: Tracker, console: Console) -> No
         console.print(console_table(grid))
     console.print(analysis.answer.text, highlight=False, markup=False)
     console.print(f"report: {report}", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("scale")

@@ -53,3 +53,9 @@ def _fit(run: Run, tracker: Tracker, console: Console) -> None:
             fit(run.config, run.config_hash, run.folder, board)
         if monitor.problem is not None:
             console.print(f"[yellow]some metrics of '{run.config.name}' were not logged: {monitor.problem}")
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("train")

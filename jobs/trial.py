@@ -14,11 +14,11 @@ from jobs.cluster.board import POLL_SECONDS, new_board
 from jobs.cluster.fit import readable
 from jobs.cluster.fleet import train_on_cluster
 from pipeline.shards.manifest import join
+from pipeline.storage import read_text
 from pipeline.studies.search.space import values_hash
 from pipeline.studies.search.trials import Trial
 from pipeline.training.config.compose import with_values
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import read_text
 
 OBJECTIVE, PROGRESS, CURVE = "objective", "progress", "curve"
 

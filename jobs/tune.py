@@ -14,16 +14,17 @@ from rich.console import Console
 
 from pipeline.errors import ConfigError, TrainingError
 from pipeline.evaluation import provenance
+from pipeline.plain import flatten
 from pipeline.shards.manifest import join, manifest_url
-from pipeline.storage import absolute, is_local, write_text
+from pipeline.storage import absolute, is_local, read_text, write_text
 from pipeline.studies.search.space import check_space, own_values
 from pipeline.studies.search.trials import Search, Trial, write_csv, write_search
 from pipeline.training.config.compose import config_hash, differences, to_yaml, validate, with_values
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.tune import TuneConfig
 from pipeline.training.plan import make_plan
-from pipeline.training.run import WHERE, close, read_text, ready, register_best, with_absolute_paths
-from pipeline.training.tracking import Tracker, check_store, flatten
+from pipeline.training.run import WHERE, close, ready, register_best, with_absolute_paths
+from pipeline.training.tracking import Tracker, check_store
 
 
 def tune(config: ExperimentConfig, *, dry_run: bool = False, console: Console | None = None) -> Search:
@@ -187,3 +188,9 @@ def _best_yaml(config: ExperimentConfig, record: Search, winner: Trial) -> str:
         f"# Best of the search '{config.name}': trial {winner.number}, {winner.objective:.3f} % NME on the held-out split, "
         f"mean of {len(record.seeds)} seed(s).\n# Chosen on that split: expect a little more elsewhere.\n{to_yaml(chosen)}"
     )
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("tune")

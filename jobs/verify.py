@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 
 from jobs.cluster.progress import progress
-from pipeline.errors import TrackingError
+from pipeline.errors import ManifestError, TrackingError
 from pipeline.shards.findings import Finding
 from pipeline.shards.manifest import load_manifest
 from pipeline.shards.pose_histogram import pose_histogram
@@ -20,8 +20,6 @@ from pipeline.training.tracking import check_store
 
 
 def _total(manifests: Sequence[str]) -> int:
-    from pipeline.errors import ManifestError
-
     total = 0
     for folder in manifests:
         try:
@@ -84,3 +82,9 @@ def verify(
             report.findings.insert(0, Finding("error", config, str(error), "training would not start"))
     show(report, Console())
     return 0 if report.ok else 1
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("verify")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class LandmarkError(Exception):
     """Base of every error this project raises on purpose."""
@@ -37,3 +40,14 @@ class TrackingError(LandmarkError):
 
 class TrainingError(LandmarkError):
     """Training cannot go on: non-finite loss, too many bad samples, inconsistent resume."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that somebody who wrote ``name`` may have meant; None where none is near."""
+    return next(iter(difflib.get_close_matches(name, list(known), n=1)), None)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``nearest`` as the beginning of a sentence, with the space after it; empty where none is near."""
+    near = nearest(name, known)
+    return f"did you mean '{near}'? " if near else ""

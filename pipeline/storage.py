@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one: temp file, fsync, rename. Local paths and URLs alike."""
+"""Files, local or in an object store; written so that nobody ever sees half of one: temp file, fsync, rename."""
 
 from __future__ import annotations
 
@@ -105,6 +105,21 @@ def write_bytes(url: str, content: bytes) -> None:
 def write_text(url: str, text: str) -> None:
     """Write a whole UTF-8 text file atomically."""
     write_bytes(url, text.encode("utf-8"))
+
+
+def read_text(url: str) -> str | None:
+    """A UTF-8 text file's content; None where there is no such file."""
+    try:
+        with fsspec.open(url, "rt", encoding="utf-8") as file:
+            return str(file.read())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def exists(url: str) -> bool:
+    """Whether there is a file or a folder."""
+    store, path = fsspec.core.url_to_fs(url)
+    return bool(store.exists(path))
 
 
 def require_free_space(url: str, needed_bytes: int, what: str) -> None:

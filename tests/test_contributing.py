@@ -22,10 +22,10 @@ from pipeline.markup import load_markup
 from pipeline.methods.build import make_generator, make_method
 from pipeline.models.output import traits
 from pipeline.registry import Part, build
+from pipeline.shards.device import DeviceBatch
 from pipeline.shards.manifest import SampleMeta
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.verify import verify
-from pipeline.training.batches import DeviceBatch
 from pipeline.training.step import Stepper
 
 ROOT = Path(__file__).parents[1]

@@ -42,21 +42,17 @@ def _whole(raw: dict[str, Any], folder: Path) -> float:
 
 def _steady(config: PrepareConfig) -> tuple[float, int, int]:
     """(seconds, images, faces) of the same work with workers that are already warm."""
-    import ray
-
-    from jobs.cluster.session import ray_session
-    from jobs.prepare import _Job, _run_on_ray, _start_actors
+    from jobs.cluster.prepare_pool import ChunkJob, PreparePool
     from pipeline.shards.plan import plan_sets
     from pipeline.shards.staging import Staging, assemble
 
     (plan,) = plan_sets(config)
     staging = Staging(config.out, plan.name, plan.config_hash([]))
-    job = _Job(plan.options, config.detector, None, staging)
-    with ray_session():
-        actors = _start_actors(None)
-        ray.get([actor.run.remote(job, 0, plan.chunks[0][:WARMUP]) for actor in actors])
+    job = ChunkJob(plan.options, config.detector, None, staging)
+    with PreparePool(None) as pool:
+        pool.warm(job, plan.chunks[0][:WARMUP])
         began = time.perf_counter()
-        done = sum(count for count, _ in _run_on_ray(actors, job, plan, list(range(len(plan.chunks)))))
+        done = sum(count for count, _ in pool.run(job, plan, list(range(len(plan.chunks)))))
         manifest = assemble(plan, plan.config_hash([]), staging, config.max_reject_share)
         return time.perf_counter() - began, done, manifest.samples
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ from rich.console import Console
 
 from jobs.cluster.board import Relay
 from jobs.cluster.fit import fit
-from jobs.cluster.monitor import PLAIN_LINE_SECONDS, figures, track
-from pipeline.errors import ClusterError
+from jobs.cluster.monitor import figures, track
+from jobs.cluster.progress import Display, Row
+from pipeline.errors import ClusterError, TrainingError
 from pipeline.training.config.cluster import ClusterConfig
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import Run, close, ready
@@ -89,8 +89,6 @@ def train_on_cluster(
         fit(run.config, run.config_hash, run.folder, board)
     state = run.state()
     if state is None:
-        from pipeline.errors import TrainingError
-
         raise TrainingError(f"{run.folder}: the workers ended without finishing the run")
     return state
 
@@ -101,6 +99,7 @@ class Member:
 
     run: Run
     tracker: Tracker
+    row: Row
     step: int = 0
     steps: int = 0
     latest: dict[str, float] = field(default_factory=dict)
@@ -124,25 +123,22 @@ class Fleet:
         self, board: Any, name: str, verb: str, parent: Tracker, total: int, console: Console
     ) -> None:
         self._relay = Relay(board, self._handle, self._tick)
-        self._name, self._verb, self._parent, self._console = name, verb, parent, console
+        self._verb, self._parent, self._console = verb, parent, console
         self.total, self.done = total, 0
         self.members: dict[str, Member] = {}
         # Events come in the relay's thread, ends in the driver's.
         self._lock = threading.RLock()
-        self._began = time.monotonic()
-        self._last_line = 0.0
-        self._status = console.status(f"[bold]{name}[/bold]: starting …") if console.is_terminal else None
+        self._display = Display(console)
+        self._all = self._display.row(name, total, unit="runs")
 
     def __enter__(self) -> Fleet:
-        if self._status is not None:
-            self._status.start()
+        self._display.__enter__()
         self._relay.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._relay.__exit__()
-        if self._status is not None:
-            self._status.stop()
+    def __exit__(self, *error: object) -> None:
+        self._relay.__exit__(*error)
+        self._display.__exit__(*error)
         problem = self._relay.problem
         for name in list(self.members):
             # Whatever has not ended was cut short; one that MLflow refuses must hide neither the others nor what ended the block.
@@ -164,6 +160,7 @@ class Fleet:
                 # Ended only after that: a run that cannot be handed over has not finished, and its caller says how it ended.
                 close(member.run, member.tracker)
                 member.ended = True
+                member.row.remove()
 
     def end(self, name: str, status: str, **tags: str) -> None:
         """A run has ended otherwise: FAILED or KILLED, or FINISHED as a trial whose model nobody asked for."""
@@ -176,7 +173,10 @@ class Fleet:
             if "opened" in event:
                 run = ready(ExperimentConfig.model_validate(event["opened"]))
                 tracker = run.tracker(self._verb, self._parent.run_id, **event["tags"])
-                self.members[event["run"]] = Member(run, tracker)
+                before = self.members.get(event["run"])
+                if before is not None and not before.ended:
+                    before.row.remove()  # its process was started again
+                self.members[event["run"]] = Member(run, tracker, self._display.row(f"  {run.config.name}"))
                 return
             member = self.members.get(event["run"])
             if member is None or member.ended:
@@ -186,6 +186,7 @@ class Fleet:
                 return
             member.step, member.steps = event["step"], event["steps"]
             member.latest |= event["metrics"]
+            member.row.update(member.step, total=member.steps, note=figures(member.latest))
             track(member.tracker, event)
 
     def _end(self, name: str, status: str, **tags: str) -> None:
@@ -194,6 +195,7 @@ class Fleet:
             if member is None or member.ended:
                 return
             member.ended = True
+            member.row.remove()
             for key, value in tags.items():
                 member.tracker.client.set_tag(member.tracker.run_id, f"landmarks.{key}", value[:4000])
             member.tracker.end(status)
@@ -203,27 +205,12 @@ class Fleet:
                 # Stopped with its driver, a run leaves its workers' place taken, and the next one would wait for ever.
                 ray.util.remove_placement_group(member.place)
 
-    def _tick(self, finished: bool) -> None:
+    def _tick(self, _finished: bool) -> None:
         """Show where things stand."""
         with self._lock:
-            active = [m for m in self.members.values() if not m.ended]
-            line = f"{self._name}: {self.done}/{self.total} done, {len(active)} running"
-            shown = [f"  {m.run.config.name}: step {m.step}/{m.steps} · {figures(m.latest)}" for m in active]
-            line += self._remaining()
-        if self._status is not None:
-            self._status.update("\n".join([line, *shown]))
-            return
-        now = time.monotonic()
-        if finished or now - self._last_line > PLAIN_LINE_SECONDS:
-            self._last_line = now
-            for text in [line, *shown]:
-                self._console.print(text, highlight=False, soft_wrap=True, markup=False)
-
-    def _remaining(self) -> str:
-        began = [m for m in self.members.values() if m.steps]
-        parts = sum(1.0 if m.ended else m.step / m.steps for m in began)
-        spent = time.monotonic() - self._began
-        if parts < 0.05:
-            return ""
-        left = max(self.total - self.done, 0) - sum(m.step / m.steps for m in began if not m.ended)
-        return f", about {max(left, 0) * spent / parts / 60:.0f} min left"
+            running = [m for m in self.members.values() if not m.ended]
+            share = sum(m.step / m.steps for m in running if m.steps)
+            self._all.update(
+                min(self.done + share, self.total), note=f"{self.done} done, {len(running)} running"
+            )
+        self._display.lines()

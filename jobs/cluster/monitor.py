@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from jobs.cluster.board import Relay
+from jobs.cluster.progress import Display
 from pipeline.training.tracking import Tracker
 
-PLAIN_LINE_SECONDS = 15.0
 _FIGURES = (
     ("train/loss", "loss", "{:.3f}"),
     ("validation/nme", "val NME", "{:.2f} %"),
@@ -39,34 +38,26 @@ class Monitor:
     Args:
         board: Board actor.
         tracker: MLflow run.
-        name: Of the run, shown beside the bar.
-        console: Where to draw; plain lines when it is no terminal.
+        name: Of the run.
+        console: Where to show it.
     """
 
     def __init__(self, board: Any, tracker: Tracker, name: str, console: Console) -> None:
-        self._tracker, self._name, self._console = tracker, name, console
-        self._relay = Relay(board, self._handle, self._tick)
+        self._tracker = tracker
+        self._relay = Relay(board, self._handle, lambda _finished: self._display.lines())
         self._latest: dict[str, float] = {}
-        self._last_line = 0.0
-        columns = (
-            TextColumn("[bold]{task.description}"),
-            BarColumn(),
-            TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=console, disable=not console.is_terminal)
-        self._task = self._progress.add_task(name, total=None, figures=figures({}))
+        self._display = Display(console)
+        self._row = self._display.row(name)
+        self._row.update(0, note=figures({}))
 
     def __enter__(self) -> Monitor:
-        self._progress.start()
+        self._display.__enter__()
         self._relay.__enter__()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._relay.__exit__()
-        self._progress.stop()
+    def __exit__(self, *error: object) -> None:
+        self._relay.__exit__(*error)
+        self._display.__exit__(*error)
 
     @property
     def problem(self) -> Exception | None:
@@ -77,20 +68,5 @@ class Monitor:
         if "metrics" not in event:
             return
         self._latest |= event["metrics"]
-        self._progress.update(
-            self._task, completed=event["step"], total=event["steps"], figures=figures(self._latest)
-        )
+        self._row.update(event["step"], total=event["steps"], note=figures(self._latest))
         track(self._tracker, event)
-
-    def _tick(self, finished: bool) -> None:
-        now = self._progress.get_time()
-        due = now - self._last_line > PLAIN_LINE_SECONDS or finished
-        if self._console.is_terminal or not self._latest or not due:
-            return
-        self._last_line = now
-        state = self._progress.tasks[0]
-        rate = self._latest.get("train/steps_per_second")
-        left = f" · {(state.total - state.completed) / rate:.0f} s left" if rate and state.total else ""
-        self._console.print(
-            f"{self._name}: step {state.completed:.0f}/{state.total or 0:.0f} · {figures(self._latest)}{left}"
-        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from jobs.submission.secrets import scrub, without_credentials
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, did_you_mean
 
 ADDRESS_VARIABLE = "RAY_API_SERVER_ADDRESS"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -137,10 +136,8 @@ class JobServer:
         if info is not None:
             return info
         ids = [job.submission_id or job.job_id for job in self.jobs()]
-        near = difflib.get_close_matches(job_id, ids, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
         raise ClusterError(
-            f"no job '{job_id}' on {self.shown}: {hint}'landmarks jobs list' shows all there are"
+            f"no job '{job_id}' on {self.shown}: {did_you_mean(job_id, ids)}'landmarks jobs list' shows all there are"
         )
 
     def jobs(self) -> list[Any]:

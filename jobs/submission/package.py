@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -78,6 +78,23 @@ def check_size(folder: Path, files: list[Path]) -> int:
 
 def _pattern(path: Path) -> str:
     return f"/{path.parts[0]}/" if len(path.parts) > 1 else f"/{path.name}"
+
+
+def shipped(folder: Path, configs: Iterable[Path]) -> tuple[list[Path], int]:
+    """The package's files, relative to the folder, and their bytes; the command's configs are among them.
+
+    Raises:
+        ConfigError: A config is left out, or the package is too large.
+    """
+    files = package_files(folder)
+    size = check_size(folder, files)
+    for config in configs:
+        if config not in files:
+            raise ConfigError(
+                f"{config}: not in the package: a line of .gitignore or .landmarksignore, or one of the package's own rules, "
+                f"leaves it out; bring it back with a line '!/{config.as_posix()}' in .landmarksignore"
+            )
+    return files, size
 
 
 def write_package(folder: Path, files: list[Path], target: Path) -> None:

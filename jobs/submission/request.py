@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import typer
 import yaml
 
 from jobs.settings import experiment, prepare_config
 from jobs.submission.secrets import has_credentials
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, did_you_mean
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.storage import is_local, local_path
 from pipeline.training.config.compose import compose_raw, config_hash
@@ -26,6 +24,7 @@ from pipeline.training.run import WHERE
 VERBS = ("prepare", "verify", "train", "tune", "scale", "evaluate")
 _TRACKED = frozenset({"train", "tune", "scale"})
 _YAML = (".yaml", ".yml")
+Parser = Callable[[str, Sequence[str]], dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -58,22 +57,27 @@ class Request:
         return shlex.join(["python", "-m", "jobs.cli", self.verb, *self.arguments])
 
 
-def check_request(verb: str, arguments: Sequence[str]) -> Request:
-    """Parse and validate a command as the command line itself would, without running it.
+def check_request(verb: str, arguments: Sequence[str], parse: Parser) -> Request:
+    """Validate a command as the command line itself would, without running it.
+
+    Args:
+        verb: What to run.
+        arguments: The verb's own.
+        parse: The command line's way from arguments to parameters.
 
     Raises:
         ConfigError: No such verb, bad arguments, a config that does not validate or is not in the working directory.
     """
     if verb not in VERBS:
-        near = difflib.get_close_matches(verb, VERBS, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ConfigError(f"no verb '{verb}' to submit: {hint}there are {', '.join(VERBS)}")
+        raise ConfigError(
+            f"no verb '{verb}' to submit: {did_you_mean(verb, VERBS)}there are {', '.join(VERBS)}"
+        )
     if any(has_credentials(argument) for argument in arguments):
         raise ConfigError(
             "an argument holds an address with a password, and a job's command can be read by everybody who sees the cluster's "
             "dashboard: put user and password into the environment of the cluster's processes (MLFLOW_TRACKING_USERNAME, …)"
         )
-    parameters = _parse(verb, arguments)
+    parameters = parse(verb, arguments)
     named = parameters.get("runs") or parameters.get("manifests") or [parameters.get("config")]
     configs = {argument: _inside(argument) for argument in named if argument.endswith(_YAML)}
     if "config" in parameters and not configs:
@@ -92,19 +96,6 @@ def check_request(verb: str, arguments: Sequence[str]) -> Request:
     if verb == "prepare":
         return _of_prepare(request, config, overrides)
     return _of_experiment(request, config, overrides)
-
-
-def _parse(verb: str, arguments: Sequence[str]) -> dict[str, Any]:
-    from jobs.cli import app
-
-    group: Any = typer.main.get_command(app)
-    usage_error: Any = (
-        typer.BadParameter.__base__
-    )  # typer brings its own copy of click, and exports only this
-    try:
-        return dict(group.commands[verb].make_context(f"landmarks {verb}", list(arguments)).params)
-    except usage_error as error:
-        raise ConfigError(f"landmarks {verb}: {error.format_message()}") from error
 
 
 def _inside(argument: str) -> Path:

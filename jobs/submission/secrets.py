@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
+
+from pipeline.errors import ConfigError
 
 _SECRET_NAME = re.compile(r"PASSWORD|PASSWD|SECRET|CREDENTIAL|(TOKEN|KEY)S?(?![A-Z])", re.IGNORECASE)
 _USERINFO = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*@")
@@ -41,3 +44,17 @@ def scrub(text: str) -> str:
     for token in ray_tokens():
         text = text.replace(token, "…")
     return without_credentials(text)
+
+
+def refuse_tokens(texts: Iterable[str]) -> None:
+    """Keep Ray's own tokens out of what a job shows to everybody.
+
+    Raises:
+        ConfigError: One of the texts holds one.
+    """
+    texts = list(texts)
+    if any(token in text for token in ray_tokens() for text in texts):
+        raise ConfigError(
+            "Ray's authentication token is in the command or in --env, which everybody who sees the cluster's dashboard can "
+            "read; the job needs no token of its own"
+        )

@@ -16,7 +16,6 @@ position), and optionally ``visible`` ([true, …]), ``box`` ([left, top, right,
 from __future__ import annotations
 
 import csv
-import difflib
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -27,7 +26,7 @@ import numpy as np
 from pipeline.datasets._checks import Box, box
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.image import StoredImage, listed_file, require_unique_names
-from pipeline.errors import DataError
+from pipeline.errors import DataError, nearest
 from pipeline.markup import Markup, load_markup
 from pipeline.storage import absolute
 
@@ -50,8 +49,8 @@ def _number(value: Any, where: str, field: str) -> float:
 
 
 def _unknown(name: str, known: tuple[str, ...], where: str) -> DataError:
-    nearest = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{nearest[0]}'?" if nearest else f"known are {', '.join(known[:12])}"
+    near = nearest(name, known)
+    hint = f"did you mean '{near}'?" if near else f"known are {', '.join(known[:12])}"
     return DataError(
         f"{where}: unknown column '{name}'; {hint}; columns of your own are called 'attribute.NAME'"
     )

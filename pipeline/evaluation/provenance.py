@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipeline.plain import flatten
+
 PACKAGES: tuple[str, ...] = (
     "torch",
     "torchvision",
@@ -98,14 +100,15 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     Returns:
         Dotted keys; lists in one line; what is unknown or empty as a dash.
     """
-    found: dict[str, str] = {}
-    for key, item in values.items():
-        if isinstance(item, Mapping):
-            found |= flat(item, f"{prefix}{key}.")
-            continue
-        text = ", ".join(map(str, item)) if isinstance(item, list | tuple) else str(item)
-        found[f"{prefix}{key}"] = ABSENT if item is None or not text else text
-    return found
+
+    def text(item: Any) -> str:
+        if item is None:
+            return ABSENT
+        # An empty mapping, which has no keys of its own to stand for it, is empty like any list.
+        listed = isinstance(item, list | tuple | Mapping)
+        return (", ".join(map(str, item)) if listed else str(item)) or ABSENT
+
+    return {key: text(item) for key, item in flatten(values, prefix).items()}
 
 
 def collect(config_hash: str | None, seed: int | None, **extra: Any) -> dict[str, Any]:

@@ -6,7 +6,6 @@ A decoder reads either the network's ``scores`` or the ``heatmaps`` that a loss 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable
@@ -16,7 +15,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, did_you_mean
 from pipeline.heatmaps import average, decode, peak
 
 Reads = Literal["scores", "heatmaps"]
@@ -81,8 +80,7 @@ def find(name: str, **parameters: float) -> Decoder:
         True
     """
     if name not in _KNOWN:
-        near = difflib.get_close_matches(name, _KNOWN, n=1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
+        hint = did_you_mean(name, _KNOWN)
         raise ConfigError(f"no decoder named '{name}': {hint}known ones are {', '.join(names())}")
     reads, points, weights = _KNOWN[name]
     known = list(inspect.signature(points).parameters)[1:]

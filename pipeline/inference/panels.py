@@ -10,9 +10,9 @@ from PIL import Image
 
 from pipeline.evaluation.plots.overlays import heatmap_panel
 from pipeline.methods.model_file import load_model
+from pipeline.shards.device import to_device
 from pipeline.shards.manifest import load_manifest
-from pipeline.training.batches import to_device
-from pipeline.training.validate import sequential_batches
+from pipeline.shards.sequential import sequential_batches
 
 
 @torch.no_grad()

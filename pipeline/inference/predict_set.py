@@ -9,11 +9,11 @@ from torch.nn import functional as F
 from pipeline.evaluation.predictions import Predictions
 from pipeline.heatmaps.uncertainty import to_image
 from pipeline.methods.model_file import LandmarkModel
+from pipeline.shards.device import to_device
 from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import Manifest, SampleMeta, join
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.stream import StreamSample
-from pipeline.training.batches import to_device
 
 BATCH = 32
 

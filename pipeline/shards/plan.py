@@ -16,6 +16,7 @@ from pipeline.shards.duplicates import comparison_settings
 from pipeline.shards.manifest import join
 from pipeline.shards.prepare import ChunkOptions
 from pipeline.shards.prepare_config import PrepareConfig, SetConfig, ValidationConfig
+from pipeline.storage import require_free_space
 
 RECORDS_PER_CHUNK = 128
 """Unit of work and of resuming: some seconds of one core."""
@@ -64,6 +65,22 @@ class SetPlan:
         """
         content = {**self.settings, "source": self.source, "compared_with": list(references)}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def require_space(self, chunks: int) -> None:
+        """Fail now if the disk cannot hold what is still to be prepared.
+
+        Args:
+            chunks: How many are missing.
+
+        Raises:
+            StorageError: Not enough space.
+        """
+        crop, markup = self.options.crop, self.options.markup
+        # A stored JPEG takes at most some 0.8 B a pixel at quality 95; JSON and tar headers the rest. All of it
+        # twice: as chunk and as shard.
+        sample = 0.8 * crop.size**2 + 2048 + 40 * (markup.num_landmarks if markup else 0)
+        missing = min(len(self.records), chunks * RECORDS_PER_CHUNK)
+        require_free_space(self.folder, int(2 * sample * missing), f"preparing '{self.name}'")
 
 
 def hold_out(

@@ -6,11 +6,13 @@ with the first chunk that is missing, and a run with another config shares nothi
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import fsspec
 
@@ -30,15 +32,10 @@ from pipeline.shards.poses import poses_of, read_shapes
 from pipeline.shards.prepare import ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.write import write_shard
-from pipeline.storage import absolute, write_text
+from pipeline.storage import absolute, exists, is_local, local_path, write_text
 
 STAGING = ".staging"
 REJECTED_NAME = "rejected.jsonl"
-
-
-def _exists(url: str) -> bool:
-    filesystem, path = fsspec.url_to_fs(absolute(url))
-    return bool(filesystem.exists(path))
 
 
 def _remove(url: str) -> None:
@@ -132,6 +129,34 @@ class Staging:
         _remove(self.root)
 
 
+@contextmanager
+def locked(out: str) -> Iterator[None]:
+    """One preparation at a time into one folder. Object stores have no locks: there, nothing is checked.
+
+    Raises:
+        StorageError: Another one is running, or the folder cannot be written.
+    """
+    if not is_local(out):
+        yield
+        return
+    path = local_path(out) / STAGING / "lock"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("w")
+    except OSError as error:
+        raise StorageError(
+            f"{out}: cannot write: {error.strerror}; set 'out' to a writable folder"
+        ) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(
+                f"{out}: another preparation is running; wait for it, or choose another 'out'"
+            ) from error
+        yield
+
+
 def existing(plan: SetPlan, config_hash: str, *, overwrite: bool) -> Manifest | None:
     """The manifest already there, if the set needs no work.
 
@@ -139,7 +164,7 @@ def existing(plan: SetPlan, config_hash: str, *, overwrite: bool) -> Manifest | 
         ConfigError: Another set is in the way and ``overwrite`` is not given.
     """
     url = manifest_url(plan.folder)
-    if not _exists(url):
+    if not exists(url):
         return None
     try:
         manifest = load_manifest(url)

@@ -1,71 +1,14 @@
-"""The batches that networks see, made of loaded ones: on the device, in [0, 1], at the network's input size."""
+"""Batches after augmentation: what the images lose, their landmarks lose."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 
 from pipeline.augment.batch import FaceBatch
 from pipeline.augment.compose import Augmentation
-from pipeline.shards.loader import Batch
-
-
-@dataclass(frozen=True)
-class DeviceBatch:
-    """A batch on its device.
-
-    Attributes:
-        images_B3HW: float32 in [0, 1], network input size.
-        points_BK2: float32 landmarks (x, y), px of the network input; NaN where unknown.
-        mask_BK: bool, landmarks that count.
-        visible_BK: bool, landmarks that can be seen, for augmentation that hides some; they count or not by ``mask_BK``.
-        valid_B: bool, images that could be read.
-        scale_B: float32, network px per original px.
-        keys: Sample keys.
-        labels_BC: bool, whether the face has each of ``data.focal_attributes``; None without any.
-    """
-
-    images_B3HW: Tensor
-    points_BK2: Tensor
-    mask_BK: Tensor
-    visible_BK: Tensor
-    valid_B: Tensor
-    scale_B: Tensor
-    keys: list[str]
-    labels_BC: Tensor | None = None
-
-
-def to_device(
-    batch: Batch, device: torch.device, input_size: int, mask_occluded: bool = False
-) -> DeviceBatch:
-    """Move, normalise and, where the stored size differs, resample (anti-aliased bilinear) a batch.
-
-    Args:
-        batch: As loaded.
-        device: Target.
-        input_size: Network input side, px.
-        mask_occluded: Leave landmarks marked invisible out of the mask even where their position is known.
-    """
-    images = batch.images_B3SS.to(device, non_blocking=True).float().div_(255)
-    points = batch.points_BK2.to(device, non_blocking=True)
-    scale = batch.scale_B.to(device, non_blocking=True)
-    stored = images.shape[-1]
-    if stored != input_size:
-        images = F.interpolate(
-            images, (input_size, input_size), mode="bilinear", antialias=True, align_corners=False
-        )
-        points = (points + 0.5) * (input_size / stored) - 0.5
-        scale = scale * (input_size / stored)
-    valid = batch.valid_B.to(device, non_blocking=True)
-    mask = points.isfinite().all(dim=-1) & valid[:, None]
-    visible = batch.visible_BK.to(device, non_blocking=True) & valid[:, None]
-    if mask_occluded:
-        mask &= visible
-    labels = None if batch.labels_BC is None else batch.labels_BC.to(device, non_blocking=True)
-    return DeviceBatch(images.contiguous(), points, mask, visible, valid, scale, batch.keys, labels)
+from pipeline.shards.device import DeviceBatch
 
 
 def augmented(

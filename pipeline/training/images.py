@@ -14,8 +14,8 @@ from pipeline.evaluation.plots.overlays import draw_landmarks, face_grid, heatma
 from pipeline.markup import Markup
 from pipeline.methods.base import Method
 from pipeline.models.output import as_output
-from pipeline.training.batches import to_device
-from pipeline.training.validate import sequential_batches
+from pipeline.shards.device import to_device
+from pipeline.shards.sequential import sequential_batches
 
 FACES = 8
 PANELS = 4

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from pipeline.augment.draws import step_generator
+from pipeline.shards.device import DeviceBatch, to_device
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import join
 from pipeline.shards.order import Order
 from pipeline.shards.stream import SampleStream
 from pipeline.storage import write_text
 from pipeline.training import checkpoint
-from pipeline.training.batches import DeviceBatch, augmented, to_device
+from pipeline.training.batches import augmented
 from pipeline.training.checkpoint import RunState
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage

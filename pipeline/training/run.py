@@ -6,15 +6,14 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-import fsspec
-
 from pipeline.errors import ConfigError, TrainingError
+from pipeline.plain import flatten
 from pipeline.shards.manifest import join
-from pipeline.storage import absolute, require_free_space, write_text
+from pipeline.storage import absolute, read_text, require_free_space, write_text
 from pipeline.training.config.compose import config_hash, differences, to_yaml, validate
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan
-from pipeline.training.tracking import Tracker, flatten
+from pipeline.training.tracking import Tracker
 
 # Sections that do not change what a run computes: where it runs and reports, how its sets were made (their manifests say
 # so themselves) and how it is measured afterwards. Changing them keeps it the same run.
@@ -58,15 +57,6 @@ def with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
 def run_folder_of(config: ExperimentConfig) -> str:
     """Folder of a run: storage/name."""
     return join(absolute(config.cluster.storage), config.name)
-
-
-def read_text(url: str) -> str | None:
-    """A text file's content; None where there is none."""
-    try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
-            return str(file.read())
-    except FileNotFoundError:
-        return None
 
 
 def _claim(config: ExperimentConfig, run_folder: str) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pipeline.methods.base import Method
 from pipeline.methods.unlabelled.base import StepView, UnlabelledObjective
 from pipeline.models.output import Output, as_output
-from pipeline.training.batches import DeviceBatch
+from pipeline.shards.device import DeviceBatch
 from pipeline.training.focal import focal_factor, weigh
 
 

@@ -33,7 +33,8 @@ from pipeline.training.config.experiment import TrackingConfig
 JOB_VARIABLE = "LANDMARKS_JOB_ID"
 """Environment variable: submission id of the Ray job a driver runs in."""
 
-_RUN_FILE = "mlflow.json"
+RUN_FILE = "mlflow.json"
+"""Beside a run's results: the address and the id of its MLflow run."""
 # MLflow answers /health under any host name: only its API says whether this one is allowed.
 _PROBE = "/api/2.0/mlflow/experiments/search?max_results=1"
 _PROBE_SECONDS = 5
@@ -185,7 +186,7 @@ class Tracker:
     def _find_or_create(self, config: TrackingConfig, name: str, run_folder: str) -> tuple[str, bool]:
         from mlflow.exceptions import MlflowException
 
-        url = join(run_folder, _RUN_FILE)
+        url = join(run_folder, RUN_FILE)
         try:
             with fsspec.open(url, "rt", encoding="utf-8") as file:
                 known = json.load(file)
@@ -278,15 +279,3 @@ class Tracker:
         """FINISHED, FAILED or KILLED."""
         self._ended = self._ended or int(time.time() * 1000)
         self.client.set_terminated(self.run_id, status, self._ended)
-
-
-def flatten(raw: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested config to dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, value in raw.items():
-        dotted = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            flat |= flatten(value, f"{dotted}.")
-        else:
-            flat[dotted] = value
-    return flat

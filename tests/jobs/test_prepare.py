@@ -267,20 +267,20 @@ def test_full_disk_in_a_worker_is_a_clear_error_and_leaves_nothing_half_written(
     # The worker's limit on file sizes stands for a disk that fills up under it.
     script = f"""
 import resource, signal, sys
-from jobs.cluster.session import ray_session
+import jobs.cluster.prepare_pool as module
+from jobs.prepare import prepare
 from pipeline.errors import StorageError
 from pipeline.shards.prepare_config import PrepareConfig
-import jobs.prepare as module
 
-class Limited(module._Worker):
+class Limited(module.ChunkWorker):
     def run(self, *arguments):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, resource.RLIM_INFINITY))
         return super().run(*arguments)
 
-module._Worker = Limited
+module.ChunkWorker = Limited
 try:
-    module.prepare(PrepareConfig.model_validate_json({raw!r}), workers=1)
+    prepare(PrepareConfig.model_validate_json({raw!r}), workers=1)
 except StorageError as error:
     print("StorageError:", error)
 """

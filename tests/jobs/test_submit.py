@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jobs.cli import parse
 from jobs.submit import submit
 from pipeline.errors import ClusterError, ConfigError
 
@@ -162,7 +163,9 @@ def test_wrong_or_missing_token_is_explained(job_cluster, folder):
 def ask(verb: str, *arguments: str, **options) -> int:
     """Submit to a port where nobody listens: what is wrong with the command is found before."""
     given = {"address": "http://127.0.0.1:9", "job_id": None, "root": None, "env": [], "wait": True}
-    return submit(verb, arguments, **{**given, "cpus": 0, "gpus": 0, "memory_gib": 0, **options})
+    return submit(
+        verb, arguments, **{**given, "cpus": 0, "gpus": 0, "memory_gib": 0, "parse": parse, **options}
+    )
 
 
 def test_what_is_wrong_with_the_command_is_found_before_anything_is_sent(folder, monkeypatch):

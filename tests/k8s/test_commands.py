@@ -116,10 +116,10 @@ def test_config_composes_and_fits_the_cluster(docs: list[Doc], verb: str) -> Non
 
 
 def test_elastic_training_may_take_every_size_between(render: Any) -> None:
-    from jobs.cluster.elastic import valid_worlds
+    from jobs.cluster.elastic import valid_world_sizes
 
     config = _config(render("gpu-elastic"), "train")
-    worlds = valid_worlds(config)
+    worlds = valid_world_sizes(config)
     assert (worlds[0], worlds[-1]) == (config.cluster.workers, config.cluster.min_workers)
     assert config.cluster.zero_stage == 0
 

@@ -14,8 +14,10 @@ from pipeline.errors import StorageError
 from pipeline.storage import (
     absolute,
     atomic_writer,
+    exists,
     is_local,
     local_path,
+    read_text,
     require_free_space,
     write_bytes,
     write_text,
@@ -211,3 +213,14 @@ def test_relative_paths_start_at_the_root(tmp_path, monkeypatch, root, path, exp
     if not root:
         monkeypatch.delenv("LANDMARKS_ROOT")
         assert absolute(path) == found
+
+
+@pytest.mark.parametrize("where", ["disk", "store"])
+def test_what_is_there_is_read_and_what_is_not_is_none(where, tmp_path, store):
+    url = f"{tmp_path if where == 'disk' else store}/folder/text"
+    assert read_text(url) is None
+    assert not exists(url)
+    write_text(url, "öffentlich\n")
+    assert read_text(url) == "öffentlich\n"
+    assert exists(url)
+    assert exists(url.removesuffix("/text"))

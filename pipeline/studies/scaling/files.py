@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline.plain import flatten
 from pipeline.storage import write_text
 from pipeline.studies.scaling.analysis import Analysis, as_json
 from pipeline.studies.scaling.grid import markdown
@@ -49,17 +50,9 @@ def write_study(analysis: Analysis, folder: str) -> dict[str, str]:
     return written
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(record: Mapping[str, Any]) -> dict[str, Any]:
     """Nested objects by dotted names; lists of numbers in one field."""
-    flat: dict[str, Any] = {}
-    for name, value in record.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, list):
-            flat[prefix + name] = " ".join(map(str, value))
-        else:
-            flat[prefix + name] = value
-    return flat
+    return {k: " ".join(map(str, v)) if isinstance(v, list) else v for k, v in flatten(record).items()}
 
 
 def _records(records: Sequence[Mapping[str, Any]]) -> str:

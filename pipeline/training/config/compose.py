@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pydantic import BaseModel, ValidationError
 
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, did_you_mean, nearest
+from pipeline.plain import flatten
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 _EXTENDS = "extends"
@@ -138,8 +138,8 @@ def with_values(config: ConfigT, values: Mapping[str, Any], origin: str) -> Conf
         section = raw
         for depth, part in enumerate(path):
             if not isinstance(section.get(part), dict):
-                known = difflib.get_close_matches(part, section, n=1)
-                hint = f"; did you mean '{known[0]}'?" if known and part not in section else ""
+                near = nearest(part, section) if part not in section else None
+                hint = f"; did you mean '{near}'?" if near else ""
                 raise ConfigError(
                     f"{origin}: key '{key}': the config has no section '{'.'.join(path[: depth + 1])}'{hint}"
                 )
@@ -181,8 +181,7 @@ def _explain(error: ValidationError, schema: type[BaseModel]) -> str:
         dotted = ".".join(str(part) for part in location)
         if problem["type"] == "extra_forbidden":
             fields = _fields_at(schema, [str(p) for p in location[:-1]])
-            near = difflib.get_close_matches(str(location[-1]), fields, n=1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
+            hint = did_you_mean(str(location[-1]), fields)
             known = f"known keys there: {', '.join(sorted(fields))}" if fields else ""
             lines.append(f"unknown key '{dotted}': {hint}{known}")
         elif problem["type"] == "missing":
@@ -230,19 +229,12 @@ def to_yaml(config: BaseModel) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def differences(a: BaseModel, b: BaseModel, prefix: str = "") -> list[str]:
+def differences(a: BaseModel, b: BaseModel) -> list[str]:
     """Dotted keys whose values differ, as ``key: old → new``."""
-
-    def flat(value: Any, path: str) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            return {path: value}
-        return {
-            k: v
-            for name, item in value.items()
-            for k, v in flat(item, f"{path}.{name}" if path else name).items()
-        }
-
-    old, new = flat(a.model_dump(mode="json"), prefix), flat(b.model_dump(mode="json"), prefix)
+    # An empty section says no more than none.
+    old, new = (
+        {k: v for k, v in flatten(config.model_dump(mode="json")).items() if v != {}} for config in (a, b)
+    )
     return [
         f"{k}: {old.get(k)!r} → {new.get(k)!r}"
         for k in sorted(old.keys() | new.keys())

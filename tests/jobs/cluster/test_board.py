@@ -136,7 +136,7 @@ def test_a_monitor_shows_and_tracks_what_workers_say(ray):
     assert tracker.logged == expected
     assert tracker.images == ["images/step-0000040-faces.png"]
     assert str(monitor.problem) == "refused 20"
-    assert "toy: step 40/40 · loss 1.333 · val NME 3.50 %" in out.getvalue()
+    assert "toy: 40/40 steps · loss 1.333 · val NME 3.50 % · " in out.getvalue()
 
 
 def test_figures_of_a_run_that_has_said_nothing():

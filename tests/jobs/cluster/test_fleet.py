@@ -203,5 +203,18 @@ def test_progress_in_a_log(crew):
         crew.board.step("a", 50)
         fleet.done = 1
     last = crew.out.getvalue().strip().splitlines()[-2:]
-    assert last[0].startswith("study: 1/3 done, 1 running, about ")
-    assert last[1] == "  a: step 50/100 · loss 1.000"
+    assert last[0].startswith("study: 1.5/3 runs · 1 done, 1 running")
+    assert last[1].startswith("  a: 50/100 steps · loss 1.000")
+
+
+def test_a_run_that_has_ended_is_shown_no_more(crew):
+    with crew.fleet as fleet:
+        for name in ("a", "b"):
+            crew.board.open(name)
+            crew.board.step(name, 50)
+        fleet.finish("a")
+        fleet.done = 1
+        crew.board.open("b")  # its process was started again
+        crew.board.step("b", 20)
+    assert [line.split(":")[0] for line in crew.out.getvalue().splitlines()] == ["study", "  b"]
+    assert "  b: 20/100 steps" in crew.out.getvalue()

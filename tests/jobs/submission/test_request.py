@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
+from jobs.cli import parse
 from jobs.settings import experiment
-from jobs.submission.request import check_request
+from jobs.submission import request as requests
 from pipeline.errors import ConfigError
 from pipeline.training.config.compose import config_hash
 from pipeline.training.run import WHERE
+
+check_request = functools.partial(requests.check_request, parse=parse)
 
 
 @pytest.fixture

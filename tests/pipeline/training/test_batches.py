@@ -7,8 +7,9 @@ import torch
 from pipeline.augment.custom import Custom
 from pipeline.augment.draws import step_generator
 from pipeline.markup import load_markup
+from pipeline.shards.device import to_device
 from pipeline.shards.loader import Batch
-from pipeline.training.batches import augmented, to_device
+from pipeline.training.batches import augmented
 
 CPU = torch.device("cpu")
 

@@ -33,7 +33,7 @@ from pipeline.methods.unlabelled.base import Discriminator, StepView
 from pipeline.models.output import Traits
 from pipeline.models.patchgan import PatchGAN
 from pipeline.models.rcn import RCN
-from pipeline.training.batches import DeviceBatch
+from pipeline.shards.device import DeviceBatch
 from pipeline.training.config.experiment import OptimizerConfig
 from pipeline.training.engines import (
     build_engine,

@@ -17,7 +17,7 @@ from PIL import Image
 from pipeline.errors import TrackingError
 from pipeline.storage import write_text
 from pipeline.training.config.experiment import TrackingConfig
-from pipeline.training.tracking import Tracker, _origin, absolute_uri, check_store, flatten
+from pipeline.training.tracking import Tracker, _origin, absolute_uri, check_store
 
 
 @pytest.fixture(scope="module")
@@ -392,11 +392,6 @@ def test_files_of_an_object_store_are_artifacts_too(store, client):
     assert [f.path for f in client.list_artifacts(run.run_id, "models")] == ["models/best"]
     uri = client.get_run(run.run_id).info.artifact_uri
     assert mlflow.artifacts.load_text(f"{uri}/models/best/model.json") == '{"a": 1}'
-
-
-def test_flatten():
-    nested = {"a": {"b": {"c": 1}, "d": []}, "e": None, "f": {}}
-    assert flatten(nested) == {"a.b.c": 1, "a.d": [], "e": None, "f": {}}
 
 
 def test_a_password_in_the_address_is_refused_and_not_repeated():

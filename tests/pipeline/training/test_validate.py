@@ -23,7 +23,7 @@ from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry, dump_mani
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.write import encode_meta, write_shard
 from pipeline.storage import write_text
-from pipeline.training.validate import normaliser, sequential_batches, validate
+from pipeline.training.validate import normaliser, validate
 
 CPU = torch.device("cpu")
 
@@ -101,23 +101,6 @@ def test_the_module_is_evaluated_and_given_back_as_it_was(toy_sets):
     evaluating = Guess().eval()
     run(toy_sets["validation"], module=evaluating)
     assert not evaluating.training
-
-
-def test_ranks_share_the_set_in_manifest_order(toy_sets):
-    folder = str(toy_sets["validation"])
-    whole = [key for batch in sequential_batches(folder, 7) for key in batch.keys]
-    manifest = load_manifest(folder)
-    assert whole == [raw.key for s in manifest.shards for raw in iterate_shard(f"{folder}/{s.path}")]
-    for world_size in (2, 3):
-        shares = [
-            [
-                key
-                for batch in sequential_batches(folder, 4, rank=r, world_size=world_size)
-                for key in batch.keys
-            ]
-            for r in range(world_size)
-        ]
-        assert [shares[i % world_size][i // world_size] for i in range(20)] == whole
 
 
 def test_two_ranks_measure_what_one_does(toy_sets, tmp_path):
