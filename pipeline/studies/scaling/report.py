@@ -43,7 +43,7 @@ def render_scaling_report(study: Study | Analysis, *, title: str = _TITLE, notes
     """The report as HTML text; see ``build_scaling_report``."""
     analysis = study if isinstance(study, Analysis) else analyse(study)
     series = analysis.series
-    return page_template("scaling.html.j2").render(
+    return page_template("scaling.html.j2", "pipeline.studies").render(
         title=title,
         notes=list(notes),
         swatches=[{"light": LIGHT.run(i)[0], "dark": DARK.run(i)[0]} for i in range(len(series))],

@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.studies.search.compare import best, default_trial, first_line
-from pipeline.studies.search.scales import duration, short_names, show
 from pipeline.studies.search.trials import STATES, Search, Trial
+from pipeline.studies.search.words import duration, short_names, show
 
 _STYLES = {"finished": "green", "running": "cyan", "pruned": "dim", "failed": "red"}
 _FIXED = 42

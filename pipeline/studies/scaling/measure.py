@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import fsspec
 
-from jobs.evaluate import predict
-from jobs.grid import Grid
-from jobs.subjects import check_fits, find_subject
 from pipeline.errors import ConfigError
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.predictions import Predictions
@@ -17,25 +14,26 @@ from pipeline.methods.model_file import load_description
 from pipeline.shards.manifest import join, load_manifest
 from pipeline.storage import absolute
 from pipeline.studies.scaling.cells import CellResult, Study
-from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.studies.scaling.plan import StudyPlan
 from pipeline.training.run import TrainingResult
 
+Predict = Callable[[Sequence[TrainingResult], str], list[Predictions]]
+"""Predictions of finished runs on a set; on a cluster, so the caller's."""
 
-def measure(
-    config: ExperimentConfig, grid: Grid, results: Mapping[str, TrainingResult], folder: str
-) -> Study:
+
+def measure(plan: StudyPlan, results: Mapping[str, TrainingResult], predict: Predict) -> Study:
     """Measure every finished run on ``data.test``, or, without one, on the held-out split.
 
     Args:
-        config: Of the study.
-        grid: Its cells.
+        plan: Of the study; predictions go into ``measured/`` in its folder.
         results: Run name → result, of the finished ones.
-        folder: Of the study; predictions go into ``measured/``.
+        predict: Called once, with the runs that have no predictions yet.
 
     Raises:
         ConfigError: There is no set to measure on.
         DataError: Cells that do not compare.
     """
+    config = plan.config
     data = config.data.test or config.data.validation
     if data is None:
         raise ConfigError("scale measures on data.test, or without one on data.validation: name one of them")
@@ -51,16 +49,13 @@ def measure(
         box_source=manifest.crop.points,
     )
     # A run's name and content are one; another set, or the same set prepared anew, is measured anew.
-    kept = {name: join(folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
+    kept = {name: join(plan.folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
     missing = [name for name, url in kept.items() if not _exists(url)]
     if missing:
-        subjects = [find_subject(results[name].run_folder) for name in missing]
-        for subject in subjects:
-            check_fits(subject, manifest, data)
-        for name, answer in zip(missing, predict(subjects, data, gpu=config.cluster.gpu), strict=True):
+        for name, answer in zip(missing, predict([results[n] for n in missing], data), strict=True):
             answer.save(kept[name])
     cells = []
-    for cell, name in grid.cells.items():
+    for cell, name in plan.cells.items():
         if name not in results:
             continue
         result, answer = results[name], Predictions.load(kept[name])
