@@ -14,7 +14,8 @@ from pipeline.storage import write_text
 from pipeline.studies.scaling.analysis import Analysis, analyse
 from pipeline.studies.scaling.cells import Study
 from pipeline.studies.scaling.plots import gain_figure, labelled_figure, unlabelled_figure
-from pipeline.studies.scaling.tables import by_unlabelled, by_width, curves, gains, measures, number
+from pipeline.studies.scaling.table import number
+from pipeline.studies.scaling.tables import by_unlabelled, by_width, curves, gains, measures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
