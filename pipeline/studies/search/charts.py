@@ -158,7 +158,7 @@ def _parallel(search: Search, keys: list[str]) -> Chart:
         axis.collections[0].set_cmap("cividis")  # Optuna's own fades into the background
         return axis
 
-    image = _image(draw, width=2 + 1.7 * len(shown), height=5)
+    image = _image(draw, width=max(9, 2 + 1.7 * len(shown)), height=5)
     return Chart("All keys at once", alt, _finished(search) + more, (image,), wide=True)
 
 
@@ -178,7 +178,7 @@ def _slices(search: Search, keys: list[str]) -> Chart:
         return panels
 
     rows = [keys[i : i + PANELS] for i in range(0, len(keys), PANELS)]
-    images = tuple(_image(partial(draw, row), width=1.4 + 3.2 * len(row), height=3.4) for row in rows)
+    images = tuple(_image(partial(draw, row), width=11, height=3.4) for row in rows)
     return Chart("Key by key", alt, _finished(search) + note, images, wide=True)
 
 
@@ -219,14 +219,13 @@ def _image(draw: Callable[[], Any], width: float = 7, height: float = 4) -> str:
 
 def _plain_log(axis: Axes) -> None:
     """Few and plain numbers where an axis is logarithmic: 5, 10, 20."""
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
 
     for one in (axis.xaxis, axis.yaxis):
         if one.get_scale() != "log":
             continue
         low, high = sorted(one.get_view_interval())
-        one.set_major_locator(
-            LogLocator(10, subs=(1.0,) if high > 100 * low else (1.0, 2.0, 5.0), numticks=6)
-        )
+        subs = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0)
+        one.set_major_locator(LogLocator(10, subs, numticks=6) if high > 5 * low else MaxNLocator(5))
         one.set_major_formatter(FormatStrFormatter("%g"))
         one.set_minor_formatter(NullFormatter())
