@@ -38,12 +38,12 @@ def themed(draw: Callable[[Theme], Figure]) -> dict[str, str]:
     }
 
 
-def page_template(name: str) -> Template:
-    """A template of this package. Names come from files and people: all is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def page_template(name: str, package: str = "pipeline.evaluation") -> Template:
+    """A template of a package, in the style that all pages share. Names come from files and people: all is escaped."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("pipeline.evaluation"),
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("pipeline.evaluation")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,21 +60,38 @@ def run_folder_of(config: ExperimentConfig) -> str:
     return join(absolute(config.cluster.storage), config.name)
 
 
-def _claim(config: ExperimentConfig, run_folder: str) -> None:
-    """Record the run's config, or check that it is the recorded one."""
+def claim(
+    config: ExperimentConfig,
+    folder: str,
+    kind: str = "run",
+    where: frozenset[str] = WHERE,
+    essence: Callable[[ExperimentConfig], ExperimentConfig] = lambda config: config,
+) -> None:
+    """Record a config in its folder, or check that it is the recorded one.
+
+    Args:
+        config: Of a run, or of a search of many.
+        folder: Of it.
+        kind: What it is, for messages.
+        where: Sections that may differ.
+        essence: The config without what else may differ.
+
+    Raises:
+        ConfigError: The folder holds one of another config.
+    """
     import yaml
 
-    url = join(run_folder, "config.yaml")
+    url = join(folder, "config.yaml")
     known = read_text(url)
     if known is None:
         write_text(url, to_yaml(config))
         return
-    old = validate(yaml.safe_load(known), ExperimentConfig, url)
-    if config_hash(old, WHERE) != config_hash(config, WHERE):
-        changed = [d for d in differences(old, config) if d.split(".")[0].split(":")[0] not in WHERE]
+    old, new = essence(validate(yaml.safe_load(known), ExperimentConfig, url)), essence(config)
+    if config_hash(old, where) != config_hash(new, where):
+        changed = [d for d in differences(old, new) if d.split(".")[0].split(":")[0] not in where]
         raise ConfigError(
-            f"run '{config.name}' exists in {run_folder} with another config ({'; '.join(changed[:5])}): a resumed run keeps its "
-            "config; choose another name=…, or remove the folder to start afresh"
+            f"{kind} '{config.name}' exists in {folder} with another config ({'; '.join(changed[:5])}): a resumed {kind} keeps "
+            "its config; choose another name=…, or remove the folder to start afresh"
         )
 
 
@@ -131,7 +149,7 @@ def ready(config: ExperimentConfig) -> Run:
     require_free_space(
         folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
     )
-    _claim(config, folder)
+    claim(config, folder)
     run = Run(config, plan, folder, config_hash(config, WHERE), parameters, None)
     return replace(run, finished=run.state())
 

@@ -17,6 +17,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,19 @@ class Tracker:
         """Work goes on: the run is under way, and its next end counts."""
         self._ended = None
         self.client.update_run(self.run_id, status="RUNNING")
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """The run ends with the block: FINISHED, or, by an exception, KILLED or FAILED."""
+        try:
+            yield
+        except (KeyboardInterrupt, SystemExit):  # Ray Train turns the first into the second
+            self.end("KILLED")
+            raise
+        except BaseException:
+            self.end("FAILED")
+            raise
+        self.end("FINISHED")
 
     def end(self, status: str) -> None:
         """FINISHED, FAILED or KILLED."""

@@ -3,8 +3,8 @@
 from pipeline.studies.scaling.analysis import Analysis, analyse, as_json
 from pipeline.studies.scaling.cells import Cell, CellResult, Group, Study
 from pipeline.studies.scaling.files import write_study
-from pipeline.studies.scaling.grid import as_csv, console_table, markdown
 from pipeline.studies.scaling.report import build_scaling_report, render_scaling_report
+from pipeline.studies.scaling.table import console_table, markdown
 from pipeline.studies.scaling.tables import brief, tables
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "Group",
     "Study",
     "analyse",
-    "as_csv",
     "as_json",
     "brief",
     "build_scaling_report",

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.plain import flatten
 from pipeline.storage import write_text
 from pipeline.studies.scaling.analysis import Analysis, as_json
-from pipeline.studies.scaling.grid import markdown
+from pipeline.studies.scaling.table import markdown
 from pipeline.studies.scaling.tables import tables
 
 CELLS, GAINS, FACES, STUDY, TABLES = "cells.csv", "gains.csv", "faces.csv", "study.json", "tables.md"
@@ -42,7 +42,7 @@ def write_study(analysis: Analysis, folder: str) -> dict[str, str]:
         GAINS: _records([_flat(c) for c in document["comparisons"]]),
         FACES: _csv(["face", *(r.run for r in runs)], faces),
         STUDY: json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        TABLES: "\n".join([analysis.answer.text, "", *(markdown(grid) for grid in tables(analysis))]),
+        TABLES: "\n".join([analysis.answer.text, "", *(markdown(table) for table in tables(analysis))]),
     }
     written = {name: f"{folder.rstrip('/')}/{name}" for name in contents}
     for name, content in contents.items():

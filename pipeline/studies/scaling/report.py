@@ -14,7 +14,8 @@ from pipeline.storage import write_text
 from pipeline.studies.scaling.analysis import Analysis, analyse
 from pipeline.studies.scaling.cells import Study
 from pipeline.studies.scaling.plots import gain_figure, labelled_figure, unlabelled_figure
-from pipeline.studies.scaling.tables import by_unlabelled, by_width, curves, gains, measures, number
+from pipeline.studies.scaling.table import number
+from pipeline.studies.scaling.tables import by_unlabelled, by_width, curves, gains, measures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def render_scaling_report(study: Study | Analysis, *, title: str = _TITLE, notes
     """The report as HTML text; see ``build_scaling_report``."""
     analysis = study if isinstance(study, Analysis) else analyse(study)
     series = analysis.series
-    return page_template("scaling.html.j2").render(
+    return page_template("scaling.html.j2", "pipeline.studies").render(
         title=title,
         notes=list(notes),
         swatches=[{"light": LIGHT.run(i)[0], "dark": DARK.run(i)[0]} for i in range(len(series))],

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-
 from pipeline.evaluation.headline import ABSENT
 from pipeline.studies.scaling.analysis import Analysis, Level
-from pipeline.studies.scaling.answer import p_text
 from pipeline.studies.scaling.cells import Group
 from pipeline.studies.scaling.curve import Curve
 from pipeline.studies.scaling.gain import Comparison
-from pipeline.studies.scaling.grid import Grid, Mark, Row, Text
+from pipeline.studies.scaling.table import Mark, Row, StudyTable, Text, number, p_text
 
 
-def tables(analysis: Analysis) -> list[Grid]:
+def tables(analysis: Analysis) -> list[StudyTable]:
     """Those there is something to put into, the one in the shape of the paper's table 2 first."""
     made = [
         by_unlabelled(analysis),
@@ -25,10 +22,10 @@ def tables(analysis: Analysis) -> list[Grid]:
         curves(analysis),
         measures(analysis),
     ]
-    return [grid for grid in made if grid is not None and grid.rows]
+    return [table for table in made if table is not None and table.rows]
 
 
-def brief(analysis: Analysis) -> list[Grid]:
+def brief(analysis: Analysis) -> list[StudyTable]:
     """Those for a terminal of 100 characters: the errors, and of the gains what a decision needs."""
     full = gains(analysis)
     kept = [
@@ -42,9 +39,9 @@ def brief(analysis: Analysis) -> list[Grid]:
         note="CI over trainings, not corrected. Detectable: smallest true gain found four times in five.",
     )
     return [
-        grid
-        for grid in (by_unlabelled(analysis), by_width(analysis), short)
-        if grid is not None and grid.rows
+        table
+        for table in (by_unlabelled(analysis), by_width(analysis), short)
+        if table is not None and table.rows
     ]
 
 
@@ -64,7 +61,7 @@ def _cell(analysis: Analysis, group: Group, unlabelled: int) -> Text:
 _NOTE = "NME, %: mean ± standard deviation over seeds. Marked: gain (↓) or harm (↑) shown, Holm-corrected p < 0.05."
 
 
-def by_unlabelled(analysis: Analysis) -> Grid:
+def by_unlabelled(analysis: Analysis) -> StudyTable:
     """Robinson et al., table 2: a method per row, more unlabelled faces from left to right."""
     counts = sorted({level.unlabelled for level in analysis.levels})
     rows = [
@@ -76,10 +73,10 @@ def by_unlabelled(analysis: Analysis) -> Grid:
         for group in analysis.study.groups
     ]
     columns = tuple(f"{count:,} unlabelled" if count else "supervised" for count in counts)
-    return Grid("Error by unlabelled faces", _NOTE, ("Method", "Labelled"), columns, tuple(rows))
+    return StudyTable("Error by unlabelled faces", _NOTE, ("Method", "Labelled"), columns, tuple(rows))
 
 
-def by_width(analysis: Analysis) -> Grid | None:
+def by_width(analysis: Analysis) -> StudyTable | None:
     """Robinson et al., table 3: the generator's width from left to right; None with a single one."""
     widths = sorted({g.width for g in analysis.study.groups if g.width is not None})
     if len(widths) < 2:
@@ -94,10 +91,10 @@ def by_width(analysis: Analysis) -> Grid | None:
         for method, labelled, count in kinds
     ]
     columns = tuple(f"width {width}" for width in widths)
-    return Grid("Error by width", _NOTE, ("Method", "Labelled", "Unlabelled"), columns, tuple(rows))
+    return StudyTable("Error by width", _NOTE, ("Method", "Labelled", "Unlabelled"), columns, tuple(rows))
 
 
-def measures(analysis: Analysis) -> Grid | None:
+def measures(analysis: Analysis) -> StudyTable | None:
     """The further figures of every cell; None where there are none."""
     names = tuple(dict.fromkeys(name for level in analysis.levels for name in level.extra))
     if not names:
@@ -115,14 +112,7 @@ def measures(analysis: Analysis) -> Grid | None:
         for x in analysis.levels
     ]
     note = "Mean ± standard deviation over seeds."
-    return Grid("Further figures", note, ("Method", "Labelled", "Unlabelled"), names, tuple(rows))
-
-
-def number(value: float | None, form: str = "{:.2f}") -> str:
-    """A number with typographic minus; absent where there is none, ∞ where there is no end."""
-    if value is None or np.isnan(value):
-        return ABSENT
-    return ("∞" if value > 0 else "−∞") if np.isinf(value) else form.format(value).replace("-", "−")
+    return StudyTable("Further figures", note, ("Method", "Labelled", "Unlabelled"), names, tuple(rows))
 
 
 def _between(interval: tuple[float, float] | None, form: str = "{:.2f}") -> str:
@@ -152,7 +142,7 @@ _GAIN_COLUMNS: dict[str, Callable[[Comparison], str]] = {
 }
 
 
-def gains(analysis: Analysis) -> Grid:
+def gains(analysis: Analysis) -> StudyTable:
     """Every number of unlabelled faces against none."""
     marks: dict[str, Mark] = {"gain": "gain", "harm": "harm"}
     rows = [
@@ -170,7 +160,7 @@ def gains(analysis: Analysis) -> Grid:
         "Error without unlabelled faces less error with them, same seeds; positive is better. CI and p over trainings, "
         "p over faces for these trainings only. Detectable: smallest true gain found four times in five."
     )
-    return Grid(
+    return StudyTable(
         "Gain over supervised", note, ("Method", "Labelled", "Unlabelled"), tuple(_GAIN_COLUMNS), tuple(rows)
     )
 
@@ -209,7 +199,7 @@ _CURVE_COLUMNS: dict[str, Callable[[Curve], str]] = {
 }
 
 
-def curves(analysis: Analysis) -> Grid:
+def curves(analysis: Analysis) -> StudyTable:
     """The fitted law of every group."""
     rows = [
         Row(
@@ -223,4 +213,4 @@ def curves(analysis: Analysis) -> Grid:
         "err(N) = e∞ + (e₀ − e∞)(1 + N/n₀)^−α, 95 % intervals in brackets; set: too few N to fit it. Fall: from N = 0 to "
         "the largest; the last three columns only where the curve is not flat, their intervals for these seeds."
     )
-    return Grid("Fitted curve", note, ("Method", "Labelled"), tuple(_CURVE_COLUMNS), tuple(rows))
+    return StudyTable("Fitted curve", note, ("Method", "Labelled"), tuple(_CURVE_COLUMNS), tuple(rows))

@@ -1,103 +1,231 @@
-"""The charts of a search's report: which, in which order, with the words that stand for them."""
+"""The charts of a search's report: Optuna's own, made to be read in a page, with the words that stand for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.evaluation.inline import themed
-from pipeline.evaluation.plots.palette import Theme
-from pipeline.studies.search import plots
-from pipeline.studies.search.compare import best
+import numpy as np
+
+from pipeline.evaluation.inline import data_uri
+from pipeline.evaluation.plots.canvas import canvas, render
+from pipeline.evaluation.plots.palette import LIGHT
+from pipeline.studies.search.compare import best, default_trial, upper_fence
 from pipeline.studies.search.importance import FEW_TRIALS, Importance, common_step, importance
-from pipeline.studies.search.scales import show
+from pipeline.studies.search.optuna_study import objectives, quiet, rebuild
 from pipeline.studies.search.trials import Search
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
-_MOST_AXES = 10
+MOST_AXES = 8
 """Keys that parallel coordinates can show and stay readable; the others are in the panels per key."""
 
+PANELS = 3
+"""Keys side by side in a row of panels."""
 
-def charts(search: Search) -> list[dict[str, Any]]:
-    """What can be drawn of a search.
+NME = "validation NME, %"
 
-    Returns:
-        Per chart: ``title``, ``alt``, ``note`` (below it, or empty), ``wide``, ``light`` and ``dark``. Where there is nothing to
-        draw the latter two are None, and ``note`` says why.
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart, or why there is none.
+
+    Attributes:
+        title: Its heading.
+        alt: What it shows, in words.
+        note: What stands below it, or in its place.
+        images: Data URIs, top to bottom; none where there is nothing to draw.
+        wide: Whether it takes the page's whole width.
     """
-    found = []
-    winner = best(search)
-    states = ", ".join(f"{len(search.of(s))} {s}" for s in ("finished", "pruned", "failed"))
-    if search.of("finished", "pruned"):
-        alt = f"Objective of each trial in order: {states}."
-        if winner is not None:
-            alt += f" The lowest of the finished is {winner.objective:.3f} % in trial {winner.number}."
-        note = "" if not search.of("pruned") else "A pruned trial's figure is of a shorter training."
-        found.append(_chart("History", alt, lambda t: plots.history_figure(search, theme=t), note))
-    if any(t.curve for t in search.trials):
-        alt = f"Best validation NME so far against the step of {len(search.trials)} trials: {states}."
-        found.append(_chart("Learning curves", alt, lambda t: plots.curves_figure(search, theme=t)))
+
+    title: str
+    alt: str
+    note: str
+    images: tuple[str, ...]
+    wide: bool = False
+
+
+def charts(search: Search) -> list[Chart]:
+    """What can be drawn of a search."""
     readings = _readings(search)
-    found.append(_importance(readings))
-    keys = _keys(search, readings)
-    if winner is not None and len(search.of("finished", "pruned")) > 1:
-        values = ", ".join(f"{key} {show(value)}" for key, value in winner.values.items())
-        alt = f"Parallel coordinates of {states} trials over {', '.join(keys)}. The best has {values}."
-        left_out = len(search.space) - len(keys)
-        note = f"{left_out} more keys, of less importance, are left out." if left_out else ""
-        drawn = _chart(
-            "All keys at once", alt, lambda t: plots.parallel_figure(search, keys, theme=t), note, wide=True
-        )
-        found.append(drawn)
-        alt = f"Objective of the finished trials against each of {', '.join(search.space)}."
-        found.append(_chart("Key by key", alt, lambda t: plots.slices_figure(search, theme=t), wide=True))
-    return found
+    found = [_history(search), _curves(search), *map(_importance, readings)]
+    # The most important keys first; in the config's order where nobody knows.
+    shares = next((i.shares for i in readings if i.shares is not None), {})
+    keys = sorted(_varied(search), key=lambda key: -shares.get(key, 0.0))
+    if keys:
+        found += [_parallel(search, keys), _slices(search, keys)]
+    return [chart for chart in found if chart is not None]
 
 
-def _chart(
-    title: str, alt: str, draw: Callable[[Theme], Figure], note: str = "", wide: bool = False
-) -> dict[str, Any]:
-    return {"title": title, "alt": alt, "note": note, "wide": wide, **themed(draw)}
+def _history(search: Search) -> Chart | None:
+    from matplotlib.ticker import MaxNLocator
+    from optuna.visualization.matplotlib import plot_optimization_history as plot
+
+    values = objectives(search)
+    if not values:
+        return None
+    number, lowest = min(values.items(), key=lambda item: item[1])
+    alt = f"Objective of each finished trial in order. The lowest is {lowest:.3f} % in trial {number}."
+    note = " Pruned ones are left out: their error is of a shorter training." if search.of("pruned") else ""
+
+    def draw() -> Axes:
+        axis = plot(rebuild(search), target_name=NME)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        return axis
+
+    return Chart("History", alt, _finished(search) + note, (_image(draw),))
 
 
-def _readings(search: Search) -> list[tuple[str, Importance]]:
+def _curves(search: Search) -> Chart | None:
+    from optuna.visualization.matplotlib import plot_intermediate_values as plot
+
+    study = rebuild(search)
+    drawn = [t for t in study.trials if t.state.name in {"COMPLETE", "PRUNED"} and t.intermediate_values]
+    if not drawn:
+        return None
+    alt = (
+        f"Best validation NME so far against the step of {len(drawn)} trials, finished and pruned ones apart."
+    )
+    note = "Failed trials are left out." if search.of("failed") else ""
+    return Chart("Learning curves", alt, note, (_image(lambda: _by_state(plot(study), search)),))
+
+
+def _by_state(axis: Axes, search: Search) -> Axes:
+    """Optuna's curves in colours that say how a trial ended, in place of one per trial, and a legend of these."""
+    trials = {f"Trial{t.number}": t for t in search.trials}
+    winner, default = best(search), default_trial(search)
+    styles: dict[str, dict[str, Any]] = {
+        "best": {"color": LIGHT.run(2)[0], "linewidth": 2.4, "zorder": 5},
+        "the config's own values": {"color": LIGHT.run(3)[0], "linewidth": 2, "linestyle": "--", "zorder": 4},
+        "finished": {"color": LIGHT.run(0)[0], "linewidth": 1.2, "zorder": 3},
+        "pruned": {"color": "#9aa3b0", "linewidth": 0.8, "zorder": 2},
+    }
+    drawn = {}
+    for line in axis.get_lines():
+        trial = trials[str(line.get_label())]
+        name = "best" if trial is winner else "the config's own values" if trial is default else trial.state
+        line.set(**styles[name], marker="")
+        drawn[name] = line
+    names = [name for name in styles if name in drawn]
+    axis.legend([drawn[name] for name in names], names)
+    axis.set(xlabel="step", ylabel="best validation NME so far, %", yscale="log")
+    return axis
+
+
+def _readings(search: Search) -> list[Importance]:
     """Importance at the end and, where trials were pruned, as far as all were trained."""
     if not search.trials:
         return []
-    at_end = importance(search)
-    found = [(f"at the end, {at_end.trials} finished trials", at_end)]
     step = common_step(search)
-    if step is not None:
-        early = importance(search, step)
-        found.append((f"at step {step:,}, {early.trials} trials, pruned ones too", early))
-    return found
+    return [importance(search), *([importance(search, step)] if step is not None else [])]
 
 
-def _importance(readings: list[tuple[str, Importance]]) -> dict[str, Any]:
-    title = "Importance"
-    known = [(label, i) for label, i in readings if i.shares is not None]
-    missing = " ".join(
-        f"{'At the end' if i.step is None else f'At step {i.step:,}'}: {i.reason}."
-        for _, i in readings
-        if i.reason is not None
-    )
-    if not known:
-        note = missing or "There are no trials."
-        return {"title": title, "alt": "", "note": note, "wide": False, "light": None, "dark": None}
-    words = []
-    for label, i in known:
-        shares = ", ".join(f"{key} {100 * share:.0f} %" for key, share in (i.shares or {}).items())
-        words.append(f"{label}: {shares}")
-    few = [i.trials for _, i in known if i.hint_only]
-    hint = f"With {min(few)} trials this is a hint; {FEW_TRIALS} and more make it a finding." if few else ""
-    alt = f"Share of the objective's variance that each key explains, {'; '.join(words)}."
-    note = " ".join(part for part in (hint, missing) if part)
-    return _chart(title, alt, lambda t: plots.importance_figure(known, theme=t), note)
+def _importance(found: Importance) -> Chart:
+    where = "at the end" if found.step is None else f"at step {found.step:,}"
+    title = f"Importance {where}"
+    if found.shares is None:
+        return Chart(title, "", f"Nothing to show: {found.reason}.", ())
+    percent = {key: 100 * share for key, share in found.shares.items()}
+    words = ", ".join(f"{key} {share:.0f} %" for key, share in percent.items())
+    alt = f"Share of the objective's variance {where} that each key explains: {words}."
+    note = "Finished trials." if found.step is None else f"{found.trials} trials, pruned ones too."
+    if found.hint_only:
+        note += f" With {found.trials} trials this is a hint; {FEW_TRIALS} and more make it a finding."
+
+    def draw() -> Axes:
+        # Optuna's plot_param_importances would grow the forest a second time.
+        _, (axis,) = canvas(7, 4, LIGHT)
+        axis.bar_label(axis.barh(list(percent), list(percent.values())), fmt="%.0f", padding=3)
+        axis.invert_yaxis()
+        axis.set_xlabel("share of the objective's variance, %")
+        return axis
+
+    return Chart(title, alt, note, (_image(draw),))
 
 
-def _keys(search: Search, readings: list[tuple[str, Importance]]) -> list[str]:
-    """The most important keys first; in the config's order where nobody knows."""
-    order = next((list(i.shares) for _, i in readings if i.shares is not None), [])
-    return [*order, *(key for key in search.space if key not in order)][:_MOST_AXES]
+def _parallel(search: Search, keys: list[str]) -> Chart:
+    from optuna.visualization.matplotlib import plot_parallel_coordinate as plot
+
+    shown, left_out = keys[:MOST_AXES], len(keys[MOST_AXES:])
+    alt = f"Parallel coordinates of the finished trials over {', '.join(shown)}, coloured by objective."
+    more = f" {left_out} more keys, of less importance, are left out." if left_out else ""
+
+    def draw() -> Axes:
+        axis = plot(rebuild(search), shown, target_name=NME)
+        axis.collections[0].set_cmap("cividis")  # Optuna's own fades into the background
+        return axis
+
+    image = _image(draw, width=max(9, 2 + 1.7 * len(shown)), height=5)
+    return Chart("All keys at once", alt, _finished(search) + more, (image,), wide=True)
+
+
+def _slices(search: Search, keys: list[str]) -> Chart:
+    from optuna.visualization.matplotlib import plot_slice as plot
+
+    alt = f"Objective of the finished trials against each of {', '.join(keys)}."
+    constant = [key for key in search.space if key not in keys]
+    note = f" Not shown, as they did not vary: {', '.join(constant)}." if constant else ""
+    study = rebuild(search)
+
+    def draw(row: list[str]) -> Any:
+        panels = plot(study, row, target_name=NME)
+        for panel in np.ravel(panels):
+            if search.space[panel.get_xlabel()].type == "choice":
+                panel.tick_params(axis="x", rotation=20)
+        return panels
+
+    rows = [keys[i : i + PANELS] for i in range(0, len(keys), PANELS)]
+    images = tuple(_image(partial(draw, row), width=11, height=3.4) for row in rows)
+    return Chart("Key by key", alt, _finished(search) + note, images, wide=True)
+
+
+def _finished(search: Search) -> str:
+    """Which trials a chart shows, and what became of those that would have stretched its axis."""
+    values = list(objectives(search).values())
+    fence = upper_fence(values) if values else 0.0
+    above = sum(value > fence for value in values)
+    return "Finished trials." + (f" {above} above {fence:.2f} % (outliers) are drawn there." if above else "")
+
+
+def _varied(search: Search) -> list[str]:
+    """Keys of which the finished trials have more than one value; none where there is nothing to compare."""
+    known = objectives(search)
+    trials = [t for t in search.trials if t.number in known]
+    # Told apart as text: true and 1 are different values of a choice.
+    return [key for key in search.space if len({repr(t.values[key]) for t in trials}) > 1]
+
+
+def _image(draw: Callable[[], Any], width: float = 7, height: float = 4) -> str:
+    """One of Optuna's charts as a data URI, its size in inches."""
+    from matplotlib import pyplot as plt
+
+    # Optuna draws by pyplot and sets a style for the whole process. Names and values are never typeset as mathematics.
+    with quiet(), plt.ioff(), plt.rc_context({"text.parse_math": False, "savefig.bbox": "tight"}):
+        figure = np.ravel(draw())[0].figure
+        figure.set_size_inches(width, height)
+        figure.suptitle("")
+        for axis in figure.axes:
+            axis.set_title("")
+            axis.set_title("", loc="left")
+            _plain_log(axis)
+        try:
+            return data_uri("image/svg+xml", render(figure, "svg"))
+        finally:
+            plt.close(figure)
+
+
+def _plain_log(axis: Axes) -> None:
+    """Few and plain numbers where an axis is logarithmic: 5, 10, 20."""
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    for one in (axis.xaxis, axis.yaxis):
+        if one.get_scale() != "log":
+            continue
+        low, high = sorted(one.get_view_interval())
+        subs = (1.0,) if high > 100 * low else (1.0, 2.0, 5.0)
+        one.set_major_locator(LogLocator(10, subs, numticks=6) if high > 5 * low else MaxNLocator(5))
+        one.set_major_formatter(FormatStrFormatter("%g"))
+        one.set_minor_formatter(NullFormatter())

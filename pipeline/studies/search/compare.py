@@ -46,15 +46,6 @@ def default_trial(search: Search) -> Trial | None:
     return min(matching, key=lambda t: (t.state != "finished", t.number), default=None)
 
 
-def running_best(search: Search) -> list[tuple[int, float]]:
-    """(trial number, lowest objective of the finished trials so far), by trial number."""
-    found: list[tuple[int, float]] = []
-    for trial in search.of("finished"):
-        lowest = min(_objective(trial), found[-1][1]) if found else _objective(trial)
-        found.append((trial.number, lowest))
-    return found
-
-
 def upper_fence(values: Sequence[float]) -> float:
     """Tukey's upper fence, third quartile + 1.5 interquartile ranges: above it lie runs that diverged."""
     low, high = np.percentile(np.asarray(values, dtype=float), [25, 75])

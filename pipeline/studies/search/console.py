@@ -1,4 +1,4 @@
-"""A search in a terminal: a table for progress and the end, and one line per trial for logs."""
+"""A search in a terminal: its running and its best trials in a table, explained failures below."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.studies.search.compare import best, default_trial, first_line
-from pipeline.studies.search.scales import duration, short_names, show
-from pipeline.studies.search.trials import STATES, Search, Trial
+from pipeline.studies.search.trials import STATES, Search
+from pipeline.studies.search.words import duration, short_names, show
 
 _STYLES = {"finished": "green", "running": "cyan", "pruned": "dim", "failed": "red"}
 _FIXED = 42
@@ -19,20 +19,6 @@ def counts(search: Search) -> str:
     """``12 of 60 trials: 5 finished, 2 running, 4 pruned, 1 failed``."""
     parts = [f"{count} {state}" for state in STATES if (count := len(search.of(state)))]
     return f"{len(search.trials)} of {search.planned} trials" + (f": {', '.join(parts)}" if parts else "")
-
-
-def trial_line(search: Search, trial: Trial) -> str:
-    """A trial in one line, for a log."""
-    names = short_names(search.space)
-    values = ", ".join(f"{names[k]} {show(trial.values[k])}" for k in search.space)
-    said = f"trial {trial.number} {trial.state}"
-    if trial.objective is not None:
-        said += f" · NME {trial.objective:.3f} %"
-    if trial.state == "pruned":
-        said += f" at step {trial.steps}"
-    if trial.state == "failed":
-        said += f" · {first_line(trial.reason, 160)}"
-    return f"{said} · {values}"
 
 
 def search_table(search: Search, width: int = 100, *, plain: bool = False, top: int = 10) -> Table:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.evaluation.inline import page_template
-from pipeline.evaluation.plots.palette import DARK, LIGHT
 from pipeline.evaluation.provenance import ABSENT, flat
 from pipeline.storage import write_text
 from pipeline.studies.search.charts import charts
@@ -18,8 +17,8 @@ from pipeline.studies.search.compare import (
     first_line,
     same,
 )
-from pipeline.studies.search.scales import duration, show
 from pipeline.studies.search.trials import Search, Trial
+from pipeline.studies.search.words import duration, show
 from pipeline.training.config.tune import ParameterConfig
 
 _TITLE = "Facial landmarks: hyperparameter search"
@@ -62,10 +61,10 @@ def render_search_report(
 ) -> str:
     """The report as HTML text; see ``build_search_report``."""
     found = compare(search)
-    return page_template("search.html.j2").render(
+    return page_template("search.html.j2", "pipeline.studies").render(
         title=title,
         notes=list(notes),
-        swatches=[{"light": LIGHT.run(i)[0], "dark": DARK.run(i)[0]} for i in range(4)],
+        swatches=[],
         search=search,
         states=[(state, len(search.of(state))) for state in _ORDER if search.of(state)],  # type: ignore[arg-type]
         answer=None if found is None else _answer(search, found),

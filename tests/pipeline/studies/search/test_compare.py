@@ -13,7 +13,6 @@ from pipeline.studies.search.compare import (
     default_trial,
     first_line,
     luck,
-    running_best,
     same,
     seed_noise,
     upper_fence,
@@ -64,13 +63,6 @@ def test_best_is_the_lowest_finished(rows):
     assert (winner is None) == (not finished)
     if winner is not None:
         assert (winner.objective, winner.number) == min(finished)
-    line = running_best(made)
-    assert [n for n, _ in line] == [n for _, n in finished]
-    assert (
-        [v for _, v in line] == list(np.minimum.accumulate([v for v, _ in finished]))
-        if finished
-        else not line
-    )
 
 
 def test_a_pruned_trial_never_wins():

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from pipeline.studies.search.console import counts, search_table, trial_line
+from pipeline.studies.search.console import counts, search_table
 from pipeline.studies.search.trials import Trial
 
 
@@ -74,15 +74,3 @@ def test_markup_in_names_and_values_is_text(search_of):
     text = printed(made.model_copy(update={"trials": trials, "name": "[bold]s"}), 140)
     assert "[red]x[/red]" in text
     assert "[bold]s" in text
-
-
-def test_a_trial_in_one_line(search_of):
-    made = search_of(60, failed=(7,))
-    pruned = made.of("pruned")[0]
-    line = trial_line(made, pruned)
-    assert line.startswith(
-        f"trial {pruned.number} pruned · NME {pruned.objective:.3f} % at step {pruned.steps} · lr "
-    )
-    failed = trial_line(made, made.of("failed")[0])
-    assert "failed · non-finite loss at step 212: optimizer.lr too high? · lr" in failed
-    assert "\n" not in failed

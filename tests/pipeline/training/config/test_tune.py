@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import ConfigError
-from pipeline.studies.search.importance import distribution
+from pipeline.studies.search.optuna_study import distribution
 from pipeline.training.config.compose import validate
 from pipeline.training.config.tune import ParameterConfig, TuneConfig
 

@@ -1,4 +1,4 @@
-"""The runs of a scaling study: a config per cell of its grid, every one checked before the first is trained."""
+"""The runs of a scaling study before they run: a config per cell of its grid, every one checked before the first is trained."""
 
 from __future__ import annotations
 
@@ -18,34 +18,47 @@ from pipeline.training.run import WHERE, with_absolute_paths
 
 
 @dataclass(frozen=True)
-class Grid:
+class StudyPlan:
     """Cells and the runs that fill them.
 
     Attributes:
+        config: The experiment.
+        settings: Its section ``scale``.
+        folder: storage/name of the study.
         cells: Cell → name of its run. Cells that compute the same share one.
         runs: Name → config.
         steps: Name → optimizer steps.
     """
 
+    config: ExperimentConfig
+    settings: ScaleConfig
+    folder: str
     cells: dict[Cell, str]
     runs: dict[str, ExperimentConfig]
     steps: dict[str, int]
 
+    @property
+    def facts(self) -> dict[str, str]:
+        """What will be trained, by the names of the section's fields."""
+        scale, steps = self.settings, sorted(set(self.steps.values()))
+        images = sum(self.steps[n] * (c.training.batch + c.unlabelled_batch) for n, c in self.runs.items())
+        return {
+            "methods": ", ".join(scale.methods),
+            "labelled": ", ".join(f"{n:,}" for n in scale.labelled),
+            "unlabelled": ", ".join(f"{n:,}" for n in scale.unlabelled),
+            "widths": ", ".join(map(str, scale.widths or ("the config's",))),
+            "seeds": ", ".join(map(str, scale.seeds)),
+            "runs": f"{len(self.runs)} for {len(self.cells)} cells, of {', '.join(f'{s:,}' for s in steps)} steps",
+            "images": f"{images:,} in all",
+        }
 
-def study_folder(config: ExperimentConfig) -> str:
-    """storage/name."""
-    assert config.scale is not None  # the caller checked
-    return absolute(join(config.scale.storage, config.name))
 
-
-def make_grid(config: ExperimentConfig) -> Grid:
+def plan_study(config: ExperimentConfig) -> StudyPlan:
     """Spell a study out.
 
-    Args:
-        config: With a section ``scale``.
-
     Raises:
-        ConfigError: A cell that cannot work, or a comparison whose sides would be trained for different numbers of steps.
+        ConfigError: No section ``scale``, a cell that cannot work, or a comparison whose sides would be trained for different
+            numbers of steps.
         ManifestError: A set is missing.
     """
     scale = config.scale
@@ -54,13 +67,14 @@ def make_grid(config: ExperimentConfig) -> Grid:
             f"'{config.name}' has no section 'scale': name numbers of unlabelled and labelled faces (scale.unlabelled, "
             "scale.labelled)"
         )
+    folder = absolute(join(scale.storage, config.name))
     base = with_absolute_paths(config)
     cells: dict[Cell, str] = {}
     runs: dict[str, ExperimentConfig] = {}
     steps: dict[str, int] = {}
     by_content: dict[str, str] = {}
     for cell in _cells(scale):
-        chosen = _cell_config(base, scale, cell)
+        chosen = _cell_config(base, scale, folder, cell)
         # The supervised cells of methods that differ in what they do with unlabelled faces are one and the same run.
         content = config_hash(chosen, WHERE | {"name"})
         name = by_content.setdefault(content, chosen.name)
@@ -69,7 +83,7 @@ def make_grid(config: ExperimentConfig) -> Grid:
             runs[name] = chosen
             steps[name] = make_plan(chosen).steps
     _check_steps(cells, steps)
-    return Grid(cells, runs, steps)
+    return StudyPlan(config, scale, folder, cells, runs, steps)
 
 
 def _cells(scale: ScaleConfig) -> list[Cell]:
@@ -82,7 +96,7 @@ def _cells(scale: ScaleConfig) -> list[Cell]:
     ]
 
 
-def _cell_config(base: ExperimentConfig, scale: ScaleConfig, cell: Cell) -> ExperimentConfig:
+def _cell_config(base: ExperimentConfig, scale: ScaleConfig, folder: str, cell: Cell) -> ExperimentConfig:
     method: MethodConfig = scale.methods[cell.method]
     values: dict[str, Any] = dict(method.set)
     if cell.width is not None:
@@ -94,7 +108,7 @@ def _cell_config(base: ExperimentConfig, scale: ScaleConfig, cell: Cell) -> Expe
         "data.subset_seed": cell.seed,
         "data.labelled_count": cell.labelled,
         "data.unlabelled_count": cell.unlabelled or None,
-        "cluster.storage": join(study_folder(base), "runs"),
+        "cluster.storage": join(folder, "runs"),
         "tracking.register_as": None,
     }
     if not cell.unlabelled:

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
-from jobs.cluster.predict import predict
-from jobs.grid import Grid
 from pipeline.errors import ConfigError
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, face_nme
 from pipeline.inference.measured import protocol_of
-from pipeline.inference.trained import find_trained
 from pipeline.methods.model_file import load_description
 from pipeline.shards.manifest import join, load_manifest
 from pipeline.storage import absolute, exists
 from pipeline.studies.scaling.cells import CellResult, Study
-from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.studies.scaling.plan import StudyPlan
 from pipeline.training.run import TrainingResult
 
+Predict = Callable[[Sequence[TrainingResult], str], list[Predictions]]
+"""Predictions of finished runs on a set; on a cluster, so the caller's."""
 
-def measure(
-    config: ExperimentConfig, grid: Grid, results: Mapping[str, TrainingResult], folder: str
-) -> Study:
+
+def measure(plan: StudyPlan, results: Mapping[str, TrainingResult], predict: Predict) -> Study:
     """Measure every finished run on ``data.test``, or, without one, on the held-out split.
 
     Args:
-        config: Of the study.
-        grid: Its cells.
+        plan: Of the study; predictions go into ``measured/`` in its folder.
         results: Run name → result, of the finished ones.
-        folder: Of the study; predictions go into ``measured/``.
+        predict: Called once, with the runs that have no predictions yet.
 
     Raises:
         ConfigError: There is no set to measure on.
         DataError: Cells that do not compare.
     """
+    config = plan.config
     data = config.data.test or config.data.validation
     if data is None:
         raise ConfigError("scale measures on data.test, or without one on data.validation: name one of them")
@@ -43,17 +41,13 @@ def measure(
     markup = manifest.layout
     measured = protocol_of(config.evaluation, manifest)
     # A run's name and content are one; another set, or the same set prepared anew, is measured anew.
-    kept = {name: join(folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
+    kept = {name: join(plan.folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
     missing = [name for name, url in kept.items() if not exists(url)]
     if missing:
-        models = [find_trained(results[name].run_folder) for name in missing]
-        for model in models:
-            model.check_fits(manifest, data)
-        answers = predict([model.folder for model in models], data, gpu=config.cluster.gpu)
-        for name, answer in zip(missing, answers, strict=True):
+        for name, answer in zip(missing, predict([results[n] for n in missing], data), strict=True):
             answer.save(kept[name])
     cells = []
-    for cell, name in grid.cells.items():
+    for cell, name in plan.cells.items():
         if name not in results:
             continue
         result, answer = results[name], Predictions.load(kept[name])

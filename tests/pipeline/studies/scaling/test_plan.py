@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.grid import make_grid
 from pipeline.errors import ConfigError
 from pipeline.studies.scaling.cells import Cell
+from pipeline.studies.scaling.plan import plan_study
 from pipeline.training.config.experiment import ExperimentConfig
 
 
@@ -15,7 +15,7 @@ def grid(tmp_path, toy_experiment):
     def make(training=None, **scale):
         toy_experiment["scale"] = {"unlabelled": [20, 80], "labelled": [30], **scale}
         toy_experiment["training"] |= training or {}
-        return make_grid(ExperimentConfig.model_validate(toy_experiment))
+        return plan_study(ExperimentConfig.model_validate(toy_experiment))
 
     return make
 
@@ -73,4 +73,4 @@ def test_a_cell_that_cannot_work_is_named(grid, scale, message):
 
 def test_a_config_without_the_section_says_what_to_write(toy_experiment):
     with pytest.raises(ConfigError, match="scale.unlabelled"):
-        make_grid(ExperimentConfig.model_validate(toy_experiment))
+        plan_study(ExperimentConfig.model_validate(toy_experiment))

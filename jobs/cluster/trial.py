@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,59 +16,46 @@ from jobs.cluster.fit import readable
 from jobs.cluster.fleet import train_on_cluster
 from pipeline.shards.manifest import join
 from pipeline.storage import read_text
-from pipeline.studies.search.space import values_hash
+from pipeline.studies.search.plan import SearchPlan
 from pipeline.studies.search.trials import Trial
-from pipeline.training.config.compose import with_values
 from pipeline.training.config.experiment import ExperimentConfig
 
 OBJECTIVE, PROGRESS, CURVE = "objective", "progress", "curve"
 
 
-def trial_config(
-    config: ExperimentConfig, values: dict[str, Any], name: str, seed: int, folder: str
-) -> ExperimentConfig:
-    """What one training of a trial runs.
+@dataclass(frozen=True)
+class TrialHost:
+    """What a trial's process is told by the search's driver.
 
-    Args:
-        config: The experiment.
-        values: The trial's.
-        name: Of the run.
-        seed: Of the run.
-        folder: Of the search.
-
-    Raises:
-        ConfigError: Values that do not go together.
+    Attributes:
+        plan: Of the search.
+        board: The driver's.
+        path: ``search_path`` of the driver.
     """
-    own = {"name": name, "seed": seed, "cluster.storage": join(folder, "runs"), "tracking.register_as": None}
-    bare = config.model_copy(update={"tune": None, "scale": None})
-    return with_values(bare, {**values, **own}, f"trial {name}")
+
+    plan: SearchPlan
+    board: Any
+    path: list[str]
 
 
-def trial_name(search: str, values: dict[str, Any]) -> str:
-    """Stem of the names of a trial's runs; a seed follows."""
-    return f"{search[:30]}-{values_hash(values)}"
-
-
-def run_trial(values: dict[str, Any], settings: dict[str, Any]) -> None:
+def run_trial(values: dict[str, Any], host: TrialHost) -> None:
     """What Ray Tune runs as one trial: a training per seed, the first of which ASHA judges.
 
     Args:
         values: The trial's.
-        settings: ``config`` (of the search, dumped), ``folder``, ``seeds``, ``yardstick`` (values of the trial that is never
-            stopped, or None), ``board`` of the driver, ``path`` for imports.
+        host: Of its driver.
     """
     from ray import tune
 
-    config = ExperimentConfig.model_validate(settings["config"])
-    name = trial_name(config.name, values)
+    plan = host.plan
     # What the others are compared with is trained to its end, however it begins.
-    judged = values != settings["yardstick"]
+    judged = values != plan.first
     per_seed: list[float] = []
     curve: list[tuple[int, float]] = []
     steps = 0
-    for place, seed in enumerate(settings["seeds"]):
-        chosen = trial_config(config, values, f"{name}-s{seed}", seed, settings["folder"])
-        for event in _events(chosen, settings, {"landmarks.trial": name}):
+    for place, seed in enumerate(plan.seeds):
+        training, tags = plan.training(values, seed), {"landmarks.trial": plan.trial_name(values)}
+        for event in _events(training, host, tags):
             if "ended" in event:
                 per_seed.append(event["ended"]["best"])
                 steps = event["ended"]["step"]
@@ -96,9 +84,7 @@ def run_trial(values: dict[str, Any], settings: dict[str, Any]) -> None:
     )
 
 
-def _events(
-    config: ExperimentConfig, settings: dict[str, Any], tags: dict[str, str]
-) -> Iterator[dict[str, Any]]:
+def _events(config: ExperimentConfig, host: TrialHost, tags: dict[str, str]) -> Iterator[dict[str, Any]]:
     """Train, passing everything on to the driver's board; yields validations, and the end as ``ended``."""
     import ray
 
@@ -108,7 +94,7 @@ def _events(
 
     def work() -> None:
         try:
-            ended["ended"] = train_on_cluster(config.model_dump(mode="json"), board, settings["path"], tags)
+            ended["ended"] = train_on_cluster(config.model_dump(mode="json"), board, host.path, tags)
         except BaseException as error:
             failed.append(error)
 
@@ -118,7 +104,7 @@ def _events(
     while True:
         over = not thread.is_alive()
         for event in ray.get(board.take.remote()):
-            settings["board"].push.remote(event)
+            host.board.push.remote(event)
             if "validation/best_nme" in event.get("metrics", {}):
                 yield event
         if over:
@@ -129,19 +115,18 @@ def _events(
     yield ended
 
 
-def read_trial(result: Any, place: int, folder: str, config: ExperimentConfig) -> Trial:
+def read_trial(result: Any, place: int, plan: SearchPlan) -> Trial:
     """A trial's record from Ray Tune's.
 
     Args:
         result: Ray Tune's.
         place: Among Ray Tune's results, whose order is another after a restart.
-        folder: Of the search.
-        config: The experiment.
+        plan: Of the search.
     """
     metrics = result.metrics or {}
     # Ray Tune puts the order of proposal into the name of a trial's folder.
     proposed = re.search(r"_[0-9a-f]{8}_(\d+)(_|$)", Path(result.path).name)
-    name = trial_name(config.name, result.config)
+    name = plan.trial_name(result.config)
     curve: dict[int, float] = {}
     frame = result.metrics_dataframe
     # A resumed trial's curve begins after its checkpoint; what it reported before is in the rows before.
@@ -149,7 +134,7 @@ def read_trial(result: Any, place: int, folder: str, config: ExperimentConfig) -
         curve |= {int(step): float(nme) for step, nme in json.loads(part)}
     per_seed = tuple(json.loads(metrics.get("per_seed", "[]")))
     # Kept beside the run: an earlier command may have tracked it.
-    tracked = read_text(join(folder, f"runs/{name}-s{config.seed}/mlflow.json"))
+    tracked = read_text(join(plan.folder, f"runs/{name}-s{plan.config.seed}/mlflow.json"))
     finished = metrics.get(PROGRESS, 0) >= 100
     state = "finished" if finished else "failed" if result.error is not None else "pruned"
     return Trial(

@@ -11,36 +11,26 @@ from rich.console import Console
 from jobs.cluster.board import new_board
 from jobs.cluster.fit import set_ray_train_defaults
 from jobs.cluster.fleet import Fleet, alive_nodes, runs_at_once, search_path
-from jobs.trial import OBJECTIVE, PROGRESS, read_trial, run_trial, trial_name
-from pipeline.studies.search.importance import distribution
+from jobs.cluster.trial import OBJECTIVE, PROGRESS, TrialHost, read_trial, run_trial
+from pipeline.studies.search.optuna_study import distribution
+from pipeline.studies.search.plan import SearchPlan
 from pipeline.studies.search.trials import Trial
-from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.config.tune import TuneConfig
 from pipeline.training.tracking import Tracker
 
 
-def run_trials(
-    config: ExperimentConfig,
-    search: TuneConfig,
-    folder: str,
-    parent: Tracker,
-    first: dict[str, Any] | None,
-    console: Console,
-) -> tuple[Trial, ...]:
+def run_trials(plan: SearchPlan, parent: Tracker, console: Console) -> tuple[Trial, ...]:
     """Run, or resume, the trials of a search.
 
     Args:
-        config: With absolute paths.
-        search: Its section.
-        folder: Of the search, local.
+        plan: Of the search, claimed.
         parent: MLflow run of the search.
-        first: Values of trial 0; None lets the sampler choose.
         console: For progress.
 
     Raises:
         ClusterError: Not even one trial fits the cluster.
     """
-    quiet_tune()
+    _quiet_tune()
+    config, search = plan.config, plan.settings
     set_ray_train_defaults(config)
     from jobs.cluster.session import ray_session
 
@@ -54,54 +44,38 @@ def run_trials(
 
         concurrent = runs_at_once(cluster, alive_nodes(), search.concurrent)
         board = new_board()
-        settings = {
-            "config": config.model_dump(mode="json"),
-            "folder": folder,
-            "seeds": [config.seed + i for i in range(search.seeds)],
-            "yardstick": first,
-            "board": board,
-            "path": search_path(),
-        }
+        host = TrialHost(plan, board, search_path())
         # Memory, not CPU: whatever CPU the waiting driver took would be missing for the last worker.
-        trainable = tune.with_resources(tune.with_parameters(run_trial, settings=settings), {"memory": 1})
-        tuner = _tuner(
-            tune, trainable, search, folder, first, concurrent, Ends(config.name, config.seed, search.seeds)
-        )
+        trainable = tune.with_resources(tune.with_parameters(run_trial, host=host), {"memory": 1})
+        tuner = _tuner(plan, trainable, concurrent)
         # Of a resumed search, what earlier commands have finished.
         resumed = sum(bool((result.metrics or {}).get("done")) for result in _known(tuner))
         if resumed < search.trials:
             parent.resume()
         with Fleet(board, config.name, "tune", parent, search.trials, console) as fleet:
-            _LIVE[config.name] = fleet
+            _LIVE[config.name] = plan, fleet
             fleet.done = resumed
             try:
                 results: ResultGrid = tuner.fit()
             finally:
                 del _LIVE[config.name]
-        trials = [read_trial(result, place, folder, config) for place, result in enumerate(results)]
+        trials = [read_trial(result, place, plan) for place, result in enumerate(results)]
         return tuple(sorted(trials, key=lambda trial: trial.number))
 
 
-def quiet_tune() -> None:
+def _quiet_tune() -> None:
     """Ray Tune reads these when it starts: its own tables would draw over ours, and its state must be fresh when killed."""
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("TUNE_GLOBAL_CHECKPOINT_S", "10")
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_SYNCER", "1")
 
 
-def _tuner(
-    tune: Any,
-    trainable: Any,
-    search: TuneConfig,
-    folder: str,
-    first: dict[str, Any] | None,
-    concurrent: int,
-    ends: Any,
-) -> Any:
+def _tuner(plan: SearchPlan, trainable: Any, concurrent: int) -> Any:
+    from ray import tune
     from ray.tune.schedulers import ASHAScheduler, FIFOScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    path = f"{folder}/ray"
+    search, path = plan.settings, f"{plan.folder}/ray"
     if tune.Tuner.can_restore(path):
         return tune.Tuner.restore(path, trainable, resume_unfinished=True, resume_errored=True)
     import optuna
@@ -111,7 +85,7 @@ def _tuner(
         {key: distribution(parameter) for key, parameter in search.space.items()},
         metric=OBJECTIVE,
         mode="min",
-        points_to_evaluate=[first] if first is not None else None,
+        points_to_evaluate=[plan.first] if plan.first is not None else None,
         sampler=optuna.samplers.TPESampler(
             seed=search.sampler_seed, n_startup_trials=search.startup_trials, multivariate=True
         ),
@@ -134,7 +108,9 @@ def _tuner(
             num_samples=search.trials,
             max_concurrent_trials=concurrent,
         ),
-        run_config=tune.RunConfig(name="ray", storage_path=folder, verbose=0, callbacks=[ends]),
+        run_config=tune.RunConfig(
+            name="ray", storage_path=plan.folder, verbose=0, callbacks=[Ends(plan.config.name)]
+        ),
     )
 
 
@@ -146,8 +122,8 @@ def _known(tuner: Any) -> list[Any]:
         return []
 
 
-_LIVE: dict[str, Fleet] = {}
-"""Search name → what this process shows of it: Ray pickles a search's callbacks, and a restored one must find today's fleet."""
+_LIVE: dict[str, tuple[SearchPlan, Fleet]] = {}
+"""Search name → what this process runs and shows of it: Ray pickles a search's callbacks; a restored one must find today's."""
 
 
 class Ends(Callback):
@@ -155,17 +131,15 @@ class Ends(Callback):
 
     Args:
         search: Its name.
-        seed: Its first.
-        seeds: How many.
     """
 
-    def __init__(self, search: str, seed: int, seeds: int) -> None:
-        self._search, self._seeds = search, range(seed, seed + seeds)
+    def __init__(self, search: str) -> None:
+        self._search = search
 
     def _end(self, trial: Any, status: str, state: str) -> None:
-        fleet = _LIVE[self._search]
-        for seed in self._seeds:
-            fleet.end(f"{trial_name(self._search, trial.config)}-s{seed}", status, state=state)
+        plan, fleet = _LIVE[self._search]
+        for seed in plan.seeds:
+            fleet.end(f"{plan.trial_name(trial.config)}-s{seed}", status, state=state)
         fleet.done += 1
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
