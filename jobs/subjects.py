@@ -154,7 +154,7 @@ def training_images(subject: Subject) -> int | None:
         return None
     try:
         labelled = config.data.labelled_count or load_manifest(config.data.train).samples
-        if config.unlabelled.objective is None or config.data.unlabelled is None:
+        if not config.unlabelled.active or config.data.unlabelled is None:
             return labelled
         return labelled + (config.data.unlabelled_count or load_manifest(config.data.unlabelled).samples)
     except LandmarkError:

@@ -76,6 +76,13 @@ class Monitor:
     def _handle(self, event: dict[str, Any]) -> None:
         if "metrics" not in event:
             return
+        for complaint in event.get("complaints", ()):
+            self._progress.console.print(
+                f"{self._name}, step {event['step']}: {complaint}",
+                style="yellow",
+                markup=False,
+                highlight=False,
+            )
         self._latest |= event["metrics"]
         self._progress.update(
             self._task, completed=event["step"], total=event["steps"], figures=figures(self._latest)
