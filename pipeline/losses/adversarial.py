@@ -73,7 +73,7 @@ def generator_loss(
 def gradient_penalty(
     discriminator: Callable[[Tensor], Tensor], real_BCHW: Tensor, weight_B: Tensor | None = None
 ) -> Tensor:
-    """E‖∇D(real)‖², the penalty R₁ without its γ/2 (Mescheder et al., ICML 2018, eq. 9), D being the mean logit of a pair's patches.
+    """E‖∇D(real)‖²: the penalty R₁ without its γ/2 (Mescheder et al., ICML 2018, eq. 9). D is the mean logit of a pair.
 
     In float32, whatever the precision around it: the square of a gradient has no digits left in bfloat16.
 

@@ -23,8 +23,11 @@ from pipeline.shards.stream import SampleStream, StreamSample
 
 # What damaged JSON and damaged JPEGs raise, in Pillow's parsers too.
 _UNUSABLE = (OSError, ValueError, KeyError, TypeError, SyntaxError, ArithmeticError, struct.error)
-_NO_FIVE = np.full((5, 2), np.nan, dtype=np.float32)
 _PAD_GREY = 127  # a sample that cannot be decoded keeps its place as a grey image of weight 0
+
+
+def _no_five() -> np.ndarray:
+    return np.full((5, 2), np.nan, dtype=np.float32)
 
 
 @dataclass
@@ -97,7 +100,7 @@ class _Decoded:
     scale: float
     problem: str | None
     labels: tuple[bool, ...] = ()
-    five_52: np.ndarray = _NO_FIVE
+    five_52: np.ndarray = field(default_factory=_no_five)
 
 
 def _decode(
@@ -119,7 +122,7 @@ def _decode(
         def stored(points: Any) -> np.ndarray:
             return (np.array(points, dtype=np.float64) + 0.5 - (meta["left"], meta["top"])) * scale - 0.5
 
-        five = _NO_FIVE
+        five = _no_five()
         # Means of landmarks stand in where no detector found the face: they would teach nothing that the landmarks do not.
         if meta.get("five") and meta.get("five_source", "detector") == "detector":
             five = stored(meta["five"]).astype(np.float32).reshape(5, 2)
