@@ -16,6 +16,9 @@ from pipeline.storage import absolute
 from pipeline.training.run import run_folder_of
 from pipeline.training.tracking import absolute_uri
 
+# Overrides that leave labelled faces alone to teach.
+SUPERVISED = ("unlabelled.objective=null", "unlabelled.objectives=[]")
+
 
 def demo(path: str, overrides: Sequence[str]) -> None:
     """Prepare, verify, train with and without the unlabelled faces for the same number of steps, evaluate both.
@@ -31,11 +34,11 @@ def demo(path: str, overrides: Sequence[str]) -> None:
 
     console = Console()
     semi = experiment(path, overrides)
-    if semi.prepare is None or semi.unlabelled.objective is None or semi.data.unlabelled is None:
+    if semi.prepare is None or not semi.unlabelled.active or semi.data.unlabelled is None:
         raise ConfigError(
             f"{path}: the demo needs a section 'prepare', an unlabelled.objective and data.unlabelled"
         )
-    supervised = experiment(path, [*overrides, f"name={semi.name}-supervised", "unlabelled.objective=null"])
+    supervised = experiment(path, [*overrides, f"name={semi.name}-supervised", *SUPERVISED])
     sets_config = semi.prepare
     semi = experiment(path, [*overrides, f"name={semi.name}-semi-supervised"])
     with ray_session():

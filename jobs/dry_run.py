@@ -6,14 +6,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.methods.unlabelled.base import views
 from pipeline.models.cost import cost
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.unlabelled import ObjectiveConfig
+from pipeline.training.objectives import build_objectives
 from pipeline.training.plan import (
     Plan,
     activation_bytes,
     build_generator,
-    build_objective,
     count_parameters,
     make_plan,
 )
@@ -29,6 +31,16 @@ def _balance(plan: Plan) -> str:
     return f"{plan.balance.kind}: {plan.balance.share} of each pose bin an epoch; bins of {sizes} faces"
 
 
+def _objective(part: ObjectiveConfig) -> str:
+    weight = part.weight
+    strength = (
+        f"λ = {weight.fixed:g}" if weight.share is None else f"{weight.share:.0%} of the supervised gradient"
+    )
+    return f"{part.name}: {strength}" + (
+        f", from 0 over {weight.ramp_steps} steps" if weight.ramp_steps else ""
+    )
+
+
 def describe(config: ExperimentConfig) -> None:
     """Print the resolved config and the quantities derived from it.
 
@@ -41,15 +53,12 @@ def describe(config: ExperimentConfig) -> None:
     with torch.device("meta"):
         figures = cost(build_generator(config, plan.markup), config.input_size)
     generator = figures.parameters
-    discriminator, views = 0, 1
-    if config.unlabelled.objective is not None:
-        objective = build_objective(config, plan.markup)
-        discriminator = (
-            count_parameters(objective.discriminator) if objective.discriminator is not None else 0
-        )
-        views = objective.views
+    with torch.device("meta"):
+        objectives = build_objectives(config, plan.markup)
+    networks = [o.discriminator for o in objectives.values() if o.discriminator is not None]
+    discriminator = sum(count_parameters(network) for network in networks)
     workers = config.cluster.workers
-    images = (config.training.batch + config.unlabelled_batch * views) // workers
+    images = (config.training.batch + config.unlabelled_batch * views(objectives.values())) // workers
     activations = activation_bytes(config.model, plan.markup, config.input_size) * images
     weights = (generator + discriminator) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
@@ -58,7 +67,8 @@ def describe(config: ExperimentConfig) -> None:
         "generator": f"{generator:,} parameters ({config.model.name}), {figures.macs / 1e9:,.2f} GMACs an image",
         "method": f"{config.method.name}: loss {config.loss.name}"
         + (f", decoder {config.decoder.name}" if config.decoder else ""),
-        "objective's network": f"{discriminator:,} parameters" if discriminator else "none",
+        "unlabelled objectives": ", ".join(map(_objective, config.unlabelled.active)) or "none",
+        "objectives' networks": f"{discriminator:,} parameters" if discriminator else "none",
         "balance": _balance(plan),
         "focal attributes": ", ".join(config.data.focal_attributes) or "none: all faces weigh the same",
         "labelled faces": f"{plan.labelled:,} of {plan.train.samples:,}, {plan.markup.name}, stored {plan.train.crop.size} px",

@@ -105,10 +105,12 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
     optimizer = make_optimizer(generator.parameters(), config.optimizer)
     pool = discriminator = discriminator_optimizer = None
     gain = 1.0
-    if unlabelled_batch and config.data.unlabelled and config.unlabelled.objective:
+    weight = 0.0
+    if unlabelled_batch and config.data.unlabelled:
         encoded = read_samples(config.data.unlabelled, unlabelled_batch * (steps + warmup))
         pool = batches(encoded, unlabelled_batch, config.input_size)
-        objective = config.unlabelled.objective.parameters
+        (chosen,) = config.unlabelled.active
+        objective, weight = chosen.parameters, chosen.weight.fixed or 0.0
         gain = float(objective.get("gain", 1.0))
         part = Part.model_validate(objective.get("discriminator") or {"name": "patchgan"})
         discriminator = build("discriminator", part, in_channels=landmarks + 3).to(device).train()
@@ -150,7 +152,7 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
             # Frozen, as everybody would: its weights' gradients are not wanted here.
             discriminator.requires_grad_(False)
             with precision():
-                total = total + config.unlabelled.weight * F.softplus(-discriminator(fake).float()).mean()
+                total = total + weight * F.softplus(-discriminator(fake).float()).mean()
         update(generator, optimizer, total)
         if discriminator is not None:
             discriminator.requires_grad_(True)

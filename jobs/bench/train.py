@@ -19,10 +19,12 @@ from jobs.bench.figures import run_python, show, write_csv
 from jobs.cluster.fit import worker_environment
 from jobs.train import train
 from pipeline.errors import ConfigError
+from pipeline.registry import check
 from pipeline.shards.manifest import load_manifest
 from pipeline.storage import is_local
 from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.unlabelled import OBJECTIVE_GIVEN, ObjectiveConfig
 from pipeline.training.run import WHERE, with_absolute_paths
 
 WINDOW = 10
@@ -80,11 +82,26 @@ def _plain(config: ExperimentConfig, steps: int) -> float:
     return float(json.loads(line)["images_per_second"])
 
 
+def _plain_knows(objective: ObjectiveConfig) -> bool:
+    weight = objective.weight
+    papers = {"form": "nonsaturating", "heatmaps": "density", "fake_from": "unlabelled", "r1": 0.0}
+    chosen = check("objective", objective, OBJECTIVE_GIVEN) if objective.name == "adversarial" else {}
+    return (
+        all(chosen.get(name) == value for name, value in papers.items())
+        and chosen.get("pair_augmentation") is None
+        and weight.fixed is not None
+        and not weight.ramp_steps
+        and not weight.start_step
+    )
+
+
 def _check(config: ExperimentConfig) -> None:
-    objective = config.unlabelled.objective
-    if objective is not None and objective.name != "adversarial":
+    objectives = config.unlabelled.active
+    if any(not _plain_knows(objective) for objective in objectives) or len(objectives) > 1:
         raise ConfigError(
-            f"unlabelled.objective '{objective.name}': the plain loop knows 'adversarial' or none; set unlabelled.objective=null"
+            f"unlabelled objectives {', '.join(o.name for o in objectives)}: the plain loop knows 'adversarial' as "
+            "configs/pieces/adversarial.yaml has it (a fixed weight, density heatmaps, fakes on unlabelled images), or none; set "
+            "unlabelled.objective=null"
         )
     if config.augmentation is not None:
         raise ConfigError("augmentation: the plain loop has none; set augmentation=null")
@@ -94,7 +111,7 @@ def _check(config: ExperimentConfig) -> None:
         )
     for field in ("train", "unlabelled"):
         folder = getattr(config.data, field)
-        if folder is None or (field == "unlabelled" and objective is None):
+        if folder is None or (field == "unlabelled" and not objectives):
             continue
         if not is_local(folder):
             raise ConfigError(f"data.{field} = {folder}: the plain loop reads local tars; copy the set here")

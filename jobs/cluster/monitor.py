@@ -46,6 +46,7 @@ class Monitor:
         self._tracker = tracker
         self._relay = Relay(board, self._handle, lambda _finished: self._display.lines())
         self._latest: dict[str, float] = {}
+        self._name, self._console = name, console
         self._display = Display(console)
         self._row = self._display.row(name)
         self._row.update(0, note=figures({}))
@@ -67,6 +68,13 @@ class Monitor:
     def _handle(self, event: dict[str, Any]) -> None:
         if "metrics" not in event:
             return
+        for complaint in event.get("complaints", ()):
+            self._console.print(
+                f"{self._name}, step {event['step']}: {complaint}",
+                style="yellow",
+                markup=False,
+                highlight=False,
+            )
         self._latest |= event["metrics"]
         self._row.update(event["step"], total=event["steps"], note=figures(self._latest))
         track(self._tracker, event)

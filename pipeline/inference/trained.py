@@ -72,7 +72,7 @@ class TrainedModel:
         data = self.config.data
         try:
             labelled = data.labelled_count or load_manifest(data.train).samples
-            if self.config.unlabelled.objective is None or data.unlabelled is None:
+            if not self.config.unlabelled.active or data.unlabelled is None:
                 return labelled
             return labelled + (data.unlabelled_count or load_manifest(data.unlabelled).samples)
         except LandmarkError:

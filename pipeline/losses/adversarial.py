@@ -14,6 +14,7 @@ the vanishing gradient of log(1 − D) early on; the saturating form is eq. 5 as
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -69,6 +70,28 @@ def generator_loss(
     if form == "saturating":
         return -_weighted_mean(F.softplus(at_least_float32(fake_logits)), weight_B)
     raise ValueError(f"generator_loss: form is {form!r}; it is 'nonsaturating' or 'saturating'")
+
+
+def gradient_penalty(
+    discriminator: Callable[[Tensor], Tensor], real_BCHW: Tensor, weight_B: Tensor | None = None
+) -> Tensor:
+    """E‖∇D(real)‖²: the penalty R₁ without its γ/2 (Mescheder et al., ICML 2018, eq. 9). D is the mean logit of a pair.
+
+    In float32, whatever the precision around it: the square of a gradient has no digits left in bfloat16.
+
+    Args:
+        discriminator: pairs (B, C, H, W) to logits (B, …); twice differentiable.
+        real_BCHW: real pairs.
+        weight_B: weight ≥ 0 per pair; None weighs all alike.
+
+    Returns:
+        scalar, with a graph to D's weights.
+    """
+    with torch.autocast(real_BCHW.device.type, enabled=False):
+        pairs = real_BCHW.detach().float().requires_grad_()
+        logits = discriminator(pairs).flatten(1).mean(1)
+        (gradient,) = torch.autograd.grad(logits.sum(), pairs, create_graph=True)
+        return _weighted_mean(gradient.flatten(1).square().sum(1, keepdim=True), weight_B)
 
 
 def _weighted_mean(values: Tensor, weight_B: Tensor | None) -> Tensor:

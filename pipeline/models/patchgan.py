@@ -14,12 +14,16 @@ What the paper leaves open, and the choice made here:
   324 votes per face.
 - Channels double from layer to layer, up to 8 × ``width``, as pix2pix.
 - "All but the top and bottom layers" have batch norm: the first and the last have none.
+
+Not in the paper: ``spectral_norm`` (Miyato et al., "Spectral Normalization for Generative Adversarial Networks", ICLR 2018)
+bounds how fast D can change, on every convolution; batch norm, whose scale would undo the bound, is then left out.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as normalise_spectrum
 
 from pipeline.errors import ConfigError
 from pipeline.models.leaky import SLOPE, initialise
@@ -53,6 +57,7 @@ class PatchGAN(nn.Module):
         width: channels of the first layer.
         layers: convolutions, the last two of stride 1; 4 is the paper's.
         noise: σ of the Gaussian noise before every convolution; 0.2 is the paper's.
+        spectral_norm: divide every convolution's weights by their largest singular value, instead of batch norm.
 
     Raises:
         ConfigError: fewer than 2 layers, a size below 1, or a negative noise.
@@ -62,7 +67,14 @@ class PatchGAN(nn.Module):
         torch.Size([2, 1, 18, 18])
     """
 
-    def __init__(self, in_channels: int, width: int = 64, layers: int = 4, noise: float = 0.2) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        width: int = 64,
+        layers: int = 4,
+        noise: float = 0.2,
+        spectral_norm: bool = False,
+    ) -> None:
         super().__init__()
         if in_channels < 1 or width < 1:
             raise ConfigError(f"PatchGAN: in_channels ({in_channels}) and width ({width}) must be at least 1")
@@ -76,7 +88,7 @@ class PatchGAN(nn.Module):
             first, last = layer == 0, layer == layers - 1
             out_channels = 1 if last else width * min(2**layer, 8)
             stride = 1 if layer >= layers - 2 else 2
-            normalised = not (first or last)
+            normalised = not (first or last or spectral_norm)
             # A bias before batch norm would be subtracted again with the mean.
             blocks.append(GaussianNoise(noise))
             blocks.append(nn.Conv2d(channels, out_channels, 4, stride, padding=1, bias=not normalised))
@@ -87,6 +99,10 @@ class PatchGAN(nn.Module):
             channels = out_channels
         self.blocks = nn.Sequential(*blocks)
         self.apply(initialise)
+        if spectral_norm:
+            for block in self.blocks:
+                if isinstance(block, nn.Conv2d):
+                    normalise_spectrum(block)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Patch logits.

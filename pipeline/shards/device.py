@@ -24,6 +24,9 @@ class DeviceBatch:
         scale_B: float32, network px per original px.
         keys: Sample keys.
         labels_BC: bool, whether the face has each of ``data.focal_attributes``; None without any.
+        five_B52: float32, the detector's five points, px of the network input, NaN where there are none; None after augmentation,
+            which moves landmarks alone: ``change.before`` has them.
+        change: What augmentation did; None without.
     """
 
     images_B3HW: Tensor
@@ -34,6 +37,23 @@ class DeviceBatch:
     scale_B: Tensor
     keys: list[str]
     labels_BC: Tensor | None = None
+    five_B52: Tensor | None = None
+    change: Change | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What augmentation made a batch of.
+
+    Attributes:
+        before: The batch.
+        affine_B23: float32 on the CPU, from its points to the changed images', px, mirroring included.
+        flip_B: bool on the CPU, mirrored images.
+    """
+
+    before: DeviceBatch
+    affine_B23: Tensor
+    flip_B: Tensor
 
 
 def to_device(
@@ -49,13 +69,14 @@ def to_device(
     """
     images = batch.images_B3SS.to(device, non_blocking=True).float().div_(255)
     points = batch.points_BK2.to(device, non_blocking=True)
+    five = batch.five_B52.to(device, non_blocking=True)
     scale = batch.scale_B.to(device, non_blocking=True)
     stored = images.shape[-1]
     if stored != input_size:
         images = F.interpolate(
             images, (input_size, input_size), mode="bilinear", antialias=True, align_corners=False
         )
-        points = (points + 0.5) * (input_size / stored) - 0.5
+        points, five = ((place + 0.5) * (input_size / stored) - 0.5 for place in (points, five))
         scale = scale * (input_size / stored)
     valid = batch.valid_B.to(device, non_blocking=True)
     mask = points.isfinite().all(dim=-1) & valid[:, None]
@@ -63,4 +84,4 @@ def to_device(
     if mask_occluded:
         mask &= visible
     labels = None if batch.labels_BC is None else batch.labels_BC.to(device, non_blocking=True)
-    return DeviceBatch(images.contiguous(), points, mask, visible, valid, scale, batch.keys, labels)
+    return DeviceBatch(images.contiguous(), points, mask, visible, valid, scale, batch.keys, labels, five)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +26,10 @@ _UNUSABLE = (OSError, ValueError, KeyError, TypeError, SyntaxError, ArithmeticEr
 _PAD_GREY = 127  # a sample that cannot be decoded keeps its place as a grey image of weight 0
 
 
+def _no_five() -> np.ndarray:
+    return np.full((5, 2), np.nan, dtype=np.float32)
+
+
 @dataclass
 class Batch:
     """A rank's share of one global batch.
@@ -36,6 +41,8 @@ class Batch:
         valid_B: bool; False where the sample could not be read or decoded.
         keys: Sample keys.
         scale_B: float32, stored px per original px.
+        five_B52: float32, the five points by which a detector found the face (pupils, nose tip, mouth corners), stored px; NaN
+            where none did.
         labels_BC: bool, whether the face has each of the attributes that the loader was asked for; None if it was asked for none.
     """
 
@@ -45,6 +52,7 @@ class Batch:
     valid_B: torch.Tensor
     keys: list[str]
     scale_B: torch.Tensor
+    five_B52: torch.Tensor
     labels_BC: torch.Tensor | None = None
 
 
@@ -92,6 +100,7 @@ class _Decoded:
     scale: float
     problem: str | None
     labels: tuple[bool, ...] = ()
+    five_52: np.ndarray = field(default_factory=_no_five)
 
 
 def _decode(
@@ -109,17 +118,24 @@ def _decode(
         if image.shape != (size, size, 3):
             raise ValueError(f"image is {image.shape[1]}×{image.shape[0]}, the manifest says {size}×{size}")
         scale = meta["size"] / meta["side"]
+
+        def stored(points: Any) -> np.ndarray:
+            return (np.array(points, dtype=np.float64) + 0.5 - (meta["left"], meta["top"])) * scale - 0.5
+
+        five = _no_five()
+        # Means of landmarks stand in where no detector found the face: they would teach nothing that the landmarks do not.
+        if meta.get("five") and meta.get("five_source", "detector") == "detector":
+            five = stored(meta["five"]).astype(np.float32).reshape(5, 2)
         if num_landmarks == 0:
-            return _Decoded(key, image, nowhere, hidden, scale, None)
-        known = [(np.nan, np.nan) if p is None else p for p in meta["points"]]
-        points = (np.array(known, dtype=np.float64) + 0.5 - (meta["left"], meta["top"])) * scale - 0.5
+            return _Decoded(key, image, nowhere, hidden, scale, None, (), five)
+        points = stored([(np.nan, np.nan) if p is None else p for p in meta["points"]])
         if points.shape != (num_landmarks, 2):
             raise ValueError(f"{len(points)} landmarks, the manifest says {num_landmarks}")
         visible = np.array(meta["visible"] if meta.get("visible") else [True] * num_landmarks, dtype=bool)
         if visible.shape != (num_landmarks,):
             raise ValueError(f"'visible' has {len(visible)} entries, the manifest says {num_landmarks}")
         labels = labels_of(meta.get("attributes") or {}, attributes)
-        return _Decoded(key, image, points.astype(np.float32), visible, scale, None, tuple(labels))
+        return _Decoded(key, image, points.astype(np.float32), visible, scale, None, tuple(labels), five)
     except (*_UNUSABLE, Image.DecompressionBombError) as error:
         return _Decoded(key, None, nowhere, hidden, 1.0, f"{type(error).__name__}: {error}")
 
@@ -152,6 +168,7 @@ def _stack(decoded: list[_Decoded], size: int, quarantine: Quarantine, attribute
         valid_B=torch.tensor([d.image_HW3 is not None for d in decoded]),
         keys=[d.key for d in decoded],
         scale_B=torch.tensor([d.scale for d in decoded], dtype=torch.float32),
+        five_B52=torch.from_numpy(np.stack([d.five_52 for d in decoded])),
         labels_BC=torch.tensor([d.labels or (False,) * len(attributes) for d in decoded])
         if attributes
         else None,

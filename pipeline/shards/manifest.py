@@ -140,6 +140,12 @@ class SampleMeta(Strict):
         known = [(np.nan, np.nan) if point is None else point for point in self.points or []]
         return self.crop.to_crop(np.asarray(known, dtype=np.float64).reshape(-1, 2))
 
+    def crop_five(self) -> np.ndarray:
+        """(5, 2) points of the detector in the stored image's pixels, NaN where none found the face."""
+        if self.five is None or self.five_source != "detector":
+            return np.full((5, 2), np.nan)
+        return self.crop.to_crop(np.asarray(self.five, dtype=np.float64))
+
 
 def join(folder: str, name: str) -> str:
     """Join a folder (local path or URL) and a file name."""

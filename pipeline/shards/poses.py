@@ -25,18 +25,26 @@ def read_shapes(manifest: Manifest, folder: str) -> np.ndarray:
         (N, K, 2) float64, px of the stored crop; NaN where unknown, and for faces whose tar cannot be read up to them (a warning
         names it: training counts such faces itself).
     """
+    return read_points(manifest, folder)[0]
+
+
+def read_points(manifest: Manifest, folder: str) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks as :func:`read_shapes`, and the five points of the detector, (N, 5, 2), NaN where none found the face."""
     shapes_NK2 = np.full((manifest.samples, manifest.num_landmarks, 2), np.nan)
+    five_N52 = np.full((manifest.samples, 5, 2), np.nan)
     start = 0
     for shard in manifest.shards:
         try:
             for place, raw in enumerate(iterate_shard(join(folder, shard.path))):
-                points = SampleMeta.model_validate_json(raw.json).crop_points()
+                meta = SampleMeta.model_validate_json(raw.json)
+                points = meta.crop_points()
                 if place < shard.samples and points.shape == shapes_NK2.shape[1:]:
                     shapes_NK2[start + place] = points
+                    five_N52[start + place] = meta.crop_five()
         except (ShardError, ValueError) as error:  # pydantic's errors are ValueErrors
             logging.getLogger(__name__).warning("shapes of %s: %s", shard.path, error)
         start += shard.samples
-    return shapes_NK2
+    return shapes_NK2, five_N52
 
 
 def poses_of(shapes_NK2: np.ndarray) -> tuple[float | None, ...] | None:

@@ -8,7 +8,7 @@ import torch
 
 from pipeline.augment.batch import FaceBatch
 from pipeline.augment.compose import Augmentation
-from pipeline.shards.device import DeviceBatch
+from pipeline.shards.device import Change, DeviceBatch
 
 
 def augmented(
@@ -30,7 +30,7 @@ def augmented(
         mask_occluded: Leave landmarks that augmentation covers out of the mask, as those that were covered before.
     """
     faces = FaceBatch(batch.images_B3HW, batch.points_BK2, batch.mask_BK, batch.visible_BK)
-    changed, affine_B23, _ = augmentation(faces, generator, rank, world_size)
+    changed, affine_B23, flip_B = augmentation(faces, generator, rank, world_size)
     assert changed.points_BK2 is not None
     assert changed.mask_BK is not None
     assert changed.visible_BK is not None
@@ -45,4 +45,6 @@ def augmented(
         mask_BK=mask_BK,
         visible_BK=changed.visible_BK,
         scale_B=batch.scale_B * grown_B,
+        five_B52=None,
+        change=Change(batch, affine_B23, flip_B),
     )

@@ -1,4 +1,4 @@
-"""One checkpoint is one thing: both engines, the weight average, and where the run stands.
+"""One checkpoint is one thing: all engines, the weight average, and where the run stands.
 
 The order of samples, dropout and noise are functions of (seed, step, rank), so "where the run stands" is a few integers.
 DeepSpeed's own files are pickles: resume only from storage you trust. The models a run hands on (``pipeline.inference``) are not.
@@ -7,6 +7,7 @@ DeepSpeed's own files are pickles: resume only from storage you trust. The model
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,13 @@ def save(
     rank: int,
     state: RunState,
     generator: Any,
-    discriminator: Any | None,
+    discriminators: Mapping[str, Any],
     average: WeightAverage | None,
 ) -> None:
-    """Write this rank's part; rank 0 also writes the shared part."""
+    """Write this rank's part; rank 0 also writes the shared part. Discriminators are named by their objectives."""
     save_engine(generator, folder / "generator")
-    if discriminator is not None:
-        save_engine(discriminator, folder / "discriminator")
+    for name, discriminator in discriminators.items():
+        save_engine(discriminator, folder / "discriminators" / name)
     if rank != 0:
         return
     if average is not None:
@@ -66,7 +67,9 @@ def save(
     write_text(str(folder / _STATE), state.model_dump_json(indent=2))
 
 
-def load(folder: Path, generator: Any, discriminator: Any | None, average: WeightAverage | None) -> RunState:
+def load(
+    folder: Path, generator: Any, discriminators: Mapping[str, Any], average: WeightAverage | None
+) -> RunState:
     """Restore what ``save`` wrote.
 
     Raises:
@@ -79,8 +82,8 @@ def load(folder: Path, generator: Any, discriminator: Any | None, average: Weigh
             f"{folder}: not a whole checkpoint ({error}); remove it to resume from an older one"
         ) from error
     load_engine(generator, folder / "generator")
-    if discriminator is not None:
-        load_engine(discriminator, folder / "discriminator")
+    for name, discriminator in discriminators.items():
+        load_engine(discriminator, folder / "discriminators" / name)
     if average is not None:
         try:
             average.load(load_file(folder / _AVERAGE), state.average_updates)

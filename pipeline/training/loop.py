@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from pipeline.augment.draws import step_generator
+from pipeline.methods.unlabelled.base import Draws
 from pipeline.shards.device import DeviceBatch, to_device
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import join
@@ -25,12 +27,12 @@ from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.host import Host
 from pipeline.training.meter import Guard, Meter
+from pipeline.training.objectives import Objectives
 from pipeline.training.plan import (
     Plan,
     build_augmentation,
     build_generator,
     build_method,
-    build_objective,
     count_parameters,
     make_plan,
     orders,
@@ -66,11 +68,6 @@ class TrainingLoop:
         self.method = build_method(config, markup, generator).to(host.device)
         set_origin(generator, self.method, self.plan)
         self.augmentation = build_augmentation(config, markup)
-        self.objective = None
-        discriminator = None
-        if config.unlabelled.objective is not None:
-            self.objective = build_objective(config, markup)
-            discriminator = self.objective.discriminator
         training = config.training
         engine = partial(
             build_engine,
@@ -81,32 +78,23 @@ class TrainingLoop:
             gradient_clipping=training.gradient_clipping,
         )
         self.generator = engine(generator.to(host.device), config.optimizer)
-        self.discriminator = None
-        if discriminator is not None:
-            self.discriminator = engine(discriminator.to(host.device), config.unlabelled.optimizer)
+        self.objectives = Objectives(config, markup, self.plan.train, self.method, host.device, engine)
         self.average = (
             WeightAverage(self.generator.module, training.ema_decay) if training.ema_decay else None
         )
         self.evaluated = build_generator(config, markup).to(host.device)
         teacher = None
-        if self.objective is not None and self.objective.needs_teacher:
+        if self.objectives.needs_teacher:
             teacher = build_generator(config, markup).to(host.device).eval().requires_grad_(False)
         autocast = (host.device.type, torch.bfloat16) if training.precision == "bf16" else None
-        self.step = Stepper(
-            self.generator,
-            self.method,
-            self.discriminator,
-            self.objective,
-            config.unlabelled.weight,
-            autocast,
-            teacher,
-        )
+        draws = Draws(config.seed, rank=host.rank, world_size=host.world_size)
+        self.step = Stepper(self.generator, self.method, self.objectives.teachings, autocast, teacher, draws)
         # Step and result of the last validation of this process.
         self.validated: tuple[int, Validation | None] = (-1, None)
         self.state = RunState(config_hash=config_hash)
         folder = host.latest()
         if folder is not None:
-            self.state = checkpoint.load(folder, self.generator, self.discriminator, self.average)
+            self.state = checkpoint.load(folder, self.generator, self.objectives.discriminators, self.average)
 
     def run(self) -> RunState:
         """Train from where the run stands to the plan's end.
@@ -171,16 +159,16 @@ class TrainingLoop:
             unlabelled_batch = None
             if unlabelled is not None and state.step >= config.unlabelled.start_step:
                 unlabelled_batch = self._on_device(unlabelled, UNLABELLED)
+                self.objectives.see(unlabelled_batch)
                 state.unlabelled_position += config.unlabelled_batch
             rate = multiplier(config.schedule, state.step, plan.steps)
             set_learning_rate(self.generator, config.optimizer.lr * rate)
-            if self.discriminator is not None:
-                set_learning_rate(self.discriminator, config.unlabelled.optimizer.lr * rate)
+            self.objectives.set_learning_rate(rate)
             seed_step(config.seed, state.step, self.host.rank)
             if self.step.teacher is not None and unlabelled_batch is not None:
                 assert self.average is not None  # the config asks for it
                 self.average.copy_to(self.step.teacher, self.generator.module)
-            step_metrics = self.step(labelled_batch, unlabelled_batch)
+            step_metrics = self.step(labelled_batch, unlabelled_batch, state.step)
             if self.average is not None:
                 self.average.update(self.generator.module)
                 state.average_updates = self.average.updates
@@ -198,7 +186,8 @@ class TrainingLoop:
                 metrics = meter.flush(training.batch, in_step, wait_now - waited)
                 waited = wait_now
                 self._publish_progress(
-                    {f"train/{k}": v for k, v in metrics.items()} | {"train/lr": config.optimizer.lr * rate}
+                    {f"train/{k}": v for k, v in metrics.items()} | {"train/lr": config.optimizer.lr * rate},
+                    self.objectives.complaints(metrics, state.step),
                 )
                 self._publish_system(system)
             paused = time.perf_counter()
@@ -246,10 +235,10 @@ class TrainingLoop:
         if self.state.best is None or nme < self.state.best or not math.isfinite(self.state.best):
             self.state.best, self.state.best_step = nme, self.state.step
             self._export("best", result)
-        best = {"validation/best_nme": self.state.best}
-        self._publish_progress(
-            {f"validation/{k}": v for k, v in result.metrics.items() if k != "faces"} | best
-        )
+        found = {k: v for k, v in result.metrics.items() if k != "faces"} | {"best_nme": self.state.best}
+        if self.host.rank == 0:
+            found |= self.objectives.validate(self.evaluated)
+        self._publish_progress({f"validation/{k}": v for k, v in found.items()})
 
     def _export(self, which: str, validation: Validation | None) -> None:
         if self.host.rank == 0:
@@ -259,15 +248,21 @@ class TrainingLoop:
     def _save(self) -> None:
         def write(folder: Path) -> None:
             checkpoint.save(
-                folder, self.host.rank, self.state, self.generator, self.discriminator, self.average
+                folder,
+                self.host.rank,
+                self.state,
+                self.generator,
+                self.objectives.discriminators,
+                self.average,
             )
 
         metrics = {"step": self.state.step, "validation_nme": self.state.best}
         self.host.save(self.state.step, metrics, write)
 
-    def _publish_progress(self, metrics: dict[str, float]) -> None:
+    def _publish_progress(self, metrics: dict[str, float], complaints: Sequence[str] = ()) -> None:
         if self.host.rank == 0:
-            self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": metrics})
+            event = {"step": self.state.step, "steps": self.plan.steps, "metrics": metrics}
+            self.host.publish(event | {"complaints": list(complaints)} if complaints else event)
 
     def _publish_system(self, system: SystemMeter) -> None:
         # Every rank's own: one starved or swollen worker slows all of them.

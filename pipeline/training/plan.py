@@ -13,7 +13,6 @@ from pipeline.errors import ConfigError, ManifestError
 from pipeline.markup import Markup
 from pipeline.methods.base import Method
 from pipeline.methods.build import make_generator, make_method
-from pipeline.methods.unlabelled.base import UnlabelledObjective
 from pipeline.models.output import as_output, traits
 from pipeline.registry import Part, build
 from pipeline.shards.attributes import check_attributes
@@ -21,6 +20,7 @@ from pipeline.shards.manifest import Manifest, load_manifest
 from pipeline.shards.order import Balance, Order, check_world_size, order_for
 from pipeline.training.balance import balance_of, origin_shape
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.objectives import build_objectives
 
 
 @runtime_checkable
@@ -83,7 +83,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
     train = _load(data.train, "data.train", "labelled")
     validation = _load(data.validation, "data.validation", "labelled") if data.validation else None
     unlabelled = None
-    if config.unlabelled.objective is not None and data.unlabelled:
+    if config.unlabelled.active and data.unlabelled:
         unlabelled = _load(data.unlabelled, "data.unlabelled", "unlabelled")
     sets = (("data.train", train), ("data.validation", validation), ("data.unlabelled", unlabelled))
     for name, manifest in sets:
@@ -153,8 +153,7 @@ def _try_parts(config: ExperimentConfig, markup: Markup) -> None:
     side = config.input_size
     with torch.device("meta"):
         generator = build_generator(config, markup)
-        if config.unlabelled.objective is not None:
-            build_objective(config, markup)
+        build_objectives(config, markup)
         multiple = traits(generator).input_multiple
         if side % multiple:
             raise ConfigError(
@@ -208,19 +207,6 @@ def build_generator(config: ExperimentConfig, markup: Markup) -> nn.Module:
 def build_method(config: ExperimentConfig, markup: Markup, generator: nn.Module) -> Method:
     """The supervised loss and its way of reading the network, ``generator``, that it is for."""
     return make_method(config.method, config.loss, config.decoder, markup, config.input_size, generator)
-
-
-def build_objective(config: ExperimentConfig, markup: Markup) -> UnlabelledObjective:
-    """The unlabelled objective a config names; it must name one."""
-    assert config.unlabelled.objective is not None
-    objective: UnlabelledObjective = build(
-        "objective",
-        config.unlabelled.objective,
-        offered={"markup": markup},
-        num_landmarks=markup.num_landmarks,
-        image_size=config.input_size,
-    )
-    return objective
 
 
 def build_augmentation(config: ExperimentConfig, markup: Markup) -> Augmentation | None:

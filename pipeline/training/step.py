@@ -1,27 +1,49 @@
-"""One optimizer step: the supervised loss, and the alternating update of an unlabelled objective.
+"""One optimizer step: the supervised loss, and the unlabelled objectives, each with its own network's update before its turn.
 
-Source: Robinson et al., "Laplace Landmark Localization", ICCV 2019, algorithm 1.
+Source: Robinson et al., "Laplace Landmark Localization", ICCV 2019, algorithm 1, for any number of objectives.
 
-The order of calls is the one that is right at every ZeRO stage: discriminator trainable → its loss on real and detached fake
-pairs, summed, ONE backward → step → freeze → the generator's loss through the discriminator's bare ``module`` → backward → step.
-Two backwards before a step silently keep the last under ZeRO ≥ 1, and an unfrozen discriminator silently collects the
-generator's gradients; a two-rank test compares the result with plain torch.
+One forward of the generator over all images; its output is cut off, so that every loss goes backward to the output and no
+further; there the gradients are weighed and added up (:mod:`pipeline.training.balance_gradients`), and ONE backward takes them
+through the generator. A discriminator's loss on real and detached fake pairs is likewise summed and taken back at once: two
+backwards before a step silently keep the last under ZeRO ≥ 1. The generator's term goes through a discriminator's bare
+``module``, and asks for the gradient at the output alone: nothing of it collects in the discriminator. A two-rank test compares
+the result with plain torch.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.methods.base import Method
-from pipeline.methods.unlabelled.base import StepView, UnlabelledObjective
+from pipeline.methods.unlabelled.base import Draws, StepView, UnlabelledBatch, UnlabelledObjective
+from pipeline.methods.unlabelled.weights import Weight
 from pipeline.models.output import Output, as_output
 from pipeline.shards.device import DeviceBatch
+from pipeline.training.balance_gradients import balance, cut, tensors
 from pipeline.training.focal import focal_factor, weigh
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """An unlabelled objective at work.
+
+    Attributes:
+        name: Of its metrics.
+        objective: The objective.
+        weight: How strongly it acts.
+        discriminator: Engine of its own network, if it has one.
+    """
+
+    name: str
+    objective: UnlabelledObjective
+    weight: Weight
+    discriminator: Any | None = None
 
 
 @dataclass
@@ -31,72 +53,82 @@ class Stepper:
     Attributes:
         generator: Engine of the network that finds landmarks.
         method: Supervised loss on its outputs.
-        discriminator: Engine of the objective's own network, if it has one.
-        objective: Unlabelled objective, if any.
-        weight: λ.
-        autocast: Autocast for calls that bypass an engine (the discriminator's bare module, the teacher); None in fp32.
+        teachings: Unlabelled objectives.
+        autocast: Autocast for calls that bypass an engine (a discriminator's bare module, the teacher); None in fp32.
         teacher: The averaged generator, for objectives that ask for it.
+        draws: Seed, rank and number of ranks.
     """
 
     generator: Any
     method: Method
-    discriminator: Any | None = None
-    objective: UnlabelledObjective | None = None
-    weight: float = 0.0
+    teachings: Sequence[Teaching] = ()
     autocast: tuple[str, torch.dtype] | None = None
     teacher: nn.Module | None = None
+    draws: Draws = field(default_factory=Draws)
 
-    def __call__(self, labelled: DeviceBatch, unlabelled: DeviceBatch | None) -> dict[str, Tensor]:
-        """Take one step on both networks.
+    def __call__(
+        self, labelled: DeviceBatch, unlabelled: DeviceBatch | None, step: int = 0
+    ) -> dict[str, Tensor]:
+        """Take one step on all networks.
 
         Args:
             labelled: This rank's labelled images.
             unlabelled: This rank's unlabelled images; None trains on labelled ones alone.
+            step: Optimizer steps done before.
 
         Returns:
-            Detached scalars: ``loss`` (the generator's total), ``supervised``, and what the objective reports.
+            Detached scalars: ``loss`` (the generator's total), ``supervised``, what the objectives report, and of each its
+            ``weight/NAME`` (the factor on its term) and ``share/NAME`` (its gradient's norm over the supervised one's).
         """
-        if unlabelled is None or self.objective is None:
+        if unlabelled is None or not self.teachings:
             return self._supervised(labelled)
-        images_N3HW, context = self.objective.images(unlabelled.images_B3HW)
-        # One forward over both halves: fewer, larger operations, and one set of gradient hooks.
-        output = as_output(self.generator(torch.cat([labelled.images_B3HW, images_N3HW])))
-        first, second = output.split([len(labelled.images_B3HW), len(images_N3HW)])
-        supervised, method_metrics = self._learn(first, labelled)
+        batch = unlabelled_batch(unlabelled, replace(self.draws, step=step))
+        own = [teaching.objective.images(batch) for teaching in self.teachings]
+        reads_batch = any(teaching.objective.reads_batch for teaching in self.teachings)
+        # One forward over everything: fewer, larger operations, and one set of gradient hooks.
+        parts = [labelled.images_B3HW, batch.images_B3HW if reads_batch else None, *(i for i, _ in own)]
+        images_N3HW = torch.cat([part for part in parts if part is not None])
+        output = as_output(self.generator(images_N3HW))
+        leaves = cut(output)
+        halves = iter(leaves.split([len(part) for part in parts if part is not None]))
+        first, second, *others = (None if part is None else next(halves) for part in parts)
+        assert first is not None  # labelled images are always there
+        supervised, metrics = self._learn(first, labelled)
         view = StepView(
             labelled_B3HW=labelled.images_B3HW,
             target_BK2=labelled.points_BK2,
             mask_BK=labelled.mask_BK,
-            unlabelled_B3HW=unlabelled.images_B3HW,
-            output=second,
-            valid_B=unlabelled.valid_B,
+            labelled_output=first,
+            unlabelled=batch,
+            batch_output=second,
+            own_output=None,
             method=self.method,
-            context=context,
             teacher=self._ask_teacher if self.teacher is not None else None,
         )
-        metrics: dict[str, Tensor] = {}
-        discriminator_call = None
-        if self.discriminator is not None:
-            discriminator_total, discriminator_metrics = self.objective.discriminator_loss(
-                self.discriminator, view
-            )
-            self.discriminator.backward(discriminator_total)
-            self.discriminator.step()
-            metrics |= discriminator_metrics
-            self.discriminator.module.requires_grad_(False)
-            discriminator_call = self._bare_discriminator
-        term, term_metrics = self.objective.generator_loss(discriminator_call, view)
-        total = supervised + self.weight * term
-        self.generator.backward(total)
+        terms = {}
+        for teaching, own_output, (_, context) in zip(self.teachings, others, own, strict=True):
+            term, told = self._teach(teaching, replace(view, own_output=own_output, context=context))
+            terms[teaching.name] = (term, teaching.weight)
+            metrics |= told
+        balanced = balance(supervised, terms, tensors(leaves), step, self.draws.world_size)
+        self.generator.backward(balanced.surrogate(tensors(output)))
         self.generator.step()
-        if self.discriminator is not None:
-            self.discriminator.module.requires_grad_(True)
-        return (
-            {"loss": total.detach(), "supervised": supervised.detach()}
-            | method_metrics
-            | metrics
-            | term_metrics
-        )
+        total = supervised.detach()
+        for name, (term, _) in terms.items():
+            total = total + balanced.factors[name] * term.detach()
+            metrics |= {f"weight/{name}": balanced.factors[name], f"share/{name}": balanced.shares[name]}
+        return {"loss": total, "supervised": supervised.detach()} | metrics
+
+    def _teach(self, teaching: Teaching, view: StepView) -> tuple[Tensor, dict[str, Tensor]]:
+        """An objective's term, after the update of its own network, if it has one."""
+        objective, engine = teaching.objective, teaching.discriminator
+        if engine is None:
+            return objective.generator_loss(None, view)
+        loss, metrics = objective.discriminator_loss(engine, view)
+        engine.backward(loss)
+        engine.step()
+        term, told = objective.generator_loss(self._bare(engine), view)
+        return term, metrics | told
 
     def _supervised(self, labelled: DeviceBatch) -> dict[str, Tensor]:
         output = as_output(self.generator(labelled.images_B3HW))
@@ -125,8 +157,26 @@ class Stepper:
             return nullcontext()
         return torch.autocast(self.autocast[0], dtype=self.autocast[1])
 
-    def _bare_discriminator(self, pairs_BCHW: Tensor) -> Tensor:
-        assert self.discriminator is not None  # only handed out when there is one
-        with self._precision():
-            discriminator: Tensor = self.discriminator.module(pairs_BCHW)
+    def _bare(self, engine: Any) -> Callable[[Tensor], Tensor]:
+        def discriminator(pairs_BCHW: Tensor) -> Tensor:
+            with self._precision():
+                logits: Tensor = engine.module(pairs_BCHW)
+            return logits
+
         return discriminator
+
+
+def unlabelled_batch(faces: DeviceBatch, draws: Draws) -> UnlabelledBatch:
+    """Unlabelled faces as objectives see them: before and after augmentation."""
+    before = faces if faces.change is None else faces.change.before
+    plain = UnlabelledBatch.unchanged(before.images_B3HW, before.five_B52)
+    if faces.change is None:
+        return replace(plain, valid_B=faces.valid_B, draws=draws)
+    return replace(
+        plain,
+        images_B3HW=faces.images_B3HW,
+        affine_B23=faces.change.affine_B23,
+        flip_B=faces.change.flip_B,
+        valid_B=faces.valid_B,
+        draws=draws,
+    )

@@ -15,13 +15,18 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline.augment.geometry import inside, move, random_affines, warp
 from pipeline.errors import ConfigError
-from pipeline.methods.unlabelled.base import Discriminator, StepView, UnlabelledObjective, detached
+from pipeline.methods.unlabelled.base import (
+    Discriminator,
+    StepView,
+    UnlabelledBatch,
+    UnlabelledObjective,
+    detached,
+)
 
 
 class Equivariance(UnlabelledObjective):
@@ -39,7 +44,7 @@ class Equivariance(UnlabelledObjective):
         ConfigError: A negative range, none at all, or a threshold that is not positive.
     """
 
-    views = 2
+    own_views = 1
 
     def __init__(
         self,
@@ -66,22 +71,23 @@ class Equivariance(UnlabelledObjective):
         self.side = image_size
         self.rotation, self.scale, self.shift, self.threshold = rotation, scale, shift, threshold
 
-    def images(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """The images and the transformed ones, (2B, 3, H, W); and the transforms, (B, 2, 3)."""
+    def images(self, batch: UnlabelledBatch) -> tuple[Tensor, Tensor]:
+        """The transformed images, (B, 3, H, W); and the transforms, (B, 2, 3)."""
+        images_B3HW = batch.images_B3HW
         affine_B23 = random_affines(
-            len(unlabelled_B3HW), self.side, rotation=self.rotation, scale=self.scale, shift=self.shift
-        ).to(unlabelled_B3HW)
-        return torch.cat([unlabelled_B3HW, warp(unlabelled_B3HW, affine_B23)]), affine_B23
+            len(images_B3HW), self.side, rotation=self.rotation, scale=self.scale, shift=self.shift
+        ).to(images_B3HW)
+        return warp(images_B3HW, affine_B23), affine_B23
 
     def generator_loss(
         self, discriminator: Discriminator | None, view: StepView
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean over landmarks that stay in the image, and over images that could be read."""
-        points_NK2 = view.method.points(view.output) / self.side
-        plain_BK2, turned_BK2 = points_NK2.chunk(2)
-        affine_B23 = view.context
-        expected_BK2 = move(plain_BK2 * self.side, affine_B23)
-        counts_BK = inside(expected_BK2.detach(), self.side) & view.valid_B[:, None]
+        assert view.own_output is not None  # asked for
+        plain_BK2 = view.method.points(view.output) / self.side
+        turned_BK2 = view.method.points(view.own_output) / self.side
+        expected_BK2 = move(plain_BK2 * self.side, view.context)
+        counts_BK = inside(expected_BK2.detach(), self.side) & view.unlabelled.valid_B[:, None]
         expected_BK2 = expected_BK2 / self.side
         per_landmark_BK = F.smooth_l1_loss(
             turned_BK2, expected_BK2, beta=self.threshold, reduction="none"

@@ -1,7 +1,12 @@
-"""Mean teacher: the averaged generator labels plain images; the generator learns these labels on changed ones.
+"""Mean teacher: the averaged generator labels plain images; the generator learns these labels on strongly changed ones.
 
 Sources: Tarvainen & Valpola, "Mean teachers are better role models", NeurIPS 2017 (the average of the weights as the teacher);
 the change of the student's image, and labels that follow it, as in Sohn et al., "FixMatch", NeurIPS 2020, for landmarks.
+
+Who sees what: the teacher sees the images as they were prepared, and their mirror images; its label is the mean of the two. The
+student sees a change of the same prepared images, by ``augmentation``: the run's own ``augmentation`` is not applied before it,
+so no image is changed twice. ``augmentation: batch`` makes the student's images the ones that the run's ``augmentation`` made,
+which the run's other objectives read, too: one forward for all of them.
 
 Each pseudo-label weighs by how sure the teacher is: w = exp(−u / τ), u = |Σ|^{1/4} in shares of the image's side, from the
 scale (LaplaceKL), the heatmap's second moments or the network's own covariance, whichever the method reads. Labels whose weight
@@ -14,14 +19,44 @@ same in other words.
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from pipeline.augment.geometry import inside, move, random_affines, warp
+from pipeline.augment.batch import FaceBatch
+from pipeline.augment.compose import Augmentation
+from pipeline.augment.geometry import inside
 from pipeline.errors import ConfigError
 from pipeline.heatmaps.uncertainty import spread
-from pipeline.methods.unlabelled.base import Discriminator, StepView, UnlabelledObjective, detached
+from pipeline.markup import Markup
+from pipeline.methods.unlabelled.base import (
+    Discriminator,
+    StepView,
+    UnlabelledBatch,
+    UnlabelledObjective,
+    detached,
+    follow,
+)
+from pipeline.methods.unlabelled.weights import Weight
+from pipeline.registry import Part, build
+
+STRONG: dict[str, Any] = {
+    "name": "custom",
+    "rotation": 30.0,
+    "scale": 0.2,
+    "translation": 0.08,
+    "flip": 0.5,
+    "brightness": 0.4,
+    "contrast": 0.3,
+    "saturation": 0.3,
+    "channels": 0.1,
+    "grey": 0.1,
+    "blur": 0.2,
+    "blur_sigma": (0.005, 0.02),
+    "occlusion": 0.4,
+    "occlusion_size": (0.1, 0.4),
+}
 
 
 class MeanTeacher(UnlabelledObjective):
@@ -30,68 +65,58 @@ class MeanTeacher(UnlabelledObjective):
     Args:
         num_landmarks: K.
         image_size: Side of the network's input, px.
+        markup: Of the landmarks.
+        augmented: Whether the run has an ``augmentation``.
         temperature: τ, as a share of the side: the uncertainty at which a label weighs 1/e.
         least: Weight below which a label is left out.
-        rotation: Of the student's image, largest turn to either side, degrees.
-        scale: Likewise, largest change of size, as a share.
-        shift: Likewise, largest shift, as a share of the side.
-        noise: Standard deviation of the noise on the student's image, which is in [0, 1].
-        hidden: Side of the square hidden from the student, as a share of the image's; 0 hides none.
+        augmentation: Of the student's images, name and parameters; ``batch``: the run's own; None is ``STRONG``.
 
     Raises:
-        ConfigError: A value out of range.
+        ConfigError: A value out of range; ``batch`` in a run without augmentation.
     """
 
     needs_teacher = True
+    weight = Weight(share=0.3, ramp_steps=400)
 
     def __init__(
         self,
         num_landmarks: int,
         image_size: int,
+        markup: Markup,
+        augmented: bool = False,
         temperature: float = 0.05,
         least: float = 0.1,
-        rotation: float = 20.0,
-        scale: float = 0.1,
-        shift: float = 0.05,
-        noise: float = 0.05,
-        hidden: float = 0.25,
+        augmentation: dict[str, Any] | Literal["batch"] | None = None,
     ) -> None:
-        for name, value, most in (
-            ("least", least, 1.0),
-            ("rotation", rotation, 180.0),
-            ("scale", scale, 0.9),
-            ("shift", shift, 0.5),
-            ("noise", noise, 1.0),
-            ("hidden", hidden, 0.9),
-        ):
-            if not (math.isfinite(value) and 0.0 <= value <= most):
-                raise ConfigError(f"objective 'mean_teacher', {name} = {value}: it must be in 0 … {most:g}")
+        if not (math.isfinite(least) and 0.0 <= least <= 1.0):
+            raise ConfigError(f"objective 'mean_teacher', least = {least}: it must be in 0 … 1")
         if not (math.isfinite(temperature) and temperature > 0.0):
             raise ConfigError(f"objective 'mean_teacher', temperature = {temperature}: it must be positive")
+        if augmentation == "batch" and not augmented:
+            raise ConfigError(
+                "objective 'mean_teacher', augmentation = 'batch': the run has no augmentation, student and teacher would see "
+                "the same image; name one here, or set 'augmentation' of the experiment"
+            )
         self.side = image_size
         self.temperature, self.least = temperature, least
-        self.rotation, self.scale, self.shift = rotation, scale, shift
-        self.noise, self.hidden = noise, hidden
+        self.permutation_K = torch.from_numpy(markup.flip_permutation)
+        self.strong: Augmentation | None = None
+        if augmentation != "batch":
+            part = Part.model_validate(augmentation or STRONG)
+            self.strong = build("augmentation", part, markup=markup)
+        self.reads_batch = self.strong is None
+        self.own_views = 0 if self.strong is None else 1
 
-    def images(self, unlabelled_B3HW: Tensor) -> tuple[Tensor, Tensor]:
-        """The student's images, (B, 3, H, W); and the transforms of the teacher's to them, (B, 2, 3)."""
-        batch = len(unlabelled_B3HW)
-        affine_B23 = random_affines(
-            batch, self.side, rotation=self.rotation, scale=self.scale, shift=self.shift
-        ).to(unlabelled_B3HW)
-        changed = warp(unlabelled_B3HW, affine_B23)
-        if self.hidden:
-            side = max(round(self.hidden * self.side), 1)
-            corner_B2 = torch.rand(batch, 2, device=changed.device) * (self.side - side)
-            offset_BS2 = torch.arange(self.side, device=changed.device)[None, :, None] - corner_B2[:, None]
-            covered_BS2 = (offset_BS2 >= 0) & (offset_BS2 < side)
-            covered_BHW = covered_BS2[:, :, None, 1] & covered_BS2[:, None, :, 0]
-            changed = torch.where(covered_BHW[:, None], changed.mean((-2, -1), keepdim=True), changed)
-        if self.noise:
-            changed = (changed + self.noise * torch.randn_like(changed)).clamp(0.0, 1.0)
-        return changed, affine_B23
+    def images(self, batch: UnlabelledBatch) -> tuple[Tensor | None, Any]:
+        """The student's images, (B, 3, H, W), unless they are the batch's; and how they came of the plain ones."""
+        if self.strong is None:
+            return None, (batch.affine_B23, batch.flip_B)
+        draws = batch.draws
+        faces = FaceBatch(batch.plain_B3HW)
+        changed = self.strong(faces, draws.generator(), draws.rank, draws.world_size)
+        return changed.batch.images_B3SS, (changed.affine_B23, changed.flip_B)
 
-    def weights(self, view: StepView) -> tuple[Tensor, Tensor]:
+    def labels(self, view: StepView) -> tuple[Tensor, Tensor]:
         """The teacher's labels on the student's images.
 
         Returns:
@@ -99,21 +124,33 @@ class MeanTeacher(UnlabelledObjective):
         """
         if view.teacher is None:
             raise TypeError("the mean teacher needs the averaged generator")
-        prediction = view.method.decode(view.teacher(view.unlabelled_B3HW))
-        points_BK2 = move(prediction.points_BK2, view.context)
-        if prediction.covariance_BK22 is None:
-            weight_BK = torch.ones_like(points_BK2[..., 0])
-        else:
-            weight_BK = torch.exp(-spread(prediction.covariance_BK22) / (self.temperature * self.side))
-        counts_BK = inside(points_BK2, self.side) & view.valid_B[:, None] & (weight_BK >= self.least)
+        plain_B3HW = view.unlabelled.plain_B3HW
+        prediction = view.method.decode(view.teacher(torch.cat([plain_B3HW, plain_B3HW.flip(-1)])))
+        plain_BK2, mirrored_BK2 = prediction.points_BK2.chunk(2)
+        order_K = self.permutation_K.to(plain_BK2.device)
+        mirrored_BK2 = mirrored_BK2[:, order_K]
+        mirrored_BK2 = torch.stack([self.side - 1 - mirrored_BK2[..., 0], mirrored_BK2[..., 1]], dim=-1)
+        weight_BK = torch.ones_like(plain_BK2[..., 0])
+        if prediction.covariance_BK22 is not None:
+            # |Σ| of a mirrored landmark is that of the landmark.
+            spread_BK, mirrored_BK = spread(prediction.covariance_BK22).chunk(2)
+            mean_BK = (spread_BK + mirrored_BK[:, order_K]) / 2
+            weight_BK = torch.exp(-mean_BK / (self.temperature * self.side))
+        affine_B23, flip_B = view.context
+        points_BK2 = follow((plain_BK2 + mirrored_BK2) / 2, affine_B23, flip_B, order_K)
+        weight_BK = torch.where(flip_B.to(weight_BK.device)[:, None], weight_BK[:, order_K], weight_BK)
+        counts_BK = (
+            inside(points_BK2, self.side) & view.unlabelled.valid_B[:, None] & (weight_BK >= self.least)
+        )
         return points_BK2, torch.where(counts_BK, weight_BK, 0.0)
 
     def generator_loss(
         self, discriminator: Discriminator | None, view: StepView
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The method's loss on the pseudo-labels, by their weights."""
-        points_BK2, weight_BK = self.weights(view)
-        loss, _ = view.method.supervised(view.output, points_BK2, weight_BK)
+        points_BK2, weight_BK = self.labels(view)
+        student = view.output if view.own_output is None else view.own_output
+        loss, _ = view.method.supervised(student, points_BK2, weight_BK)
         # The method's mean is over weights; times their mean it is a sum over weights, per landmark.
         loss = loss * weight_BK.mean()
         return loss, detached(

@@ -112,10 +112,10 @@ def _cell_config(base: ExperimentConfig, scale: ScaleConfig, folder: str, cell: 
         "tracking.register_as": None,
     }
     if not cell.unlabelled:
-        values["unlabelled.objective"] = None
+        values |= {"unlabelled.objective": None, "unlabelled.objectives": []}
     bare = base.model_copy(update={"tune": None, "scale": None})
     chosen = with_values(bare, values, f"scale, {cell}")
-    if cell.unlabelled and chosen.unlabelled.objective is None:
+    if cell.unlabelled and not chosen.unlabelled.active:
         raise ConfigError(
             f"scale, {cell}: unlabelled.objective is null: name the objective that uses unlabelled faces, in the config or in "
             f"scale.methods.{cell.method}.semi_supervised"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 
 from pipeline.errors import ConfigError
 from pipeline.registry import Part, check
 from pipeline.training.config.compose import value_at, with_values
-from pipeline.training.config.experiment import MODEL_GIVEN, OBJECTIVE_GIVEN, ExperimentConfig
+from pipeline.training.config.experiment import MODEL_GIVEN, ExperimentConfig
 from pipeline.training.config.tune import ParameterConfig, Value
+from pipeline.training.config.unlabelled import OBJECTIVE_GIVEN, ObjectiveConfig
 
 # Which sections choose a part, whose parameters have defaults of their own.
 _PARTS: dict[str, tuple[str, frozenset[str]]] = {
@@ -67,8 +69,9 @@ def _own_value(config: ExperimentConfig, key: str) -> Value:
     except KeyError:
         section, _, name = key.rpartition(".")
     try:
-        kind, given = _PARTS[section]
-        default: Value = check(kind, Part.model_validate(value_at(config, section)), given)[name]
+        kind, given = _PARTS[re.sub(r"^unlabelled\.objectives\.\d+$", "unlabelled.objective", section)]
+        schema = ObjectiveConfig if kind == "objective" else Part
+        default: Value = check(kind, schema.model_validate(value_at(config, section)), given)[name]
         return default
     except (KeyError, ValueError) as error:
         raise ConfigError(

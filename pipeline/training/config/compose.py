@@ -18,6 +18,7 @@ from pipeline.plain import flatten
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 _EXTENDS = "extends"
+_ABSENT = object()
 
 
 def load_yaml(path: str | Path) -> DictConfig:
@@ -126,7 +127,7 @@ def with_values(config: ConfigT, values: Mapping[str, Any], origin: str) -> Conf
 
     Args:
         config: The config.
-        values: Dotted key → plain value.
+        values: Dotted key → plain value; a number in a key is a place in a list.
         origin: Where they come from, for messages.
 
     Raises:
@@ -135,15 +136,18 @@ def with_values(config: ConfigT, values: Mapping[str, Any], origin: str) -> Conf
     raw = config.model_dump(mode="json")
     for key, value in values.items():
         *path, last = key.split(".")
-        section = raw
+        section: Any = raw
         for depth, part in enumerate(path):
-            if not isinstance(section.get(part), dict):
-                near = nearest(part, section) if part not in section else None
+            inner = _inside(section, part)
+            if not isinstance(inner, dict | list):
+                near = nearest(part, section) if isinstance(section, dict) and part not in section else None
                 hint = f"; did you mean '{near}'?" if near else ""
                 raise ConfigError(
                     f"{origin}: key '{key}': the config has no section '{'.'.join(path[: depth + 1])}'{hint}"
                 )
-            section = section[part]
+            section = inner
+        if isinstance(section, list):
+            raise ConfigError(f"{origin}: key '{key}': names a place of a list; name a key inside it")
         section[last] = value
     return validate(raw, type(config), origin)
 
@@ -156,10 +160,19 @@ def value_at(config: BaseModel, key: str) -> Any:
     """
     value: Any = config.model_dump(mode="json")
     for part in key.split("."):
-        if not isinstance(value, dict):
+        value = _inside(value, part)
+        if value is _ABSENT:
             raise KeyError(key)
-        value = value[part]
     return value
+
+
+def _inside(section: Any, part: str) -> Any:
+    """What a section has under a key, or a list at a place."""
+    if isinstance(section, dict):
+        return section.get(part, _ABSENT)
+    if isinstance(section, list) and part.isdigit() and int(part) < len(section):
+        return section[int(part)]
+    return _ABSENT
 
 
 def validate(raw: Any, schema: type[ConfigT], origin: str) -> ConfigT:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -17,37 +17,14 @@ from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.strict import Strict
 from pipeline.training.config.cluster import ClusterConfig
 from pipeline.training.config.data import DataConfig
+from pipeline.training.config.optimizer import OptimizerConfig
 from pipeline.training.config.scale import ScaleConfig
 from pipeline.training.config.tune import TuneConfig
+from pipeline.training.config.unlabelled import UnlabelledConfig
 
 # Constructor arguments the trainer supplies itself.
 MODEL_GIVEN = frozenset({"num_landmarks"}) | MODEL_OFFERED
-OBJECTIVE_GIVEN = frozenset({"num_landmarks", "image_size", "markup"})
 AUGMENTATION_GIVEN = frozenset({"markup"})
-
-
-_Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class OptimizerConfig(Strict):
-    """Adam, as in all five papers but UGLLI, which has RMSprop."""
-
-    name: Literal["adam", "rmsprop"] = Field("adam", description="adam, or adamw by 'decoupled'; or rmsprop")
-    lr: float = Field(1e-3, gt=0, description="Robinson et al., section 3.4")
-    weight_decay: float = Field(
-        1e-5, ge=0, description="L2 on the gradient (Adam), decoupled (AdamW); section 3.4"
-    )
-    betas: tuple[_Beta, _Beta] = Field((0.9, 0.999), description="torch's defaults; the paper names none")
-    decoupled: bool = Field(False, description="AdamW instead of Adam")
-    smoothing: float = Field(0.99, gt=0, lt=1, description="of rmsprop: decay of the squared gradient's mean")
-
-    @model_validator(mode="after")
-    def _kind(self) -> OptimizerConfig:
-        if self.decoupled and self.name != "adam":
-            raise ValueError(
-                "optimizer.decoupled makes AdamW of Adam; optimizer.name = 'rmsprop' has no such form"
-            )
-        return self
 
 
 class ScheduleConfig(Strict):
@@ -72,18 +49,6 @@ class ScheduleConfig(Strict):
         if self.name == "steps" and not self.milestones:
             raise ValueError("schedule.name = 'steps' needs schedule.milestones, e.g. [0.5, 0.75]")
         return self
-
-
-class UnlabelledConfig(Strict):
-    """The objective through which unlabelled faces teach."""
-
-    objective: Part | None = Field(None, description="null trains on labelled faces alone")
-    weight: float = Field(0.001, ge=0, description="λ of eqs. 6–7")
-    ratio: float = Field(1.0, gt=0, description="unlabelled : labelled faces in each step")
-    start_step: int = Field(0, ge=0, description="labelled faces alone before this step")
-    optimizer: OptimizerConfig = Field(
-        OptimizerConfig(), description="of the objective's own network, e.g. the discriminator"
-    )
 
 
 class TrainingConfig(Strict):
@@ -221,32 +186,31 @@ class ExperimentConfig(Strict):
             raise ValueError(
                 f"input_size = {self.input_size}: model '{self.model.name}' needs a multiple of {multiple}"
             )
-        if self.unlabelled.objective is not None:
-            check("objective", self.unlabelled.objective, OBJECTIVE_GIVEN)
-            if (
-                find("objective", self.unlabelled.objective.name).needs_teacher
-                and not self.training.ema_decay
-            ):
-                raise ValueError(
-                    f"objective '{self.unlabelled.objective.name}' learns from the average of the generator's weights: set "
-                    "training.ema_decay, e.g. 0.99"
-                )
-            if self.data.unlabelled is None:
-                raise ValueError(
-                    "unlabelled.objective is set, but data.unlabelled names no set of unlabelled faces"
-                )
-            if round(self.training.batch * self.unlabelled.ratio) < self.cluster.workers:
-                raise ValueError(
-                    "training.batch × unlabelled.ratio leaves some workers without unlabelled faces"
-                )
+        self._unlabelled_possible()
         if self.training.select == "best" and self.data.validation is None:
             raise ValueError("training.select = 'best' needs data.validation; or set training.select=last")
         return self
 
+    def _unlabelled_possible(self) -> None:
+        for objective in self.unlabelled.active:
+            if find("objective", objective.name).needs_teacher and not self.training.ema_decay:
+                raise ValueError(
+                    f"objective '{objective.name}' learns from the average of the generator's weights: set "
+                    "training.ema_decay, e.g. 0.99"
+                )
+        if not self.unlabelled.active:
+            return
+        if self.data.unlabelled is None:
+            raise ValueError(
+                "unlabelled.objective is set, but data.unlabelled names no set of unlabelled faces"
+            )
+        if round(self.training.batch * self.unlabelled.ratio) < self.cluster.workers:
+            raise ValueError("training.batch × unlabelled.ratio leaves some workers without unlabelled faces")
+
     @property
     def unlabelled_batch(self) -> int:
         """Unlabelled faces a step, over all workers; 0 without an objective. A multiple of the number of workers."""
-        if self.unlabelled.objective is None:
+        if not self.unlabelled.active:
             return 0
         workers = self.cluster.workers
         return max(round(self.training.batch * self.unlabelled.ratio / workers), 1) * workers

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.losses.adversarial import discriminator_loss, generator_loss
+from pipeline.losses.adversarial import discriminator_loss, generator_loss, gradient_penalty
 
 FORMS = ["nonsaturating", "saturating"]
 
@@ -114,3 +114,36 @@ def test_no_sample_counts(form):
 def test_unknown_form():
     with pytest.raises(ValueError, match="saturating"):
         generator_loss(logits(0), "hinge")
+
+
+def quadratic(x):
+    """Two patches a sample, ½ a·x² and 3 Σx: the mean logit has the gradient ½ (a x + 3)."""
+    return torch.stack([0.5 * (2.0 * x.square()).flatten(1).sum(1), 3.0 * x.flatten(1).sum(1)], 1)
+
+
+def test_gradient_penalty_by_hand():
+    x = torch.rand(4, 2, 3, 3)
+    per_sample = (0.5 * (2.0 * x + 3.0)).square().flatten(1).sum(1)
+    torch.testing.assert_close(gradient_penalty(quadratic, x), per_sample.mean())
+    weight = torch.tensor([True, False, True, False])
+    torch.testing.assert_close(gradient_penalty(quadratic, x, weight), per_sample[weight].mean())
+
+
+def test_gradient_penalty_has_a_gradient_to_the_weights_by_finite_differences():
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(2, 3, 2), torch.nn.Tanh(), torch.nn.Conv2d(3, 1, 2)
+    ).double()
+    x = torch.rand(3, 2, 4, 4)
+
+    def penalty(weight):
+        parameters = dict(network.named_parameters()) | {"0.weight": weight}
+        # The penalty is in float32: the network takes it from there.
+        call = lambda pairs: torch.func.functional_call(network, parameters, pairs.double())  # noqa: E731
+        return gradient_penalty(call, x).double()
+
+    weight = network[0].weight.detach().clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(penalty(weight), weight)
+    step = torch.randn_like(weight)
+    slope = (penalty(weight + 1e-3 * step) - penalty(weight - 1e-3 * step)) / 2e-3
+    torch.testing.assert_close(slope.detach(), (gradient * step).sum(), rtol=1e-3, atol=1e-7)

@@ -94,5 +94,22 @@ def test_bad_settings_are_refused(bad):
         PatchGAN(**{"in_channels": 4, **bad})
 
 
+def test_spectral_norm_bounds_every_convolution_and_takes_the_place_of_batch_norm():
+    torch.manual_seed(0)
+    model = PatchGAN(5, width=8, spectral_norm=True)
+    assert not layers_of(model, nn.BatchNorm2d)
+    with torch.no_grad():
+        for convolution in layers_of(model, nn.Conv2d):
+            convolution.parametrizations.weight.original.mul_(7.0)
+    for _ in range(60):
+        model(torch.rand(2, 5, 32, 32))  # a power iteration each
+    for convolution in layers_of(model, nn.Conv2d):
+        assert torch.linalg.matrix_norm(convolution.weight.flatten(1), 2).item() == pytest.approx(
+            1.0, rel=0.02
+        )
+    with torch.device("meta"):
+        assert PatchGAN(5, width=8, spectral_norm=True)(torch.empty(2, 5, 32, 32)).shape == (2, 1, 6, 6)
+
+
 def test_found_by_name():
     assert DISCRIMINATOR is PatchGAN

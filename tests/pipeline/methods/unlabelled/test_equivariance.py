@@ -1,5 +1,7 @@
 """Equivariance: nothing to pay for a generator that follows, and the right way to pay for one that does not."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -10,7 +12,7 @@ from pipeline.losses.l1 import L1
 from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.markup import load_markup
 from pipeline.methods.laplace import Laplace
-from pipeline.methods.unlabelled.base import StepView
+from pipeline.methods.unlabelled.base import StepView, UnlabelledBatch
 from pipeline.methods.unlabelled.equivariance import Equivariance
 from pipeline.models.output import Output, Stage, Traits
 
@@ -49,13 +51,15 @@ def points() -> torch.Tensor:
 
 
 def view_of(objective: Equivariance, generator: nn.Module, valid: torch.Tensor | None = None) -> StepView:
-    images = blobs(points())
-    changed, context = objective.images(images)
+    batch = UnlabelledBatch.unchanged(blobs(points()))
+    if valid is not None:
+        batch = replace(batch, valid_B=valid)
+    own, context = objective.images(batch)
+    output = generator(batch.images_B3HW)
     known = torch.ones(BATCH, K, dtype=torch.bool)
     return StepView(
-        labelled_B3HW=images, target_BK2=points(), mask_BK=known,
-        unlabelled_B3HW=images, output=generator(changed), valid_B=known[:, 0] if valid is None else valid,
-        method=Laplace(L1(), POINTS, MARKUP, SIDE), context=context,
+        labelled_B3HW=batch.images_B3HW, target_BK2=points(), mask_BK=known, labelled_output=output, unlabelled=batch,
+        batch_output=output, own_output=generator(own), method=Laplace(L1(), POINTS, MARKUP, SIDE), context=context,
     )  # fmt: skip
 
 
@@ -105,17 +109,17 @@ def test_both_sides_have_a_gradient():
 
 def test_heatmap_methods_are_read_by_their_mean():
     objective = Equivariance(K, SIDE)
-    images = torch.rand(BATCH, 3, SIDE, SIDE)
-    changed, context = objective.images(images)
-    scores = torch.zeros(len(changed), K, SIDE, SIDE, requires_grad=True)
-    view = StepView(
-        labelled_B3HW=images, target_BK2=points(), mask_BK=torch.ones(BATCH, K, dtype=torch.bool), unlabelled_B3HW=images,
-        output=Output((Stage(heatmaps=scores),)), valid_B=torch.ones(BATCH, dtype=torch.bool),
-        method=Laplace(LaplaceKL(), Traits(), MARKUP, SIDE), context=context,
-    )  # fmt: skip
-    loss, _ = objective.generator_loss(None, view)
+    view = view_of(objective, Centroid())
+    plain, turned = (torch.zeros(BATCH, K, SIDE, SIDE, requires_grad=True) for _ in range(2))
+    heatmaps = {
+        "batch_output": Output((Stage(heatmaps=plain),)),
+        "own_output": Output((Stage(heatmaps=turned),)),
+        "method": Laplace(LaplaceKL(), Traits(), MARKUP, SIDE),
+    }
+    loss, _ = objective.generator_loss(None, replace(view, **heatmaps))
     loss.backward()
-    assert scores.grad.any()
+    assert plain.grad.any()
+    assert turned.grad.any()
 
 
 def test_transforms_change_with_the_seed_of_the_step():
@@ -124,11 +128,11 @@ def test_transforms_change_with_the_seed_of_the_step():
 
     def drawn(seed):
         torch.manual_seed(seed)
-        return objective.images(images)[0]
+        return objective.images(UnlabelledBatch.unchanged(images))[0]
 
     assert torch.equal(drawn(1), drawn(1))
     assert not torch.equal(drawn(1), drawn(2))
-    assert torch.equal(drawn(1)[:BATCH], images)
+    assert drawn(1).shape == images.shape
 
 
 @pytest.mark.parametrize(
