@@ -20,6 +20,7 @@ from pipeline.training.config.experiment import ExperimentConfig, TrackingConfig
 from pipeline.training.model_registry import SCHEME
 from pipeline.training.run import run_folder_of
 from pipeline.training.tracking import absolute_uri, check_store
+from pipeline.training.unlabelled_faces import open_unlabelled
 
 _CACHE = "outputs/models"
 """Where registered models are kept, a folder per version."""
@@ -153,9 +154,11 @@ def training_images(subject: Subject) -> int | None:
     if config is None:
         return None
     try:
-        labelled = config.data.labelled_count or load_manifest(config.data.train).samples
+        train = load_manifest(config.data.train)
+        labelled = config.data.labelled_count or train.samples
+        labelled += sum(load_manifest(extra.set).samples for extra in config.data.extra)
         if config.unlabelled.objective is None or config.data.unlabelled is None:
             return labelled
-        return labelled + (config.data.unlabelled_count or load_manifest(config.data.unlabelled).samples)
+        return labelled + len(open_unlabelled(config.data, train).ordinals_N)
     except LandmarkError:
         return None  # the training set is gone; the number is a courtesy

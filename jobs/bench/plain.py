@@ -106,7 +106,7 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
     pool = discriminator = discriminator_optimizer = None
     gain = 1.0
     if unlabelled_batch and config.data.unlabelled and config.unlabelled.objective:
-        encoded = read_samples(config.data.unlabelled, unlabelled_batch * (steps + warmup))
+        encoded = read_samples(config.data.unlabelled.corpora[0], unlabelled_batch * (steps + warmup))
         pool = batches(encoded, unlabelled_batch, config.input_size)
         objective = config.unlabelled.objective.parameters
         gain = float(objective.get("gain", 1.0))

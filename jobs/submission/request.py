@@ -190,9 +190,8 @@ def _of_several(
 
 
 def _data_paths(config: ExperimentConfig) -> dict[str, str]:
-    data = config.data
-    sets = {"train": data.train, "validation": data.validation, "unlabelled": data.unlabelled}
-    return {f"data.{key}": path for key, path in {**sets, "test": data.test}.items() if path is not None}
+    found = {f"data.{key}": path for key, path in config.data.sets().items()}
+    return found | ({"init.model": config.init.model} if config.init is not None else {})
 
 
 def _tracking_paths(config: ExperimentConfig) -> dict[str, str]:

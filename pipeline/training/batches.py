@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -26,6 +27,8 @@ class DeviceBatch:
         scale_B: float32, network px per original px.
         keys: Sample keys.
         labels_BC: bool, whether the face has each of ``data.focal_attributes``; None without any.
+        radius_B: float32, px of the network input, within which each face's landmarks are held to be right
+            (:mod:`pipeline.training.shrink`); None where all are exact.
     """
 
     images_B3HW: Tensor
@@ -36,6 +39,20 @@ class DeviceBatch:
     scale_B: Tensor
     keys: list[str]
     labels_BC: Tensor | None = None
+    radius_B: Tensor | None = None
+
+
+def concatenate(batches: Sequence[DeviceBatch]) -> DeviceBatch:
+    """Batches of one input size and markup as one, in order."""
+    if len(batches) == 1:
+        return batches[0]
+
+    def join(name: str) -> Tensor | None:
+        parts = [getattr(batch, name) for batch in batches]
+        return None if parts[0] is None else torch.cat(parts)
+
+    joined = {field.name: join(field.name) for field in fields(DeviceBatch) if field.name != "keys"}
+    return DeviceBatch(keys=[key for batch in batches for key in batch.keys], **joined)  # type: ignore[arg-type]  # None in all or none
 
 
 def to_device(

@@ -28,7 +28,8 @@ class RunState(BaseModel):
 
     Attributes:
         step: Optimizer steps done.
-        labelled_position: Labelled samples consumed by all ranks; unlabelled_position likewise.
+        labelled_position: Samples of data.train consumed by all ranks; unlabelled_position likewise.
+        extra_positions: Likewise of each set of data.extra; empty at the start.
         best: Best validation NME so far, %.
         best_step: When.
         average_updates: Steps in the weight average.
@@ -40,6 +41,7 @@ class RunState(BaseModel):
     step: int = 0
     labelled_position: int = 0
     unlabelled_position: int = 0
+    extra_positions: tuple[int, ...] = ()
     best: float | None = None
     best_step: int | None = None
     average_updates: int = 0

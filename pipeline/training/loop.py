@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,18 +12,21 @@ import numpy as np
 import torch
 
 from pipeline.augment.draws import step_generator
+from pipeline.shards.joined import JoinedSet
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import join
 from pipeline.shards.order import Order
 from pipeline.shards.stream import SampleStream
 from pipeline.storage import write_text
 from pipeline.training import checkpoint
-from pipeline.training.batches import DeviceBatch, augmented, to_device
+from pipeline.training.batches import DeviceBatch, augmented, concatenate, to_device
 from pipeline.training.checkpoint import RunState
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
+from pipeline.training.extra import with_radii
 from pipeline.training.host import Host
+from pipeline.training.init import load_weights
 from pipeline.training.meter import Guard, Meter
 from pipeline.training.plan import (
     Plan,
@@ -64,6 +68,9 @@ class TrainingLoop:
         self.parameters = count_parameters(generator)
         self.method = build_method(config, markup, generator).to(host.device)
         set_origin(generator, self.method, self.plan)
+        folder = host.latest()
+        if config.init is not None and folder is None:
+            load_weights(generator, config)
         self.augmentation = build_augmentation(config, markup)
         self.objective = None
         discriminator = None
@@ -102,8 +109,7 @@ class TrainingLoop:
         )
         # Step and result of the last validation of this process.
         self.validated: tuple[int, Validation | None] = (-1, None)
-        self.state = RunState(config_hash=config_hash)
-        folder = host.latest()
+        self.state = RunState(config_hash=config_hash, extra_positions=(0,) * len(config.data.extra))
         if folder is not None:
             self.state = checkpoint.load(folder, self.generator, self.discriminator, self.average)
 
@@ -113,23 +119,27 @@ class TrainingLoop:
         Raises:
             TrainingError: Non-finite loss, or too many samples that cannot be used.
         """
-        labelled_order, unlabelled_order = orders(self.plan)
-        labelled = self._loader(
-            self.config.data.train,
-            labelled_order,
-            self.labelled_share,
-            self.state.labelled_position,
-            self.config.data.focal_attributes,
-        )
-        unlabelled = None
-        if unlabelled_order is not None and self.config.data.unlabelled:
-            unlabelled = self._loader(
-                self.config.data.unlabelled,
-                unlabelled_order,
-                self.unlabelled_share,
-                self.state.unlabelled_position,
-            )
-        loaders = [loader for loader in (labelled, unlabelled) if loader is not None]
+        order, data, world_size = orders(self.plan), self.config.data, self.host.world_size
+        attributes = data.focal_attributes
+        sources = [
+            (data.train, order.train, self.config.train_batch, self.state.labelled_position),
+            *zip(
+                (extra.set for extra in data.extra),
+                order.extra,
+                self.config.extra_batches,
+                self.state.extra_positions,
+                strict=True,
+            ),
+        ]
+        labelled = [
+            self._loader(source, of, batch // world_size, position, attributes)
+            for source, of, batch, position in sources
+        ]
+        unlabelled = []
+        if self.plan.unlabelled is not None and order.unlabelled is not None:
+            share, position = self.unlabelled_share, self.state.unlabelled_position
+            unlabelled = [self._loader(self.plan.unlabelled.sets, order.unlabelled, share, position)]
+        loaders = [*labelled, *unlabelled]
         trace = Trace(self.run_folder, self.host.rank) if self.config.training.trace else None
         try:
             self._train(labelled, unlabelled, trace)
@@ -142,10 +152,15 @@ class TrainingLoop:
         return self.state
 
     def _loader(
-        self, manifest: str, order: Order, share: int, position: int, attributes: tuple[str, ...] = ()
+        self,
+        source: str | JoinedSet,
+        order: Order,
+        share: int,
+        position: int,
+        attributes: tuple[str, ...] = (),
     ) -> BatchLoader:
         stream = SampleStream(
-            manifest, order, rank=self.host.rank, world_size=self.host.world_size, start=position
+            source, order, rank=self.host.rank, world_size=self.host.world_size, start=position
         )
         data = self.config.data
         return BatchLoader(
@@ -157,7 +172,9 @@ class TrainingLoop:
             attributes=attributes,
         )
 
-    def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: Trace | None) -> None:
+    def _train(
+        self, labelled: Sequence[BatchLoader], unlabelled: Sequence[BatchLoader], trace: Trace | None
+    ) -> None:
         config, training, plan, state = self.config, self.config.training, self.plan, self.state
         meter, system = Meter(self.host.world_size, self.host.device), SystemMeter(self.host.device)
         guard = Guard(1 if self.host.device.type == "cpu" else training.log_every)
@@ -168,7 +185,7 @@ class TrainingLoop:
             began = time.perf_counter()
             labelled_batch = self._on_device(labelled, LABELLED)
             unlabelled_batch = None
-            if unlabelled is not None and state.step >= config.unlabelled.start_step:
+            if unlabelled and state.step >= config.unlabelled.start_step:
                 unlabelled_batch = self._on_device(unlabelled, UNLABELLED)
                 state.unlabelled_position += config.unlabelled_batch
             rate = multiplier(config.schedule, state.step, plan.steps)
@@ -183,7 +200,11 @@ class TrainingLoop:
             if self.average is not None:
                 self.average.update(self.generator.module)
                 state.average_updates = self.average.updates
-            state.labelled_position += training.batch
+            state.labelled_position += config.train_batch
+            state.extra_positions = tuple(
+                position + batch
+                for position, batch in zip(state.extra_positions, config.extra_batches, strict=True)
+            )
             keys = labelled_batch.keys + (unlabelled_batch.keys if unlabelled_batch else [])
             guard.watch(state.step, keys, step_metrics)
             if trace is not None:
@@ -192,7 +213,7 @@ class TrainingLoop:
             state.step += 1
             state.seconds += time.perf_counter() - began
             if plan.due(state.step, training.log_every):
-                wait_now = labelled.wait_seconds + (unlabelled.wait_seconds if unlabelled else 0.0)
+                wait_now = sum(loader.wait_seconds for loader in (*labelled, *unlabelled))
                 in_step = config.unlabelled_batch if unlabelled_batch is not None else 0
                 metrics = meter.flush(training.batch, in_step, wait_now - waited)
                 waited = wait_now
@@ -216,9 +237,12 @@ class TrainingLoop:
             guard.check()
             self._save()
 
-    def _on_device(self, loader: BatchLoader, stream: int) -> DeviceBatch:
-        mask_occluded = self.config.data.occluded == "mask"
-        batch = to_device(loader.next(), self.host.device, self.config.input_size, mask_occluded)
+    def _on_device(self, loaders: Sequence[BatchLoader], stream: int) -> DeviceBatch:
+        mask_occluded, size = self.config.data.occluded == "mask", self.config.input_size
+        parts = [to_device(loader.next(), self.host.device, size, mask_occluded) for loader in loaders]
+        if stream == LABELLED:
+            parts = with_radii(parts, self.config, self.state.step, self.plan.steps)
+        batch = concatenate(parts)
         if self.augmentation is None:
             return batch
         generator = step_generator(self.config.seed, self.state.step, stream)
