@@ -48,6 +48,13 @@ class RunState(BaseModel):
     config_hash: str = ""
     seconds: float = 0.0
 
+    def take_labelled(self, train: int, extra: tuple[int, ...]) -> None:
+        """Count a step's faces of data.train and of each extra set."""
+        self.labelled_position += train
+        self.extra_positions = tuple(
+            position + batch for position, batch in zip(self.extra_positions, extra, strict=True)
+        )
+
 
 def save(
     folder: Path,

@@ -12,11 +12,8 @@ import numpy as np
 import torch
 
 from pipeline.augment.draws import step_generator
-from pipeline.shards.joined import JoinedSet
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import join
-from pipeline.shards.order import Order
-from pipeline.shards.stream import SampleStream
 from pipeline.storage import write_text
 from pipeline.training import checkpoint
 from pipeline.training.batches import DeviceBatch, augmented, concatenate, to_device
@@ -25,6 +22,7 @@ from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.extra import with_radii
+from pipeline.training.feeds import open_loaders
 from pipeline.training.host import Host
 from pipeline.training.init import load_weights
 from pipeline.training.meter import Guard, Meter
@@ -36,7 +34,6 @@ from pipeline.training.plan import (
     build_objective,
     count_parameters,
     make_plan,
-    orders,
     set_origin,
 )
 from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
@@ -119,26 +116,7 @@ class TrainingLoop:
         Raises:
             TrainingError: Non-finite loss, or too many samples that cannot be used.
         """
-        order, data, world_size = orders(self.plan), self.config.data, self.host.world_size
-        attributes = data.focal_attributes
-        sources = [
-            (data.train, order.train, self.config.train_batch, self.state.labelled_position),
-            *zip(
-                (extra.set for extra in data.extra),
-                order.extra,
-                self.config.extra_batches,
-                self.state.extra_positions,
-                strict=True,
-            ),
-        ]
-        labelled = [
-            self._loader(source, of, batch // world_size, position, attributes)
-            for source, of, batch, position in sources
-        ]
-        unlabelled = []
-        if self.plan.unlabelled is not None and order.unlabelled is not None:
-            share, position = self.unlabelled_share, self.state.unlabelled_position
-            unlabelled = [self._loader(self.plan.unlabelled.sets, order.unlabelled, share, position)]
+        labelled, unlabelled = open_loaders(self.plan, self.state, self.host.rank, self.host.world_size)
         loaders = [*labelled, *unlabelled]
         trace = Trace(self.run_folder, self.host.rank) if self.config.training.trace else None
         try:
@@ -150,27 +128,6 @@ class TrainingLoop:
                 trace.close()
         self._finish(loaders)
         return self.state
-
-    def _loader(
-        self,
-        source: str | JoinedSet,
-        order: Order,
-        share: int,
-        position: int,
-        attributes: tuple[str, ...] = (),
-    ) -> BatchLoader:
-        stream = SampleStream(
-            source, order, rank=self.host.rank, world_size=self.host.world_size, start=position
-        )
-        data = self.config.data
-        return BatchLoader(
-            stream,
-            share,
-            threads=data.decode_threads,
-            prefetch=data.prefetch_batches,
-            max_bad_share=data.max_bad_share,
-            attributes=attributes,
-        )
 
     def _train(
         self, labelled: Sequence[BatchLoader], unlabelled: Sequence[BatchLoader], trace: Trace | None
@@ -200,11 +157,7 @@ class TrainingLoop:
             if self.average is not None:
                 self.average.update(self.generator.module)
                 state.average_updates = self.average.updates
-            state.labelled_position += config.train_batch
-            state.extra_positions = tuple(
-                position + batch
-                for position, batch in zip(state.extra_positions, config.extra_batches, strict=True)
-            )
+            state.take_labelled(config.train_batch, config.extra_batches)
             keys = labelled_batch.keys + (unlabelled_batch.keys if unlabelled_batch else [])
             guard.watch(state.step, keys, step_metrics)
             if trace is not None:

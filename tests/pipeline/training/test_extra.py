@@ -1,18 +1,18 @@
 """Labelled sets mixed into each step: how many faces of each, which ones, and what may not be mixed in."""
 
 import json
-from itertools import islice
 
 import pytest
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.shards.stream import SampleStream
 from pipeline.training.batches import DeviceBatch
+from pipeline.training.checkpoint import RunState
 from pipeline.training.config.compose import validate
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.extra import with_radii
-from pipeline.training.plan import make_plan, orders
+from pipeline.training.feeds import open_loaders
+from pipeline.training.plan import make_plan
 
 
 @pytest.fixture(scope="module")
@@ -56,19 +56,25 @@ def test_parts_that_workers_cannot_share_are_refused(experiment):
 
 def global_batches(config: ExperimentConfig, steps: int, world_size: int) -> list[list[str]]:
     """Keys of each step, rank by rank put together as the order says."""
-    plan = make_plan(config)
-    order = orders(plan)
-    sources = [(config.data.train, order.train, config.train_batch)]
-    sources += zip((e.set for e in config.data.extra), order.extra, config.extra_batches, strict=True)
-    batches: list[list[str]] = [[] for _ in range(steps)]
-    for source, of, batch in sources:
-        ranks = [
-            [s.raw.key for s in islice(stream, steps * batch // world_size)]
-            for stream in (SampleStream(source, of, rank=r, world_size=world_size) for r in range(world_size))
-        ]
-        for i in range(steps * batch):
-            batches[i // batch].append(ranks[i % world_size][i // world_size])
-    return batches
+    plan, sizes = make_plan(config), (config.train_batch, *config.extra_batches)
+    state = RunState(extra_positions=(0,) * len(config.data.extra))
+    batches: list[list[str]] = []
+    while len(batches) < steps:
+        # Loaders that go on where the last ones stopped, three steps at a time.
+        ranks = [open_loaders(plan, state, r, world_size)[0] for r in range(world_size)]
+        for _ in range(3):
+            parts = [[loader.next().keys for loader in rank] for rank in ranks]
+            batches.append(
+                [
+                    parts[i % world_size][s][i // world_size]
+                    for s, size in enumerate(sizes)
+                    for i in range(size)
+                ]
+            )
+            state.take_labelled(config.train_batch, config.extra_batches)
+        for loader in (loader for rank in ranks for loader in rank):
+            loader.close()
+    return batches[:steps]
 
 
 def test_global_batches_are_the_same_at_any_world_size(experiment):
