@@ -23,8 +23,8 @@ from pipeline.training.config.compose import compose_raw, config_hash
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import WHERE
 
-VERBS = ("prepare", "verify", "train", "tune", "scale", "evaluate")
-_TRACKED = frozenset({"train", "tune", "scale"})
+VERBS = ("prepare", "verify", "train", "tune", "scale", "selftrain", "evaluate")
+_TRACKED = frozenset({"train", "tune", "scale", "selftrain"})
 _YAML = (".yaml", ".yml")
 
 
@@ -135,7 +135,7 @@ def _with_pieces(path: Path) -> Iterator[Path]:
 def _of_experiment(request: Request, config: str, overrides: Sequence[str]) -> Request:
     resolved = experiment(config, overrides)
     section = getattr(resolved, request.verb, None)
-    if request.verb in {"tune", "scale"} and section is None:
+    if request.verb in {"tune", "scale", "selftrain"} and section is None:
         raise ConfigError(f"{config}: has no section '{request.verb}'")
     paths = _data_paths(resolved) | _tracking_paths(resolved) | {"cluster.storage": resolved.cluster.storage}
     if section is not None:

@@ -41,6 +41,15 @@ def model_folder(named: str) -> str:
     return join(named, f"models/{select}")
 
 
+def weights_sha256(model: str) -> str:
+    """Hash of the weights of a run's or a model's folder.
+
+    Raises:
+        DataError: There are none.
+    """
+    return hashlib.sha256(_read_weights(model)).hexdigest()
+
+
 def identified(config: ExperimentConfig) -> ExperimentConfig:
     """The config with the hash of the weights it starts from, by which the run is known.
 
@@ -49,7 +58,7 @@ def identified(config: ExperimentConfig) -> ExperimentConfig:
     """
     if config.init is None:
         return config
-    found = hashlib.sha256(_read_weights(config.init.model)).hexdigest()
+    found = weights_sha256(config.init.model)
     return config.model_copy(update={"init": config.init.model_copy(update={"sha256": found})})
 
 
