@@ -16,4 +16,4 @@ def test_report(tmp_path):
         assert text in page, text
     assert page.count("data:image/svg+xml") == 2  # one chart in two themes
     assert "<script" not in page
-    assert page.index("badge\">handed on") > page.index("8.125")
+    assert page.index('badge">handed on') > page.index("8.125")
