@@ -143,9 +143,24 @@ def scale(
     run(experiment(config, overrides or []), dry_run=dry_run)
 
 
+@app.command()
+def selftrain(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="print the rounds and stop")] = False,
+) -> None:
+    """Train, label the unlabelled faces, pretrain on that, fine-tune, again: the config's section 'selftrain'. Resumes."""
+    from jobs.selftrain import selftrain as run
+    from jobs.settings import experiment
+
+    run(experiment(config, overrides or []), dry_run=dry_run)
+
+
 @app.command(context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})
 def submit(
-    verb: Annotated[str, typer.Argument(metavar="VERB", help="prepare, train, tune, scale or evaluate")],
+    verb: Annotated[
+        str, typer.Argument(metavar="VERB", help="prepare, train, tune, scale, selftrain or evaluate")
+    ],
     arguments: Annotated[
         list[str], typer.Argument(metavar="ARGUMENT…", help="the verb's own arguments and options")
     ],

@@ -45,9 +45,7 @@ def demo(path: str, overrides: Sequence[str]) -> None:
         _heading(console, "1/4 prepare: draw faces, detect them, cut them out, write shards")
         prepare(sets_config)
         _heading(console, "2/4 verify")
-        data = semi.data
-        sets = [s for s in (data.train, data.validation, data.test, data.unlabelled) if s is not None]
-        if verify(sets) != 0:
+        if verify(list(semi.data.sets().values())) != 0:
             raise ConfigError(f"{path}: the prepared sets are not sound; see above")
         _heading(
             console, "3/4 train: labelled faces alone, then with unlabelled faces, the same number of steps"

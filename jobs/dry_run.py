@@ -11,6 +11,7 @@ from pipeline.models.cost import cost
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.unlabelled import ObjectiveConfig
+from pipeline.training.init import identified
 from pipeline.training.objectives import build_objectives
 from pipeline.training.plan import (
     Plan,
@@ -63,7 +64,7 @@ def describe(config: ExperimentConfig) -> None:
     weights = (generator + discriminator) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
     rows = {
-        "run": f"{run_folder_of(config)} · config {config_hash(config, WHERE)}",
+        "run": f"{run_folder_of(config)} · config {config_hash(identified(config), WHERE)}",
         "generator": f"{generator:,} parameters ({config.model.name}), {figures.macs / 1e9:,.2f} GMACs an image",
         "method": f"{config.method.name}: loss {config.loss.name}"
         + (f", decoder {config.decoder.name}" if config.decoder else ""),
@@ -72,6 +73,11 @@ def describe(config: ExperimentConfig) -> None:
         "balance": _balance(plan),
         "focal attributes": ", ".join(config.data.focal_attributes) or "none: all faces weigh the same",
         "labelled faces": f"{plan.labelled:,} of {plan.train.samples:,}, {plan.markup.name}, stored {plan.train.crop.size} px",
+        "mixed in": ", ".join(
+            f"{batch} a step of {extra.set}"
+            for batch, extra in zip(config.extra_batches, config.data.extra, strict=True)
+        )
+        or "none",
         "unlabelled faces": f"{plan.unlabelled_faces:,}" if plan.unlabelled else "not used",
         "validation faces": f"{plan.validation.samples:,}" if plan.validation else "none",
         "steps": f"{plan.steps:,} = {epochs:.1f} epochs of {plan.steps_per_epoch:.1f} steps",

@@ -37,11 +37,7 @@ def sets_of(arguments: Sequence[str]) -> tuple[list[str], int | None]:
             continue
         data = experiment(argument, []).data
         streams = data.streams
-        found += [
-            absolute(s)
-            for s in (data.train, data.validation, data.unlabelled, data.test)
-            if s is not None and absolute(s) not in found
-        ]
+        found += [absolute(s) for s in data.sets().values() if absolute(s) not in found]
     return found, streams
 
 

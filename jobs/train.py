@@ -11,8 +11,20 @@ from pipeline.training.run import Run, TrainingResult, close, ready, register_be
 from pipeline.training.tracking import Tracker, check_store
 
 
-def train(config: ExperimentConfig, console: Console | None = None) -> TrainingResult:
+def train(
+    config: ExperimentConfig,
+    console: Console | None = None,
+    *,
+    verb: str = "train",
+    parent: str | None = None,
+) -> TrainingResult:
     """Train, or resume, the run a config names.
+
+    Args:
+        config: Of the run.
+        console: Where to print.
+        verb: For the tags of its MLflow run.
+        parent: Id of the MLflow run it belongs to, if it is a stage of something.
 
     Raises:
         LandmarkError: Anything a user can act on: bad config or sets, no tracking server, non-finite loss, full disk.
@@ -20,7 +32,7 @@ def train(config: ExperimentConfig, console: Console | None = None) -> TrainingR
     console = console or Console()
     check_store(config.tracking)
     run = ready(config)
-    tracker = run.tracker()
+    tracker = run.tracker(verb, parent)
     try:
         if run.finished is not None:
             console.print(f"run '{run.config.name}' is finished already: {run.folder}")

@@ -107,7 +107,7 @@ def measure(config: ExperimentConfig, steps: int, warmup: int) -> float:
     gain = 1.0
     weight = 0.0
     if unlabelled_batch and config.data.unlabelled:
-        encoded = read_samples(config.data.unlabelled, unlabelled_batch * (steps + warmup))
+        encoded = read_samples(config.data.unlabelled.corpora[0], unlabelled_batch * (steps + warmup))
         pool = batches(encoded, unlabelled_batch, config.input_size)
         (chosen,) = config.unlabelled.active
         objective, weight = chosen.parameters, chosen.weight.fixed or 0.0

@@ -109,10 +109,16 @@ def _check(config: ExperimentConfig) -> None:
         raise ConfigError(
             "data.focal_attributes: the plain loop weighs all faces alike; set data.focal_attributes=[]"
         )
-    for field in ("train", "unlabelled"):
-        folder = getattr(config.data, field)
-        if folder is None or (field == "unlabelled" and not objectives):
-            continue
+    if config.data.extra or config.init is not None:
+        raise ConfigError("data.extra and init: the plain loop has neither; set data.extra=[] and init=null")
+    sets = {"train": config.data.train}
+    if objectives and config.data.unlabelled is not None:
+        if config.data.unlabelled.remainder or len(config.data.unlabelled.corpora) != 1:
+            raise ConfigError(
+                "data.unlabelled: the plain loop reads one corpus; set data.unlabelled to its folder"
+            )
+        sets["unlabelled"] = config.data.unlabelled.corpora[0]
+    for field, folder in sets.items():
         if not is_local(folder):
             raise ConfigError(f"data.{field} = {folder}: the plain loop reads local tars; copy the set here")
         load_manifest(folder)

@@ -10,13 +10,14 @@ from pipeline.training.config.experiment import ExperimentConfig
 def valid_world_sizes(config: ExperimentConfig) -> list[int]:
     """Numbers of workers under which a run sees its global batches, largest first.
 
-    W divides the number of streams, the batch and the unlabelled batch (see ``pipeline.shards.order``).
+    W divides the number of streams, and the faces that a step takes of each set (see ``pipeline.shards.order``).
     """
-    cluster, batch, unlabelled = config.cluster, config.training.batch, config.unlabelled_batch
+    cluster = config.cluster
+    shared = (config.data.streams, config.train_batch, *config.extra_batches, config.unlabelled_batch)
     return [
         world_size
         for world_size in range(cluster.workers, (cluster.min_workers or cluster.workers) - 1, -1)
-        if config.data.streams % world_size == 0 and batch % world_size == 0 and unlabelled % world_size == 0
+        if all(number % world_size == 0 for number in shared)
     ]
 
 

@@ -21,8 +21,8 @@ from pipeline.training.config.compose import compose_raw, config_hash
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import WHERE
 
-VERBS = ("prepare", "verify", "train", "tune", "scale", "evaluate")
-_TRACKED = frozenset({"train", "tune", "scale"})
+VERBS = ("prepare", "verify", "train", "tune", "scale", "selftrain", "evaluate")
+_TRACKED = frozenset({"train", "tune", "scale", "selftrain"})
 _YAML = (".yaml", ".yml")
 Parser = Callable[[str, Sequence[str]], dict[str, Any]]
 
@@ -126,7 +126,7 @@ def _with_pieces(path: Path) -> Iterator[Path]:
 def _of_experiment(request: Request, config: str, overrides: Sequence[str]) -> Request:
     resolved = experiment(config, overrides)
     section = getattr(resolved, request.verb, None)
-    if request.verb in {"tune", "scale"} and section is None:
+    if request.verb in {"tune", "scale", "selftrain"} and section is None:
         raise ConfigError(f"{config}: has no section '{request.verb}'")
     paths = _data_paths(resolved) | _tracking_paths(resolved) | {"cluster.storage": resolved.cluster.storage}
     if section is not None:
@@ -181,9 +181,8 @@ def _of_several(
 
 
 def _data_paths(config: ExperimentConfig) -> dict[str, str]:
-    data = config.data
-    sets = {"train": data.train, "validation": data.validation, "unlabelled": data.unlabelled}
-    return {f"data.{key}": path for key, path in {**sets, "test": data.test}.items() if path is not None}
+    found = {f"data.{key}": path for key, path in config.data.sets().items()}
+    return found | ({"init.model": config.init.model} if config.init is not None else {})
 
 
 def _tracking_paths(config: ExperimentConfig) -> dict[str, str]:

@@ -18,6 +18,7 @@ from pipeline.training.config.experiment import ExperimentConfig, TrackingConfig
 from pipeline.training.model_registry import SCHEME
 from pipeline.training.run import run_folder_of
 from pipeline.training.tracking import absolute_uri, check_store
+from pipeline.training.unlabelled_faces import open_unlabelled
 
 _CACHE = "outputs/models"
 """Where registered models are kept, a folder per version."""
@@ -71,10 +72,12 @@ class TrainedModel:
             return None
         data = self.config.data
         try:
-            labelled = data.labelled_count or load_manifest(data.train).samples
+            train = load_manifest(data.train)
+            labelled = data.labelled_count or train.samples
+            labelled += sum(load_manifest(extra.set).samples for extra in data.extra)
             if not self.config.unlabelled.active or data.unlabelled is None:
                 return labelled
-            return labelled + (data.unlabelled_count or load_manifest(data.unlabelled).samples)
+            return labelled + len(open_unlabelled(data, train).ordinals_N)
         except LandmarkError:
             return None  # the training set is gone; the number is a courtesy
 

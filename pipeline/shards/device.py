@@ -27,6 +27,8 @@ class DeviceBatch:
         five_B52: float32, the detector's five points, px of the network input, NaN where there are none; None after augmentation,
             which moves landmarks alone: ``change.before`` has them.
         change: What augmentation did; None without.
+        radius_B: float32, px of the network input, within which each face's landmarks are held to be right
+            (:mod:`pipeline.training.shrink`); None where all are exact.
     """
 
     images_B3HW: Tensor
@@ -39,6 +41,7 @@ class DeviceBatch:
     labels_BC: Tensor | None = None
     five_B52: Tensor | None = None
     change: Change | None = None
+    radius_B: Tensor | None = None
 
 
 @dataclass(frozen=True)

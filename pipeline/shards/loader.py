@@ -36,7 +36,7 @@ class Batch:
 
     Attributes:
         images_B3SS: uint8, stored size.
-        points_BK2: float32 landmarks (x, y) in stored px; NaN where unknown; K = 0 for an unlabelled set.
+        points_BK2: float32 landmarks (x, y) in stored px; NaN where unknown; K = 0 where landmarks are not read.
         visible_BK: bool.
         valid_B: bool; False where the sample could not be read or decoded.
         keys: Sample keys.
@@ -199,7 +199,7 @@ class BatchLoader:
     ) -> None:
         self._stream, self._batch, self._threads = stream, batch, threads
         self._attributes = attributes
-        self._size, self._num_landmarks = stream.manifest.crop.size, stream.manifest.num_landmarks
+        self._size, self._num_landmarks = stream.source.size, stream.source.num_landmarks
         self._ready: queue.Queue[Batch | BaseException] = queue.Queue(maxsize=prefetch)
         self._stop = threading.Event()
         self._failure: BaseException | None = None

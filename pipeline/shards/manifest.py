@@ -121,6 +121,10 @@ class SampleMeta(Strict):
         default=None, description="K landmarks, original px; null where the position is not known"
     )
     visible: list[bool] | None = None
+    covariance: list[tuple[float, float, float]] | None = Field(
+        default=None,
+        description="of landmarks that a model predicted: (σ_xx, σ_xy, σ_yy), px² of the original image",
+    )
     box: tuple[float, float, float, float] | None = Field(
         default=None, description="data set's box: left, top, right, bottom"
     )

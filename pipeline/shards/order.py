@@ -65,6 +65,12 @@ def nested_subset(total: int, count: int | None, seed: int) -> np.ndarray:
     return np.sort(_permutation(total, seed, _SUBSET)[:count])
 
 
+def remainder(total: int, count: int | None, seed: int) -> np.ndarray:
+    """What ``nested_subset`` leaves: sorted ordinals, int64; every larger subset leaves a part of what a smaller one does."""
+    chosen = nested_subset(total, count, seed)
+    return np.setdiff1d(np.arange(total, dtype=np.int64), chosen, assume_unique=True)
+
+
 def shuffle_buffer(ordinals: np.ndarray, capacity: int, *key: int) -> Iterator[int]:
     """Pass a sequence through a bounded shuffle buffer.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import ConfigError, ShardError
-from pipeline.shards.manifest import Manifest, join, load_manifest, manifest_url, parent
+from pipeline.shards.joined import JoinedSet, open_set
 from pipeline.shards.order import Order
 from pipeline.shards.read import RawSample, iterate_shard
 
@@ -36,8 +36,8 @@ class StreamSample:
 class _Shards:
     """The tars of a set, addressed by shard number."""
 
-    def __init__(self, manifest: Manifest, folder: str) -> None:
-        self.urls = [join(folder, shard.path) for shard in manifest.shards]
+    def __init__(self, urls: tuple[str, ...]) -> None:
+        self.urls = urls
 
     def read(self, shard: int, offsets: np.ndarray) -> Iterator[tuple[int, RawSample | None, str | None]]:
         """Yield (offset, sample, problem) for sorted offsets of one shard, reading front to back, no further than needed.
@@ -116,7 +116,7 @@ class SampleStream:
     """A rank's share of a prepared set, without end, in canonical order.
 
     Args:
-        manifest: Folder of the prepared set or its manifest; local path or URL.
+        source: Folder of the prepared set or its manifest, local path or URL; or sets read as one.
         order: The order of its samples.
         rank: r.
         world_size: W; must divide the order's number of streams.
@@ -128,18 +128,19 @@ class SampleStream:
     """
 
     def __init__(
-        self, manifest: str, order: Order, *, rank: int = 0, world_size: int = 1, start: int = 0
+        self, source: str | JoinedSet, order: Order, *, rank: int = 0, world_size: int = 1, start: int = 0
     ) -> None:
-        url = manifest_url(manifest)
-        self.manifest = load_manifest(url)
+        self.source = source if isinstance(source, JoinedSet) else open_set(source)
         self.order, self.rank, self.world_size, self.start = order, rank, world_size, start
-        self._shards = _Shards(self.manifest, parent(url))
-        if tuple(s.samples for s in self.manifest.shards) != order.shard_samples:
-            raise ConfigError(f"{url}: the order was made for other shards than this manifest lists")
-        if order.by_sample and self.manifest.bytes > IN_MEMORY_LIMIT_BYTES:
+        self._shards = _Shards(self.source.urls)
+        if self.source.shard_samples != order.shard_samples:
             raise ConfigError(
-                f"{url}: {len(order.shard_samples)} shards are fewer than data.streams = {order.streams}, so the set "
-                f"would be held in memory, but it is {self.manifest.bytes / 2**30:.1f} GiB; prepare it with a smaller "
+                f"{self.source.title}: the order was made for other shards than are listed there"
+            )
+        if order.by_sample and self.source.bytes > IN_MEMORY_LIMIT_BYTES:
+            raise ConfigError(
+                f"{self.source.title}: {len(order.shard_samples)} shards are fewer than data.streams = {order.streams}, so the "
+                f"set would be held in memory, but it is {self.source.bytes / 2**30:.1f} GiB; prepare it with a smaller "
                 "samples_per_shard, or lower data.streams"
             )
 

@@ -42,6 +42,10 @@ def encode_meta(meta: SampleMeta) -> bytes:
         DataError: A value is not finite.
     """
     content = meta.model_dump()  # not mode="json": that would turn NaN into null in silence
+    if (
+        content["covariance"] is None
+    ):  # annotated faces stay, byte for byte, what they were before there was this field
+        del content["covariance"]
     try:
         return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     except ValueError as error:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 
 import torch
+from torch import Tensor
 
 from pipeline.augment.batch import FaceBatch
 from pipeline.augment.compose import Augmentation
 from pipeline.shards.device import Change, DeviceBatch
+
+
+def concatenate(batches: Sequence[DeviceBatch]) -> DeviceBatch:
+    """Batches of one input size and markup as one, in order; before augmentation."""
+    if len(batches) == 1:
+        return batches[0]
+
+    def join(name: str) -> Tensor | None:
+        parts = [getattr(batch, name) for batch in batches]
+        return None if parts[0] is None else torch.cat(parts)
+
+    tensors = [field.name for field in fields(DeviceBatch) if field.name not in {"keys", "change"}]
+    joined = {name: join(name) for name in tensors}
+    return DeviceBatch(keys=[key for batch in batches for key in batch.keys], **joined)  # type: ignore[arg-type]  # None in all or none
 
 
 def augmented(

@@ -29,7 +29,8 @@ class RunState(BaseModel):
 
     Attributes:
         step: Optimizer steps done.
-        labelled_position: Labelled samples consumed by all ranks; unlabelled_position likewise.
+        labelled_position: Samples of data.train consumed by all ranks; unlabelled_position likewise.
+        extra_positions: Likewise of each set of data.extra; empty at the start.
         best: Best validation NME so far, %.
         best_step: When.
         average_updates: Steps in the weight average.
@@ -41,11 +42,19 @@ class RunState(BaseModel):
     step: int = 0
     labelled_position: int = 0
     unlabelled_position: int = 0
+    extra_positions: tuple[int, ...] = ()
     best: float | None = None
     best_step: int | None = None
     average_updates: int = 0
     config_hash: str = ""
     seconds: float = 0.0
+
+    def take_labelled(self, train: int, extra: tuple[int, ...]) -> None:
+        """Count a step's faces of data.train and of each extra set."""
+        self.labelled_position += train
+        self.extra_positions = tuple(
+            position + batch for position, batch in zip(self.extra_positions, extra, strict=True)
+        )
 
 
 def save(

@@ -16,16 +16,17 @@ from pipeline.methods.unlabelled.base import Draws
 from pipeline.shards.device import DeviceBatch, to_device
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import join
-from pipeline.shards.order import Order
-from pipeline.shards.stream import SampleStream
 from pipeline.storage import write_text
 from pipeline.training import checkpoint
-from pipeline.training.batches import augmented
+from pipeline.training.batches import augmented, concatenate
 from pipeline.training.checkpoint import RunState
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
+from pipeline.training.extra import with_radii
+from pipeline.training.feeds import open_loaders
 from pipeline.training.host import Host
+from pipeline.training.init import load_weights
 from pipeline.training.meter import Guard, Meter
 from pipeline.training.objectives import Objectives
 from pipeline.training.plan import (
@@ -35,7 +36,6 @@ from pipeline.training.plan import (
     build_method,
     count_parameters,
     make_plan,
-    orders,
     set_origin,
 )
 from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
@@ -67,6 +67,9 @@ class TrainingLoop:
         self.parameters = count_parameters(generator)
         self.method = build_method(config, markup, generator).to(host.device)
         set_origin(generator, self.method, self.plan)
+        folder = host.latest()
+        if config.init is not None and folder is None:
+            load_weights(generator, config)
         self.augmentation = build_augmentation(config, markup)
         training = config.training
         engine = partial(
@@ -91,8 +94,7 @@ class TrainingLoop:
         self.step = Stepper(self.generator, self.method, self.objectives.teachings, autocast, teacher, draws)
         # Step and result of the last validation of this process.
         self.validated: tuple[int, Validation | None] = (-1, None)
-        self.state = RunState(config_hash=config_hash)
-        folder = host.latest()
+        self.state = RunState(config_hash=config_hash, extra_positions=(0,) * len(config.data.extra))
         if folder is not None:
             self.state = checkpoint.load(folder, self.generator, self.objectives.discriminators, self.average)
 
@@ -102,23 +104,8 @@ class TrainingLoop:
         Raises:
             TrainingError: Non-finite loss, or too many samples that cannot be used.
         """
-        labelled_order, unlabelled_order = orders(self.plan)
-        labelled = self._loader(
-            self.config.data.train,
-            labelled_order,
-            self.labelled_share,
-            self.state.labelled_position,
-            self.config.data.focal_attributes,
-        )
-        unlabelled = None
-        if unlabelled_order is not None and self.config.data.unlabelled:
-            unlabelled = self._loader(
-                self.config.data.unlabelled,
-                unlabelled_order,
-                self.unlabelled_share,
-                self.state.unlabelled_position,
-            )
-        loaders = [loader for loader in (labelled, unlabelled) if loader is not None]
+        labelled, unlabelled = open_loaders(self.plan, self.state, self.host.rank, self.host.world_size)
+        loaders = [*labelled, *unlabelled]
         trace = Trace(self.run_folder, self.host.rank) if self.config.training.trace else None
         try:
             self._train(labelled, unlabelled, trace)
@@ -130,23 +117,9 @@ class TrainingLoop:
         self._finish(loaders)
         return self.state
 
-    def _loader(
-        self, manifest: str, order: Order, share: int, position: int, attributes: tuple[str, ...] = ()
-    ) -> BatchLoader:
-        stream = SampleStream(
-            manifest, order, rank=self.host.rank, world_size=self.host.world_size, start=position
-        )
-        data = self.config.data
-        return BatchLoader(
-            stream,
-            share,
-            threads=data.decode_threads,
-            prefetch=data.prefetch_batches,
-            max_bad_share=data.max_bad_share,
-            attributes=attributes,
-        )
-
-    def _train(self, labelled: BatchLoader, unlabelled: BatchLoader | None, trace: Trace | None) -> None:
+    def _train(
+        self, labelled: Sequence[BatchLoader], unlabelled: Sequence[BatchLoader], trace: Trace | None
+    ) -> None:
         config, training, plan, state = self.config, self.config.training, self.plan, self.state
         meter, system = Meter(self.host.world_size, self.host.device), SystemMeter(self.host.device)
         guard = Guard(1 if self.host.device.type == "cpu" else training.log_every)
@@ -157,7 +130,7 @@ class TrainingLoop:
             began = time.perf_counter()
             labelled_batch = self._on_device(labelled, LABELLED)
             unlabelled_batch = None
-            if unlabelled is not None and state.step >= config.unlabelled.start_step:
+            if unlabelled and state.step >= config.unlabelled.start_step:
                 unlabelled_batch = self._on_device(unlabelled, UNLABELLED)
                 self.objectives.see(unlabelled_batch)
                 state.unlabelled_position += config.unlabelled_batch
@@ -172,7 +145,7 @@ class TrainingLoop:
             if self.average is not None:
                 self.average.update(self.generator.module)
                 state.average_updates = self.average.updates
-            state.labelled_position += training.batch
+            state.take_labelled(config.train_batch, config.extra_batches)
             keys = labelled_batch.keys + (unlabelled_batch.keys if unlabelled_batch else [])
             guard.watch(state.step, keys, step_metrics)
             if trace is not None:
@@ -181,7 +154,7 @@ class TrainingLoop:
             state.step += 1
             state.seconds += time.perf_counter() - began
             if plan.due(state.step, training.log_every):
-                wait_now = labelled.wait_seconds + (unlabelled.wait_seconds if unlabelled else 0.0)
+                wait_now = sum(loader.wait_seconds for loader in (*labelled, *unlabelled))
                 in_step = config.unlabelled_batch if unlabelled_batch is not None else 0
                 metrics = meter.flush(training.batch, in_step, wait_now - waited)
                 waited = wait_now
@@ -206,9 +179,12 @@ class TrainingLoop:
             guard.check()
             self._save()
 
-    def _on_device(self, loader: BatchLoader, stream: int) -> DeviceBatch:
-        mask_occluded = self.config.data.occluded == "mask"
-        batch = to_device(loader.next(), self.host.device, self.config.input_size, mask_occluded)
+    def _on_device(self, loaders: Sequence[BatchLoader], stream: int) -> DeviceBatch:
+        mask_occluded, size = self.config.data.occluded == "mask", self.config.input_size
+        parts = [to_device(loader.next(), self.host.device, size, mask_occluded) for loader in loaders]
+        if stream == LABELLED:
+            parts = with_radii(parts, self.config, self.state.step, self.plan.steps)
+        batch = concatenate(parts)
         if self.augmentation is None:
             return batch
         generator = step_generator(self.config.seed, self.state.step, stream)

@@ -20,7 +20,10 @@ from pipeline.shards.manifest import Manifest, load_manifest
 from pipeline.shards.order import Balance, Order, check_world_size, order_for
 from pipeline.training.balance import balance_of, origin_shape
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.extra import extra_orders, open_extra
+from pipeline.training.init import check_init
 from pipeline.training.objectives import build_objectives
+from pipeline.training.unlabelled_faces import UnlabelledFaces, open_unlabelled
 
 
 @runtime_checkable
@@ -38,12 +41,12 @@ class Plan:
     Attributes:
         train: Manifest of the labelled set.
         validation: Of the held-out set.
-        unlabelled: Of the unlabelled set, when an objective uses it.
+        extra: Of the labelled sets mixed in.
+        unlabelled: The unlabelled faces, when an objective uses them.
         markup: Of the labelled set.
         labelled: Labelled faces used.
         balance: How often faces of each pose are seen; None sees every face once an epoch.
         epoch_faces: Labelled faces of an epoch, which balancing may make fewer or more than there are.
-        unlabelled_faces: Unlabelled faces used.
         steps: Optimizer steps.
         validate_steps: Steps between validations; likewise the next two.
     """
@@ -51,12 +54,12 @@ class Plan:
     config: ExperimentConfig
     train: Manifest
     validation: Manifest | None
-    unlabelled: Manifest | None
+    extra: tuple[Manifest, ...]
+    unlabelled: UnlabelledFaces | None
     markup: Markup
     labelled: int
     balance: Balance | None
     epoch_faces: int
-    unlabelled_faces: int
     steps: int
     validate_steps: int
     checkpoint_steps: int
@@ -65,7 +68,12 @@ class Plan:
     @property
     def steps_per_epoch(self) -> float:
         """Steps for one pass over the labelled faces used, balanced as they are."""
-        return self.epoch_faces / self.config.training.batch
+        return self.epoch_faces / self.config.train_batch
+
+    @property
+    def unlabelled_faces(self) -> int:
+        """Unlabelled faces used."""
+        return 0 if self.unlabelled is None else len(self.unlabelled.ordinals_N)
 
     def due(self, step: int, interval: int) -> bool:
         """Whether something done every ``interval`` steps is due after ``step`` steps; always after the last."""
@@ -84,8 +92,8 @@ def make_plan(config: ExperimentConfig) -> Plan:
     validation = _load(data.validation, "data.validation", "labelled") if data.validation else None
     unlabelled = None
     if config.unlabelled.active and data.unlabelled:
-        unlabelled = _load(data.unlabelled, "data.unlabelled", "unlabelled")
-    sets = (("data.train", train), ("data.validation", validation), ("data.unlabelled", unlabelled))
+        unlabelled = open_unlabelled(data, train)
+    sets = (("data.train", train), ("data.validation", validation))
     for name, manifest in sets:
         if manifest is not None and manifest.split == "test":
             raise ConfigError(
@@ -95,7 +103,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
         raise ConfigError(
             "data.train and data.validation are the same set: hold a part out (prepare.sets[].validation)"
         )
-    for name, manifest in (("data.validation", validation), ("data.unlabelled", unlabelled)):
+    for name, manifest in sets[1:]:
         if manifest is None:
             continue
         if manifest.crop.side_factor != train.crop.side_factor:
@@ -103,9 +111,9 @@ def make_plan(config: ExperimentConfig) -> Plan:
                 f"{name} was cropped with side_factor {manifest.crop.side_factor}, data.train with {train.crop.side_factor}: "
                 "prepare them alike"
             )
-        if manifest.role == "labelled" and manifest.markup != train.markup:
+        if manifest.markup != train.markup:
             raise ConfigError(f"{name} has markup '{manifest.markup}', data.train '{train.markup}'")
-        if manifest.markup_definition != train.markup_definition and manifest.role == "labelled":
+        if manifest.markup_definition != train.markup_definition:
             raise ConfigError(
                 f"{name} has another '{manifest.markup}' than data.train: its YAML was changed; prepare both again"
             )
@@ -117,13 +125,16 @@ def make_plan(config: ExperimentConfig) -> Plan:
                 f"{markup.num_landmarks}: prepare the set again"
             )
     check_attributes(data.focal_attributes, data.train, train)
+    extra = open_extra(data, train, validation)
     _try_parts(config, markup)
+    if config.init is not None:
+        check_init(config, train)
     workers = config.cluster.workers
     check_world_size(workers, data.streams, training.batch)
     labelled = _count(data.labelled_count, train, "data.labelled_count")
     balance = balance_of(data.balance, data.train, train, data.labelled_count, data.subset_seed)
     epoch_faces = labelled if balance is None else balance.share * len(balance.members)
-    per_epoch = epoch_faces / training.batch
+    per_epoch = epoch_faces / config.train_batch
     steps = training.steps or max(round((training.epochs or 0) * per_epoch), 1)
 
     def every(epochs: float) -> int:
@@ -133,14 +144,12 @@ def make_plan(config: ExperimentConfig) -> Plan:
         config=config,
         train=train,
         validation=validation,
+        extra=extra,
         unlabelled=unlabelled,
         markup=markup,
         labelled=labelled,
         balance=balance,
         epoch_faces=epoch_faces,
-        unlabelled_faces=_count(data.unlabelled_count, unlabelled, "data.unlabelled_count")
-        if unlabelled
-        else 0,
         steps=steps,
         validate_steps=every(training.validate_every),
         checkpoint_steps=every(training.checkpoint_every),
@@ -178,25 +187,29 @@ def _count(count: int | None, manifest: Manifest, field: str) -> int:
     return count or manifest.samples
 
 
-def orders(plan: Plan) -> tuple[Order, Order | None]:
-    """The orders of the labelled and the unlabelled stream. Their seeds differ: the two are never in lock-step."""
+@dataclass(frozen=True, eq=False)
+class Orders:
+    """The orders of a run's streams. Their seeds differ: no two are ever in lock-step."""
+
+    train: Order
+    extra: tuple[Order, ...]
+    unlabelled: Order | None
+
+
+def orders(plan: Plan) -> Orders:
+    """Which sample each stream gives next, from its position on."""
     data, seed = plan.config.data, plan.config.seed
-
-    def order(manifest: Manifest, count: int | None, of_seed: int, balance: Balance | None = None) -> Order:
-        return order_for(
-            [s.samples for s in manifest.shards],
-            streams=data.streams,
-            seed=of_seed,
-            buffer=data.shuffle_buffer,
-            count=count,
-            subset_seed=data.subset_seed,
-            balance=balance,
-        )
-
-    labelled = order(plan.train, data.labelled_count, 2 * seed, plan.balance)
-    if plan.unlabelled is None:
-        return labelled, None
-    return labelled, order(plan.unlabelled, data.unlabelled_count, 2 * seed + 1)
+    train = order_for(
+        [s.samples for s in plan.train.shards],
+        streams=data.streams,
+        seed=2 * seed,
+        buffer=data.shuffle_buffer,
+        count=data.labelled_count,
+        subset_seed=data.subset_seed,
+        balance=plan.balance,
+    )
+    unlabelled = None if plan.unlabelled is None else plan.unlabelled.order(data, 2 * seed + 1)
+    return Orders(train, extra_orders(data, plan.extra, seed), unlabelled)
 
 
 def build_generator(config: ExperimentConfig, markup: Markup) -> nn.Module:

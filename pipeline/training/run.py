@@ -13,12 +13,16 @@ from pipeline.shards.manifest import join
 from pipeline.storage import absolute, read_text, require_free_space, write_text
 from pipeline.training.config.compose import config_hash, differences, to_yaml, validate
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.init import identified
 from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan
 from pipeline.training.tracking import Tracker
 
 # Sections that do not change what a run computes: where it runs and reports, how its sets were made (their manifests say
-# so themselves) and how it is measured afterwards. Changing them keeps it the same run.
-WHERE = frozenset({"cluster", "tracking", "prepare", "evaluation", "tune", "scale"})
+# so themselves) and how it is measured afterwards. Changing them keeps it the same run. Nor does the place of the weights it
+# starts from: their hash stands beside it.
+WHERE = frozenset(
+    {"cluster", "tracking", "prepare", "evaluation", "tune", "scale", "selftrain", "init.model"}
+)
 _MAX_CHECKPOINT_BYTES_PER_PARAMETER = 20
 
 
@@ -48,10 +52,10 @@ class TrainingResult:
 def with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
     """Workers change directory, so every path is made absolute in the driver."""
     raw = config.model_dump(mode="json")
-    for key in ("train", "validation", "unlabelled", "test"):
-        if raw["data"][key]:
-            raw["data"][key] = absolute(raw["data"][key])
+    raw["data"] = config.data.with_absolute_paths().model_dump(mode="json")
     raw["cluster"]["storage"] = absolute(raw["cluster"]["storage"])
+    if config.init is not None:
+        raw["init"]["model"] = absolute(config.init.model)
     return ExperimentConfig.model_validate(raw)
 
 
@@ -88,11 +92,16 @@ def claim(
         return
     old, new = essence(validate(yaml.safe_load(known), ExperimentConfig, url)), essence(config)
     if config_hash(old, where) != config_hash(new, where):
-        changed = [d for d in differences(old, new) if d.split(".")[0].split(":")[0] not in where]
+        changed = [d for d in differences(old, new) if not _only_where(d.split(":")[0], where)]
         raise ConfigError(
             f"{kind} '{config.name}' exists in {folder} with another config ({'; '.join(changed[:5])}): a resumed {kind} keeps "
             "its config; choose another name=…, or remove the folder to start afresh"
         )
+
+
+def _only_where(key: str, where: frozenset[str]) -> bool:
+    """Whether a dotted key is, or lies in, something that does not change what a run computes."""
+    return any(key == place or key.startswith(f"{place}.") for place in where)
 
 
 @dataclass(frozen=True)
@@ -117,7 +126,9 @@ class Run:
 
     def tracker(self, verb: str = "train", parent: str | None = None, **tags: str) -> Tracker:
         """Begin, or continue, the run's MLflow run; a finished run's keeps the end it has."""
-        parameters = flatten(self.config.model_dump(mode="json", exclude={"prepare", "tune", "scale"}))
+        parameters = flatten(
+            self.config.model_dump(mode="json", exclude={"prepare", "tune", "scale", "selftrain"})
+        )
         tracker = Tracker(
             self.config.tracking,
             self.config.name,
@@ -142,7 +153,7 @@ def ready(config: ExperimentConfig) -> Run:
     Raises:
         LandmarkError: Bad config or sets, a full disk, a folder that holds a run of another config.
     """
-    config = with_absolute_paths(config)
+    config = identified(with_absolute_paths(config))
     plan = make_plan(config)
     folder = run_folder_of(config)
     parameters = count_parameters(build_generator(config, plan.markup))

@@ -27,6 +27,7 @@ from pipeline.models.output import Output, as_output
 from pipeline.shards.device import DeviceBatch
 from pipeline.training.balance_gradients import balance, cut, tensors
 from pipeline.training.focal import focal_factor, weigh
+from pipeline.training.shrink import shrunk_targets
 
 
 @dataclass(frozen=True)
@@ -139,11 +140,13 @@ class Stepper:
 
     def _learn(self, output: Output, labelled: DeviceBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """The supervised loss; faces with rare attributes weigh more where the batch knows of attributes."""
-        mask_BK = labelled.mask_BK
+        mask_BK, target_BK2 = labelled.mask_BK, labelled.points_BK2
+        if labelled.radius_B is not None:
+            target_BK2 = shrunk_targets(self.method.points(output), target_BK2, labelled.radius_B)
         if labelled.labels_BC is None:
-            return self.method.supervised(output, labelled.points_BK2, mask_BK)
+            return self.method.supervised(output, target_BK2, mask_BK)
         weights_BK = mask_BK * focal_factor(labelled.labels_BC, labelled.valid_B)[:, None]
-        loss, metrics = self.method.supervised(output, labelled.points_BK2, weights_BK)
+        loss, metrics = self.method.supervised(output, target_BK2, weights_BK)
         return weigh(loss, mask_BK, weights_BK), metrics
 
     @torch.no_grad()

@@ -80,9 +80,9 @@ def test_prepare_makes_what_train_reads(docs: list[Doc]) -> None:
     _, given = _parse(_job(docs, "prepare")["spec"]["entrypoint"])
     made = prepare_config(given["config"], given["overrides"] or [])
     for verb in ("train", "tune", "scale"):
-        data = _config(docs, verb).data
-        for path in (data.train, data.validation, data.unlabelled):
-            assert path is not None
+        sets = _config(docs, verb).data.sets()
+        assert {"train", "validation", "unlabelled.corpora.0"} <= sets.keys()
+        for path in sets.values():
             assert path.startswith(f"{made.out}/"), f"{verb}: {path}"
 
 

@@ -232,8 +232,15 @@ def _model_in(annotation: Any) -> Any:
 
 
 def config_hash(config: BaseModel, exclude: frozenset[str] = frozenset()) -> str:
-    """Twelve hex digits that name a resolved config; sections in ``exclude`` do not change what is computed."""
-    raw = config.model_dump(mode="json", exclude=set(exclude))
+    """Twelve hex digits that name a resolved config; sections and dotted keys in ``exclude`` do not change what is computed."""
+    raw = config.model_dump(mode="json")
+    for key in exclude:
+        *sections, last = key.split(".")
+        holder: Any = raw
+        for section in sections:
+            holder = holder and holder.get(section)
+        if holder:
+            holder.pop(last, None)
     return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -17,8 +17,10 @@ from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.strict import Strict
 from pipeline.training.config.cluster import ClusterConfig
 from pipeline.training.config.data import DataConfig
+from pipeline.training.config.init import InitConfig
 from pipeline.training.config.optimizer import OptimizerConfig
 from pipeline.training.config.scale import ScaleConfig
+from pipeline.training.config.selftrain import SelftrainConfig
 from pipeline.training.config.tune import TuneConfig
 from pipeline.training.config.unlabelled import UnlabelledConfig
 
@@ -145,6 +147,9 @@ class ExperimentConfig(Strict):
     )
     data: DataConfig
     model: Part = Part(name="rcn")
+    init: InitConfig | None = Field(
+        None, description="a trained model whose weights the generator starts from; null: fresh ones"
+    )
     loss: Part = Part(name="laplace_kl")
     decoder: Part | None = Field(
         None,
@@ -169,6 +174,7 @@ class ExperimentConfig(Strict):
     )
     tune: TuneConfig | None = Field(None, description="what 'landmarks tune' searches")
     scale: ScaleConfig | None = Field(None, description="the grid of 'landmarks scale'")
+    selftrain: SelftrainConfig | None = Field(None, description="the rounds of 'landmarks selftrain'")
 
     @model_validator(mode="after")
     def _possible(self) -> ExperimentConfig:
@@ -187,6 +193,7 @@ class ExperimentConfig(Strict):
                 f"input_size = {self.input_size}: model '{self.model.name}' needs a multiple of {multiple}"
             )
         self._unlabelled_possible()
+        self._check_extra()
         if self.training.select == "best" and self.data.validation is None:
             raise ValueError("training.select = 'best' needs data.validation; or set training.select=last")
         return self
@@ -206,6 +213,29 @@ class ExperimentConfig(Strict):
             )
         if round(self.training.batch * self.unlabelled.ratio) < self.cluster.workers:
             raise ValueError("training.batch × unlabelled.ratio leaves some workers without unlabelled faces")
+
+    def _check_extra(self) -> None:
+        if self.data.extra and (min(self.extra_batches) < 1 or self.train_batch < 1):
+            raise ValueError(
+                f"training.batch = {self.training.batch}: with data.extra it holds {self.train_batch} faces of data.train and "
+                f"{', '.join(map(str, self.extra_batches))} of the extra sets; each needs one: a larger batch, or other shares"
+            )
+        uneven = [n for n in (self.train_batch, *self.extra_batches) if n % self.cluster.workers]
+        if self.data.extra and uneven:
+            raise ValueError(
+                f"data.extra: {uneven[0]} faces of a set in each batch cannot be shared evenly by cluster.workers = "
+                f"{self.cluster.workers}: choose training.batch and shares so that each part is a multiple of it"
+            )
+
+    @property
+    def extra_batches(self) -> tuple[int, ...]:
+        """Faces of each set of ``data.extra`` a step, over all workers: the same for any number of them."""
+        return tuple(round(self.training.batch * extra.share) for extra in self.data.extra)
+
+    @property
+    def train_batch(self) -> int:
+        """Faces of ``data.train`` a step, over all workers."""
+        return self.training.batch - sum(self.extra_batches)
 
     @property
     def unlabelled_batch(self) -> int:

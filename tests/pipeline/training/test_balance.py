@@ -95,7 +95,7 @@ def test_a_plan_counts_balanced_epochs_and_a_regressor_starts_at_the_shape(toy_e
     }
     raw["data"] = raw["data"] | {"balance": {"kind": "undersample", "bins": 3}}
     plan = make_plan(ExperimentConfig.model_validate(raw))
-    order, _ = orders(plan)
+    order = orders(plan).train
     assert plan.epoch_faces == order.samples == plan.balance.share * len(plan.balance.members) < 60
     assert plan.steps == max(round(3 * plan.epoch_faces / 2), 1)
     torch.manual_seed(0)

@@ -149,7 +149,7 @@ def test_workers_must_divide_streams_and_batch(experiment):
 def test_more_faces_than_there_are(experiment):
     with pytest.raises(ConfigError, match="data.labelled_count = 61: the set 'toy' holds 60"):
         make_plan(experiment(data={"labelled_count": 61}))
-    with pytest.raises(ConfigError, match="data.unlabelled_count = 91: the set 'toy' holds 90"):
+    with pytest.raises(ConfigError, match="data.unlabelled_count = 91: there are 90 unlabelled faces"):
         make_plan(experiment(objective=True, data={"unlabelled_count": 91}))
 
 
@@ -172,25 +172,25 @@ def test_values_that_a_part_refuses_fail_before_any_process_starts(experiment, s
 
 def test_orders_cover_what_the_plan_counts(experiment):
     plan = make_plan(experiment(objective=True, data={"labelled_count": 24, "unlabelled_count": 40}))
-    labelled, unlabelled = orders(plan)
+    labelled, unlabelled = orders(plan).train, orders(plan).unlabelled
     assert (labelled.samples, unlabelled.samples) == (24, 40)
     assert labelled.seed != unlabelled.seed
-    assert orders(make_plan(experiment()))[1] is None
+    assert orders(make_plan(experiment())).unlabelled is None
 
 
 def test_smaller_subsets_nest_in_larger_ones(experiment):
     def subset(count: int) -> set[int]:
-        return set(orders(make_plan(experiment(data={"labelled_count": count})))[0].ordinals().tolist())
+        return set(orders(make_plan(experiment(data={"labelled_count": count}))).train.ordinals().tolist())
 
     assert subset(10) < subset(24) < subset(60)
 
 
 def test_seeds_shuffle_differently_and_never_share_an_order(experiment):
-    def first(seed: int, which: int) -> list[int]:
+    def first(seed: int, which: str) -> list[int]:
         config = experiment(objective=True).model_copy(update={"seed": seed})
-        return list(islice(orders(make_plan(config))[which].stream_order(0, 0), 8))
+        return list(islice(getattr(orders(make_plan(config)), which).stream_order(0, 0), 8))
 
-    orders_seen = [tuple(first(seed, which)) for seed in range(3) for which in (0, 1)]
+    orders_seen = [tuple(first(seed, which)) for seed in range(3) for which in ("train", "unlabelled")]
     assert len(set(orders_seen)) == 6
 
 
