@@ -35,7 +35,7 @@ from pipeline.methods.unlabelled.base import (
 from pipeline.methods.unlabelled.weights import Weight
 
 # Left and right pupil, nose tip, left and right mouth corner: which takes the place of which in a mirrored image.
-MIRRORED = torch.tensor([1, 0, 2, 4, 3])
+MIRRORED = torch.tensor([1, 0, 2, 4, 3], device="cpu")
 
 
 def face_frame(five_B52: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,10 +77,10 @@ class DetectorPoints(UnlabelledObjective):
         if not (math.isfinite(scale) and scale > 0.0):
             raise ConfigError(f"objective 'detector_points', scale = {scale}: it must be positive")
         self.side, self.unit = image_size, scale * image_size
-        self.means_5K = torch.zeros(5, num_landmarks)
+        self.means_5K = torch.zeros(5, num_landmarks, device="cpu")
         for row_K, landmarks in zip(self.means_5K, markup.five_points, strict=True):
             row_K[list(landmarks)] = 1 / len(landmarks)
-        self.offset_52 = torch.zeros(5, 2)
+        self.offset_52 = torch.zeros(5, 2, device="cpu")
 
     def learn(self, five_N52: Tensor, points_NK2: Tensor) -> None:
         """The lasting difference, in the face's frame; none is known, and 0 is kept, where no labelled face has the points."""
