@@ -20,13 +20,14 @@ from pipeline.heatmaps.decode import mean
 from pipeline.heatmaps.stride import to_cells, to_pixels
 from pipeline.markup import load_markup
 from pipeline.methods.build import make_generator, make_method
+from pipeline.methods.unlabelled.weights import Weight
 from pipeline.models.output import traits
 from pipeline.registry import Part, build
 from pipeline.shards.device import DeviceBatch
 from pipeline.shards.manifest import SampleMeta
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.verify import verify
-from pipeline.training.step import Stepper
+from pipeline.training.step import Stepper, Teaching
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -169,7 +170,9 @@ def test_the_objective_is_found_checked_and_makes_the_generator_sure(example, tm
     name = example("An unlabelled objective", "my_objective")
     (text,) = blocks("yaml", "An unlabelled objective")
     path = tmp_path / "my_objective.yaml"
-    path.write_text(text.replace("pieces/", f"{ROOT}/configs/pieces/").replace("my_objective,", f"{name},"))
+    path.write_text(
+        text.replace("pieces/", f"{ROOT}/configs/pieces/").replace("name: my_objective\n", f"name: {name}\n")
+    )
     config = experiment(str(path), ["model.width=4", "model.dropout=0"])
     assert config.unlabelled_batch == config.training.batch
     with pytest.raises(ConfigError, match=r"has no parameter 'powr'; did you mean 'power'"):
@@ -180,7 +183,8 @@ def test_the_objective_is_found_checked_and_makes_the_generator_sure(example, tm
     generator = make_generator(config.model, markup, 32)
     method = make_method(config.method, config.loss, None, markup, 32, generator)
     objective = build("objective", config.unlabelled.objective, num_landmarks=5, image_size=32)
-    step = Stepper(Engine(generator), method, objective=objective, weight=10.0)
+    teaching = Teaching("my_objective", objective, Weight(fixed=10.0))
+    step = Stepper(Engine(generator), method, [teaching])
     known = torch.ones(2, 5, dtype=torch.bool)
 
     def faces(labelled: bool) -> DeviceBatch:
@@ -193,5 +197,6 @@ def test_the_objective_is_found_checked_and_makes_the_generator_sure(example, tm
     metrics = [step(labelled, unlabelled) for _ in range(30)]
     assert metrics[0]["entropy"].item() > 0.9  # of a network that has seen nothing
     assert metrics[-1]["entropy"] < 0.8 * metrics[0]["entropy"]
+    assert config.unlabelled.active[0].weight.share == 0.3
     last = metrics[-1]
     torch.testing.assert_close(last["loss"], last["supervised"] + 10.0 * last["entropy"])

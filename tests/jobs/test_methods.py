@@ -23,7 +23,7 @@ CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 METHODS = ("laplace", "adnet", "uglli", "wasserstein", "anisotropic")
 UNLABELLED = {
     "supervised": ["unlabelled.objective=null"],
-    "adversarial": ["unlabelled.objective.name=adversarial"],
+    "adversarial": ["unlabelled.objective={name: adversarial}"],
     "equivariance": ["unlabelled.objective={name: equivariance}"],
     "mean teacher": ["unlabelled.objective={name: mean_teacher}", "training.ema_decay=0.99"],
 }
@@ -59,7 +59,7 @@ ABLATIONS = {
         ["loss={name: gaussian_kl}"],
         ["loss={name: softargmax_l2}"],
         ["model.width=4"],
-        ["unlabelled.weight=0.01"],
+        ["unlabelled.objective.weight=0.01"],
     ],
     "adnet_300w": [
         *(["loss.lambda_=" + value] for value in ("0.5", "1", "4", "8")),
@@ -225,7 +225,7 @@ OBJECTIVES = {
 def test_every_objective_teaches_every_kind_of_network(name, toy_experiment, tmp_path, landmarks):
     model, loss, method, objective, figures = OBJECTIVES[name]
     raw = toy_experiment | {
-        "model": model, "loss": loss, "method": method, "unlabelled": {"objective": objective, "weight": 0.1},
+        "model": model, "loss": loss, "method": method, "unlabelled": {"objective": objective | {"weight": 0.1}},
         "augmentation": {"name": "uglli"},
     }  # fmt: skip
     raw["training"] = raw["training"] | {"steps": 6, "ema_decay": 0.9, "validate_every": 100.0}

@@ -35,7 +35,7 @@ from pipeline.methods.unlabelled.base import (
 from pipeline.methods.unlabelled.weights import Weight
 
 # Left and right pupil, nose tip, left and right mouth corner: which takes the place of which in a mirrored image.
-MIRRORED = torch.tensor([1, 0, 2, 4, 3])
+MIRRORED = torch.tensor([1, 0, 2, 4, 3], device="cpu")
 
 
 def face_frame(five_B52: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,6 +52,19 @@ def face_frame(five_B52: Tensor) -> tuple[Tensor, Tensor]:
     x_B2 = torch.stack([y_B2[:, 1], -y_B2[:, 0]], dim=-1)
     centred_B52 = five_B52 - five_B52.mean(1, keepdim=True)
     return centred_B52.square().sum(-1).mean(-1).sqrt(), torch.stack([x_B2, y_B2], dim=-1)
+
+
+def check_five(objective: str, batch: UnlabelledBatch) -> None:
+    """Refuse unlabelled faces that no detector has seen.
+
+    Raises:
+        ConfigError: None of the batch has any of the five points.
+    """
+    if not bool(batch.five_B52.isfinite().any()):
+        raise ConfigError(
+            f"objective '{objective}': the first unlabelled faces have no points of a detector: prepare them with "
+            "crop.points=detector, or leave the objective out"
+        )
 
 
 class DetectorPoints(UnlabelledObjective):
@@ -77,10 +90,10 @@ class DetectorPoints(UnlabelledObjective):
         if not (math.isfinite(scale) and scale > 0.0):
             raise ConfigError(f"objective 'detector_points', scale = {scale}: it must be positive")
         self.side, self.unit = image_size, scale * image_size
-        self.means_5K = torch.zeros(5, num_landmarks)
+        self.means_5K = torch.zeros(5, num_landmarks, device="cpu")
         for row_K, landmarks in zip(self.means_5K, markup.five_points, strict=True):
             row_K[list(landmarks)] = 1 / len(landmarks)
-        self.offset_52 = torch.zeros(5, 2)
+        self.offset_52 = torch.zeros(5, 2, device="cpu")
 
     def learn(self, five_N52: Tensor, points_NK2: Tensor) -> None:
         """The lasting difference, in the face's frame; none is known, and 0 is kept, where no labelled face has the points."""
@@ -96,11 +109,7 @@ class DetectorPoints(UnlabelledObjective):
 
     def check(self, batch: UnlabelledBatch) -> None:
         """Faces without any of the points have nothing to teach."""
-        if not bool(batch.five_B52.isfinite().any()):
-            raise ConfigError(
-                "objective 'detector_points': the first unlabelled faces have no points of a detector: prepare them with "
-                "crop.points=detector, or leave the objective out"
-            )
+        check_five("detector_points", batch)
 
     def targets(self, batch: UnlabelledBatch) -> tuple[Tensor, Tensor]:
         """Where the means should lie.

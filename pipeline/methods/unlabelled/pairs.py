@@ -71,7 +71,8 @@ class PairAugmentation:
                 )
         self.translation, self.cutout, self.flip = translation, cutout, flip
         permutation = torch.from_numpy(markup.flip_permutation)
-        self.channels = torch.cat([torch.arange(3), permutation + 3])
+        # On the CPU even where a config is tried out on the meta device.
+        self.channels = torch.cat([torch.arange(3, device="cpu"), permutation + 3])
 
     def __call__(self, pairs_BCHW: Tensor) -> Tensor:
         """Changed pairs, of the same shape."""

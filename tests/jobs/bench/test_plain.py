@@ -25,7 +25,15 @@ def experiment(sets, **changes) -> ExperimentConfig:
     return ExperimentConfig.model_validate(raw | changes)
 
 
-ADVERSARIAL = {"objective": {"name": "adversarial", "discriminator": {"name": "patchgan", "width": 4}}}
+ADVERSARIAL = {
+    "objective": {
+        "name": "adversarial",
+        "weight": 0.001,
+        "heatmaps": "density",
+        "fake_from": "unlabelled",
+        "discriminator": {"name": "patchgan", "width": 4},
+    }
+}
 
 
 def test_reads_the_samples_and_their_landmarks(toy_sets) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from jobs.bench.train import WINDOW, bench, bench_config
 from pipeline.errors import ConfigError, ManifestError
+from pipeline.methods.unlabelled.weights import Weight
 from pipeline.training.config.experiment import ExperimentConfig
 
 
@@ -23,7 +24,13 @@ def experiment(sets, **changes) -> ExperimentConfig:
         },
         "model": {"name": "rcn", "width": 4},
         "unlabelled": {
-            "objective": {"name": "adversarial", "discriminator": {"name": "patchgan", "width": 4}}
+            "objective": {
+                "name": "adversarial",
+                "weight": 0.001,
+                "heatmaps": "density",
+                "fake_from": "unlabelled",
+                "discriminator": {"name": "patchgan", "width": 4},
+            }
         },
         "training": {"batch": 4},
         "cluster": {"workers": 2},
@@ -47,12 +54,19 @@ def test_only_training_is_left_to_measure(toy_sets, tmp_path) -> None:
 
 def test_an_objective_the_plain_loop_does_not_know_is_refused_at_once(toy_sets, monkeypatch) -> None:
     config = experiment(toy_sets)
-    other = config.unlabelled.objective.model_copy(update={"name": "something_else"})
-    unknown = config.model_copy(
-        update={"unlabelled": config.unlabelled.model_copy(update={"objective": other})}
-    )
-    with pytest.raises(ConfigError, match="something_else"):
-        bench(unknown, steps=1, rounds=1, out=None)
+    for changes in (
+        {"name": "something_else"},
+        {"weight": Weight(share=0.1)},
+        {"weight": Weight(fixed=0.1, ramp_steps=5)},
+        {"fake_from": "both"},
+        {"pair_augmentation": {"flip": 0.5}},
+    ):
+        other = config.unlabelled.objective.model_copy(update=changes)
+        unknown = config.model_copy(
+            update={"unlabelled": config.unlabelled.model_copy(update={"objective": other})}
+        )
+        with pytest.raises(ConfigError, match="the plain loop knows 'adversarial' as"):
+            bench(unknown, steps=1, rounds=1, out=None)
 
 
 def test_weights_the_plain_loop_does_not_know_are_refused_at_once(toy_sets) -> None:

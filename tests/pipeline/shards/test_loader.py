@@ -63,6 +63,22 @@ def test_points_are_in_stored_pixels(samples):
     np.testing.assert_allclose(batch.scale_B.numpy(), 80 / 120)
 
 
+def test_the_detectors_points_are_in_stored_pixels_where_a_detector_found_the_face(samples, toy_sets):
+    five = [[40.0, 50.0], [80.0, 50.0], [60.0, 70.0], [45.0, 90.0], [75.0, 90.0]]
+    having = [
+        with_json(samples[0], five=five, five_source="detector"),
+        with_json(samples[1], five=five, five_source="landmarks"),
+        with_json(samples[2], five=None),
+    ]
+    batch = collate(having, SIZE, 68, Quarantine(0.0))
+    expected = (np.array(five) + 0.5 - (10.0, 6.0)) * 80 / 120 - 0.5
+    np.testing.assert_allclose(batch.five_B52[0].numpy(), expected, atol=1e-5)
+    assert batch.five_B52[1:].isnan().all()
+    unlabelled = [with_json(s, five=five) for s in samples_of(toy_sets["unlabelled"])[:2]]
+    found = collate(unlabelled, SIZE, 0, Quarantine(0.0)).five_B52
+    np.testing.assert_allclose(found[1].numpy(), expected, atol=1e-5)
+
+
 def test_attributes_of_each_face_in_the_order_asked_for(samples):
     having = [with_json(s, attributes={"blur": i % 2, "pose": i == 0}) for i, s in enumerate(samples)]
     batch = collate(having, SIZE, 68, Quarantine(0.0), ("pose", "blur"))

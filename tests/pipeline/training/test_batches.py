@@ -1,11 +1,14 @@
 """Landmarks stay on what they mark when images are resampled; masks say what counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from pipeline.augment.custom import Custom
 from pipeline.augment.draws import step_generator
+from pipeline.augment.geometry import move
 from pipeline.markup import load_markup
 from pipeline.shards.device import to_device
 from pipeline.shards.loader import Batch
@@ -25,6 +28,7 @@ def batch(images: np.ndarray, points: np.ndarray, visible=None, valid=None, scal
         valid_B=torch.ones(count, dtype=torch.bool) if valid is None else torch.tensor(valid),
         keys=[f"k{i}" for i in range(count)],
         scale_B=torch.full((count,), scale),
+        five_B52=torch.arange(10.0).view(1, 5, 2).repeat(count, 1, 1),
     )
 
 
@@ -141,7 +145,15 @@ def test_ranks_change_the_samples_of_a_batch_as_one_would():
         part = Batch(
             **{
                 name: getattr(raw, name)[rank::2]
-                for name in ("images_B3SS", "points_BK2", "visible_BK", "valid_B", "keys", "scale_B")
+                for name in (
+                    "images_B3SS",
+                    "points_BK2",
+                    "visible_BK",
+                    "valid_B",
+                    "keys",
+                    "scale_B",
+                    "five_B52",
+                )
             }
         )
         got = augmented(to_device(part, CPU, 80), made, step_generator(5, 7), rank, 2)
@@ -151,10 +163,24 @@ def test_ranks_change_the_samples_of_a_batch_as_one_would():
 
 def test_unlabelled_images_are_changed_too():
     raw = faces()
-    nothing = Batch(
-        raw.images_B3SS, raw.points_BK2[:, :0], raw.visible_BK[:, :0], raw.valid_B, raw.keys, raw.scale_B
-    )
+    nothing = replace(raw, points_BK2=raw.points_BK2[:, :0], visible_BK=raw.visible_BK[:, :0])
     plain = to_device(nothing, CPU, 80)
     got = augmented(plain, Custom(load_markup("mtfl5"), rotation=20.0), step_generator(0, 0, 1))
     assert got.points_BK2.shape == (6, 0, 2)
     assert not torch.equal(got.images_B3HW, plain.images_B3HW)
+
+
+def test_what_augmentation_did_is_kept_and_the_detectors_points_with_it():
+    raw = faces()
+    plain = to_device(raw, CPU, 80)
+    # Edges, not centres, are what scales.
+    expected = (raw.five_B52 + 0.5) * 80 / raw.images_B3SS.shape[-1] - 0.5
+    torch.testing.assert_close(plain.five_B52, expected)
+    assert plain.change is None
+    got = augmented(plain, Custom(load_markup("mtfl5"), rotation=20.0, flip=0.5), step_generator(5, 7))
+    assert got.change.before is plain
+    assert got.five_B52 is None
+    followed = move(plain.points_BK2, got.change.affine_B23)
+    order = torch.from_numpy(load_markup("mtfl5").flip_permutation)
+    renamed = torch.where(got.change.flip_B[:, None, None], followed[:, order], followed)
+    torch.testing.assert_close(renamed, got.points_BK2, rtol=1e-4, atol=1e-3)

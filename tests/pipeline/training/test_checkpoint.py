@@ -56,7 +56,7 @@ def saved(tmp_path, engines):
     with torch.no_grad():
         generator.module.weight.add_(1.0)
     average.update(generator.module)
-    checkpoint.save(tmp_path / "c", 0, STATE, generator, discriminator, average)
+    checkpoint.save(tmp_path / "c", 0, STATE, generator, {"adversarial": discriminator}, average)
     return tmp_path / "c", generator, discriminator, average
 
 
@@ -70,8 +70,8 @@ def test_the_state_reads_back_to_the_bit():
 def test_everything_comes_back(saved, engines):
     folder, generator, discriminator, average = saved
     resumed = WeightAverage(FakeEngine(7).module, 0.9)
-    assert checkpoint.load(folder, generator, discriminator, resumed) == STATE
-    assert [name for name, _ in engines] == ["generator", "discriminator"]
+    assert checkpoint.load(folder, generator, {"adversarial": discriminator}, resumed) == STATE
+    assert [name for name, _ in engines] == ["generator", "adversarial"]
     assert [marker for _, marker in engines] == [str(id(generator)), str(id(discriminator))]
     assert resumed.updates == 120
     for name, value in average.state(generator.module).items():
@@ -79,7 +79,7 @@ def test_everything_comes_back(saved, engines):
 
 
 def test_other_ranks_write_only_their_engines(tmp_path, engines):
-    checkpoint.save(tmp_path / "c", 1, STATE, FakeEngine(0), None, WeightAverage(nn.Linear(1, 1), 0.9))
+    checkpoint.save(tmp_path / "c", 1, STATE, FakeEngine(0), {}, WeightAverage(nn.Linear(1, 1), 0.9))
     assert sorted(p.name for p in (tmp_path / "c").iterdir()) == ["generator"]
 
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_that_is_not_whole(saved, content):
     if content is not None:
         (folder / "state.json").write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(TrainingError, match="not a whole checkpoint") as caught:
-        checkpoint.load(folder, generator, discriminator, average)
+        checkpoint.load(folder, generator, {"adversarial": discriminator}, average)
     assert str(folder) in str(caught.value)
     assert "resume from an older one" in str(caught.value)
 
@@ -108,7 +108,7 @@ def test_an_average_that_does_not_belong(saved, damage):
     else:
         average = WeightAverage(nn.Linear(5, 2), 0.9)
     with pytest.raises(TrainingError, match=r"average\.safetensors: not the weight average of this network"):
-        checkpoint.load(folder, generator, discriminator, average)
+        checkpoint.load(folder, generator, {"adversarial": discriminator}, average)
 
 
 def test_weights_are_the_averages_where_there_is_one():

@@ -40,8 +40,8 @@ def test_cells_differ_in_what_they_compare_and_in_nothing_else(grid):
 def test_methods_that_differ_in_the_unlabelled_part_share_their_supervised_run(grid):
     made = grid(
         methods={
-            "weak": {"semi_supervised": {"unlabelled.weight": 0.001}},
-            "strong": {"semi_supervised": {"unlabelled.weight": 0.1}},
+            "weak": {"semi_supervised": {"unlabelled.objective.weight": 0.001}},
+            "strong": {"semi_supervised": {"unlabelled.objective.weight": {"share": 0.1}}},
             "softargmax": {"set": {"loss.name": "softargmax_l2", "loss.beta": 1.0}},
         }
     )

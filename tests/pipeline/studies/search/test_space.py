@@ -45,7 +45,7 @@ def test_a_space_over_sections_and_parts_is_taken():
         "schedule.name": choice("constant", "cosine"),
         "model.width": choice(16, 32),
         "loss.beta": between(0.5, 2.0),
-        "unlabelled.weight": between(0, 1),
+        "unlabelled.ratio": between(1, 2),
         "unlabelled.objective": choice(None),
         "data.labelled_count": choice(None, 100),
     }
@@ -144,7 +144,7 @@ def test_a_parameter_left_unwritten_has_its_constructors_default():
 
 
 def test_the_objectives_default_too():
-    config = experiment(unlabelled={"objective": {"name": "adversarial"}})
+    config = experiment(unlabelled={"objective": {"name": "adversarial", "weight": 0.5}})
     import inspect
 
     defaults = {
@@ -155,6 +155,24 @@ def test_the_objectives_default_too():
     assert defaults
     space = {f"unlabelled.objective.{name}": choice(1) for name in defaults}
     assert list(own_values(config, space).values()) == list(defaults.values())
+    assert own_values(config, {"unlabelled.objective.weight": between(0, 1)}) == {
+        "unlabelled.objective.weight": 0.5
+    }
+
+
+def test_one_of_several_objectives_is_searched_by_its_place():
+    objectives = [{"name": "adversarial"}, {"name": "detector_points", "weight": {"share": 0.25}}]
+    config = experiment(unlabelled={"objectives": objectives})
+    space = {
+        "unlabelled.objectives.1.weight.share": between(0.1, 0.5),
+        "unlabelled.objectives.0.gain": between(1, 2),
+    }
+    check_space(config, space)
+    assert list(own_values(config, space).values()) == [0.25, 1.0]
+    with pytest.raises(ConfigError, match="no section 'unlabelled.objectives.2'"):
+        check_space(config, {"unlabelled.objectives.2.gain": between(1, 2)})
+    with pytest.raises(ConfigError, match="names a place of a list"):
+        check_space(config, {"unlabelled.objectives.0": choice(None)})
 
 
 @pytest.mark.parametrize(

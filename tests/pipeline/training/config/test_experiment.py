@@ -49,9 +49,33 @@ def test_the_defaults_are_the_papers():
     assert config.optimizer.lr == 1e-3
     assert config.optimizer.weight_decay == 1e-5
     assert config.training.epochs == 200
-    assert config.unlabelled.weight == 0.001
+    assert (
+        compose(ROOT / "configs/laplace_300w.yaml", [], ExperimentConfig).unlabelled.active[0].weight.fixed
+        == 0.001
+    )
     assert (config.schedule.name, config.input_size) == ("constant", 80)
     assert (config.model.name, config.loss.name) == ("rcn", "laplace_kl")
+
+
+def test_one_objective_or_several_each_with_its_weight_or_its_own_default():
+    one = experiment(unlabelled=ADVERSARIAL)
+    assert [(o.name, o.weight.share) for o in one.unlabelled.active] == [("adversarial", 0.1)]
+    several = experiment(
+        unlabelled={
+            "objectives": [
+                {"name": "mean_teacher", "weight": {"share": 0.2}, "least": 0.3},
+                {"name": "detector_points"},
+                {"name": "adversarial", "weight": 0.001},
+            ]
+        },
+        training={"ema_decay": 0.9},
+    )
+    weights = [(o.weight.share, o.weight.fixed, o.weight.ramp_steps) for o in several.unlabelled.active]
+    assert weights == [(0.2, None, 0), (0.3, None, 400), (None, 0.001, 0)]
+    assert several.unlabelled.active[0].parameters == {"least": 0.3}
+    assert several.unlabelled_batch == several.training.batch
+    assert experiment().unlabelled.active == ()
+    assert validate(yaml.safe_load(to_yaml(several)), ExperimentConfig, "again") == several
 
 
 IMPOSSIBLE = {
@@ -82,6 +106,26 @@ IMPOSSIBLE = {
     "objective's parameter": (
         {"unlabelled": {"objective": {"name": "adversarial", "form": "x"}}},
         "objective 'adversarial', parameter 'form': 'x'",
+    ),
+    "weight beside the objective": (
+        {"unlabelled": {**ADVERSARIAL, "weight": 0.1}},
+        "a weight is its objective's: write unlabelled.objective.weight",
+    ),
+    "weight of two kinds": (
+        {"unlabelled": {"objective": {"name": "adversarial", "weight": {"share": 0.1, "fixed": 1.0}}}},
+        "has exactly one of 'share' and 'fixed'",
+    ),
+    "objective and objectives": (
+        {"unlabelled": {**ADVERSARIAL, "objectives": [{"name": "equivariance"}]}},
+        "set one of unlabelled.objective and unlabelled.objectives",
+    ),
+    "an objective twice": (
+        {"unlabelled": {"objectives": [{"name": "equivariance"}, {"name": "equivariance", "scale": 0.2}]}},
+        "names 'equivariance' twice",
+    ),
+    "teacher without an average": (
+        {"unlabelled": {"objectives": [{"name": "equivariance"}, {"name": "mean_teacher"}]}},
+        "objective 'mean_teacher' learns from the average",
     ),
     "rate never drops": ({"schedule": {"name": "steps"}}, "key 'schedule': schedule.name = 'steps' needs schedule.milestones"),
     "milestones in epochs": (
