@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from jobs.cluster.fit import readable
+from jobs.cluster.fleet import search_path
 from jobs.cluster.progress import progress
 from pipeline.inference.pseudo_label import Labelling, assemble, label_shard
 from pipeline.methods.model_file import load_description, load_model
@@ -13,12 +15,19 @@ from pipeline.training.config.cluster import ClusterConfig
 
 
 class _Labeller:
-    """An actor: the model is read once."""
+    """An actor: the model is read once.
 
-    def __init__(self, job: Labelling, gpu: bool, threads: int) -> None:
+    Args:
+        job: What is labelled.
+        gpu: Compute there.
+        path: ``search_path`` of the driver: the model may be of the user's own.
+    """
+
+    def __init__(self, job: Labelling, gpu: bool, path: list[str]) -> None:
         import torch
 
-        torch.set_num_threads(threads)
+        sys.path[:0] = [p for p in path if p not in sys.path]
+        torch.set_num_threads(1)  # an actor has one core
         torch.set_flush_denormal(True)  # see pipeline.training.engines
         self._job, self._device = job, "cuda" if gpu else "cpu"
         self._model = load_model(job.model, self._device)
@@ -51,8 +60,8 @@ def label_faces(job: Labelling, name: str, cluster: ClusterConfig) -> Manifest:
     total = int(ray.cluster_resources().get("GPU" if cluster.gpu else "CPU", 1))
     resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if cluster.gpu else 0}
     remote: Any = ray.remote(**resources)(_Labeller)
-    # Ray's processes think they own one core each, and no more are started than there is work for.
-    actors = [remote.remote(job, cluster.gpu, 1) for _ in range(min(max(total, 1), len(todo)))]
+    path, count = search_path(), min(max(total, 1), len(todo))
+    actors = [remote.remote(job, cluster.gpu, path) for _ in range(count)]
     waiting = list(todo)
     pending: dict[Any, Any] = {}
     try:

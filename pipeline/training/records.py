@@ -58,7 +58,7 @@ def export_model(
         residual_covariance=None if validation is None else validation.residual_covariance(),
         extra={
             "selected": which,
-            "labelled_seen": state.labelled_position,
+            "labelled_seen": state.labelled_position + sum(state.extra_positions),
             "unlabelled_seen": state.unlabelled_position,
         },
     )

@@ -105,11 +105,11 @@ class DataConfig(Strict):
 
     def sets(self) -> dict[str, str]:
         """Every prepared set that is named, by its dotted key below ``data``."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        found = {"train": self.train, "validation": self.validation}
         if self.unlabelled is not None:
             found |= {f"unlabelled.corpora.{i}": path for i, path in enumerate(self.unlabelled.corpora)}
         found |= {f"extra.{i}.set": extra.set for i, extra in enumerate(self.extra)}
-        return {key: path for key, path in found.items() if path is not None}
+        return {key: path for key, path in (found | {"test": self.test}).items() if path is not None}
 
     def with_absolute_paths(self) -> DataConfig:
         """The same sets, found from any working directory."""

@@ -59,7 +59,7 @@ def test_epochs_give_all_columns_of_a_label_budget_the_same_steps(grid):
 @pytest.mark.parametrize(
     ("scale", "message"),
     [
-        ({"unlabelled": [91]}, "the set 'toy' holds 90"),
+        ({"unlabelled": [91]}, "there are 90 unlabelled faces"),
         ({"labelled": [61]}, "the set 'toy' holds 60"),
         ({"methods": {"a": {"set": {"model.widht": 4}}}}, "scale, a, .*widht"),
         ({"methods": {"a": {"set": {"unlabelled.objective": None}}}}, "unlabelled.objective is null"),
