@@ -54,8 +54,7 @@ def _describe(plan: SearchPlan, console: Console) -> None:
     search = plan.settings
     words = f"{search.trials} trials of {plan.steps:,} steps, {search.seeds} seed(s) each"
     console.print(f"{plan.config.name}: {words}, over {', '.join(search.space)}", highlight=False)
-    if search.default_first and plan.outside:
-        outside = ", ".join(plan.outside)
+    if search.default_first and (outside := ", ".join(plan.outside)):
         console.print(f"[yellow]the config's own values are no trial: the space does not hold {outside}")
 
 
@@ -69,8 +68,9 @@ def _finish(plan: SearchPlan, search: Search, parent: Tracker, console: Console)
     winner = best(search)
     if winner is None:
         reasons = "; ".join(sorted({t.reason for t in search.of("failed") if t.reason})[:3])
-        why = f": {reasons}" if reasons else ""
-        raise TrainingError(f"{plan.folder}: no trial has finished{why}; see {written[REPORT]}")
+        raise TrainingError(
+            f"{plan.folder}: no trial has finished ({reasons or 'none failed'}); see {written[REPORT]}"
+        )
     parent.metrics({"best/validation_nme": float(winner.objective or 0)}, step=winner.number)
     for url in written.values():
         parent.file(url)

@@ -7,10 +7,7 @@ import json
 import pytest
 import yaml
 
-from jobs.tune import tune
-from pipeline.errors import ConfigError
 from pipeline.studies.search.trials import read_search
-from pipeline.training.config.experiment import ExperimentConfig
 
 SPACE = {
     # The last one makes training diverge: a trial that fails must not take the search with it.
@@ -118,33 +115,3 @@ def test_search_is_killed_resumed_and_reported(tmp_path, search, landmarks):
     assert ended.items() <= ends().items()
     assert read_search(str(folder / "search.json")).of("finished") == record.of("finished")
     assert "choose another name" in landmarks.run("tune", str(path), "tune.trials=7", code=2)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tune": None}, "has no section 'tune'"),
-        ({"space": {"optimizer.lrr": SPACE["optimizer.lr"]}}, "did you mean 'lr'"),
-        ({"space": {"optimizer.lr": {"type": "float", "low": -1, "high": 1}}}, "optimizer.lr"),
-        ({"space": {"loss.scale": {"type": "float", "low": 1, "high": 2}}}, "scale"),
-        ({"space": {"cluster.workers": {"type": "int", "low": 1, "high": 2}}}, "leave it out"),
-        (
-            {"space": {"unlabelled.objective.gain": {"type": "float", "low": 1, "high": 2}}},
-            "unlabelled.objective",
-        ),
-    ],
-)
-def test_a_space_that_cannot_work_fails_before_anything_starts(search, changes, message):
-    if "tune" in changes:
-        search["tune"] = None
-    else:
-        search["tune"] |= changes
-    with pytest.raises(ConfigError, match=message):
-        tune(ExperimentConfig.model_validate(search), dry_run=True)
-
-
-def test_a_search_without_a_held_out_split_is_refused(search):
-    search["data"]["validation"] = None
-    search["training"]["select"] = "last"
-    with pytest.raises(ConfigError, match="needs data.validation"):
-        tune(ExperimentConfig.model_validate(search), dry_run=True)

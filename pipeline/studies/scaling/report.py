@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from pipeline.evaluation.inline import page_template, themed
 from pipeline.evaluation.plots.palette import DARK, LIGHT, Theme
 from pipeline.evaluation.provenance import flat
 from pipeline.storage import write_text
-from pipeline.studies.scaling.analysis import Analysis, analyse
+from pipeline.studies.scaling.analysis import Analysis
 from pipeline.studies.scaling.cells import Study
 from pipeline.studies.scaling.plots import gain_figure, labelled_figure, unlabelled_figure
 from pipeline.studies.scaling.table import number
@@ -23,30 +22,25 @@ if TYPE_CHECKING:
 _TITLE = "What do more unlabelled faces buy?"
 
 
-def build_scaling_report(
-    study: Study | Analysis, out: str, *, title: str = _TITLE, notes: Sequence[str] = ()
-) -> None:
+def build_scaling_report(analysis: Analysis, out: str, *, title: str = _TITLE) -> None:
     """Write the report, atomically.
 
     Args:
-        study: The study, or what was computed from it already.
+        analysis: What to report.
         out: The HTML file; local path or URL.
         title: Its heading.
-        notes: Paragraphs of plain text.
 
     Raises:
         StorageError: The file cannot be written.
     """
-    write_text(out, render_scaling_report(study, title=title, notes=notes))
+    write_text(out, render_scaling_report(analysis, title=title))
 
 
-def render_scaling_report(study: Study | Analysis, *, title: str = _TITLE, notes: Sequence[str] = ()) -> str:
+def render_scaling_report(analysis: Analysis, *, title: str = _TITLE) -> str:
     """The report as HTML text; see ``build_scaling_report``."""
-    analysis = study if isinstance(study, Analysis) else analyse(study)
     series = analysis.series
     return page_template("scaling.html.j2", "pipeline.studies").render(
         title=title,
-        notes=list(notes),
         swatches=[{"light": LIGHT.run(i)[0], "dark": DARK.run(i)[0]} for i in range(len(series))],
         places={name: index for index, name in enumerate(series)},
         study=analysis.study,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from pipeline.evaluation.inline import page_template
@@ -26,44 +25,27 @@ _ORDER = {"finished": 0, "running": 1, "pruned": 2, "failed": 3}
 
 
 def build_search_report(
-    search: Search,
-    out: str,
-    *,
-    title: str = _TITLE,
-    notes: Sequence[str] = (),
-    best_yaml: str | None = None,
-    command: str | None = None,
+    search: Search, out: str, *, best_yaml: str | None = None, command: str | None = None
 ) -> None:
     """Write the report, atomically.
 
     Args:
         search: Finished or under way; also one of which no trial finished: then the reasons come first.
         out: The HTML file; local path or URL.
-        title: Its heading.
-        notes: Paragraphs of plain text.
         best_yaml: The best trial's whole config, as written to disk.
         command: What to type to train it.
 
     Raises:
         StorageError: The file cannot be written.
     """
-    page = render_search_report(search, title=title, notes=notes, best_yaml=best_yaml, command=command)
-    write_text(out, page)
+    write_text(out, render_search_report(search, best_yaml=best_yaml, command=command))
 
 
-def render_search_report(
-    search: Search,
-    *,
-    title: str = _TITLE,
-    notes: Sequence[str] = (),
-    best_yaml: str | None = None,
-    command: str | None = None,
-) -> str:
+def render_search_report(search: Search, *, best_yaml: str | None = None, command: str | None = None) -> str:
     """The report as HTML text; see ``build_search_report``."""
     found = compare(search)
     return page_template("search.html.j2", "pipeline.studies").render(
-        title=title,
-        notes=list(notes),
+        title=_TITLE,
         swatches=[],
         search=search,
         states=[(state, len(search.of(state))) for state in _ORDER if search.of(state)],  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """A real MLflow store in a SQLite file: one run, continued after a restart, readable by MLflow's own client."""
 
+import contextlib
 import io
 import json
 import socket
@@ -96,6 +97,18 @@ def test_a_run_keeps_its_end_until_work_goes_on(store, client):
     lost = store.start("ended")
     lost.end("FINISHED")
     assert times(client, lost)[2] > ended[2]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(None, "FINISHED"), (KeyboardInterrupt, "KILLED"), (SystemExit, "KILLED"), (OSError, "FAILED")],
+)
+def test_a_run_ends_with_its_block(store, client, error, status):
+    run = store.start(f"block-{status}-{error}")
+    with contextlib.suppress(BaseException), run.ending():
+        if error is not None:
+            raise error
+    assert times(client, run)[0] == status
 
 
 def test_a_deleted_run_says_what_to_do(store, client):

@@ -71,8 +71,6 @@ def written(tmp_path_factory, search_of):
     build_search_report(
         made,
         str(out),
-        title="A & B",
-        notes=["Less is <more>."],
         best_yaml="name: best\nlr: 1\n",
         command="landmarks train x.yaml",
     )
@@ -92,8 +90,6 @@ def test_the_answer(written):
     for caution in found.cautions:
         assert caution in page.text
     for text in (
-        "A & B",
-        "Less is <more>.",
         "name: best lr: 1",
         "landmarks train x.yaml",
         "deadbeef",
@@ -176,7 +172,7 @@ def test_nothing_is_fetched_and_nothing_runs(written):
                     assert value[1:] in anchors
         if tag == "img":
             assert len(attributes["alt"]) > 40
-    assert sources > 12
+    assert sources >= 12  # six images, six anchors
     assert "default-src 'none'" in html
     assert not re.search(r"https?:|url\(|@import", html)
     for chart in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", html):
@@ -207,7 +203,7 @@ def test_names_values_and_reasons_are_text_not_html(search_of):
         "validation": EVIL,
     }
     made = made.model_copy(update=changes | {"provenance": {EVIL: EVIL, "nested": {EVIL: [EVIL]}}})
-    html = render_search_report(made, title=EVIL, notes=[EVIL], best_yaml=EVIL, command=EVIL)
+    html = render_search_report(made, best_yaml=EVIL, command=EVIL)
     page = Page(html)
     assert "<script" not in html
     assert "evil.example" in page.text
