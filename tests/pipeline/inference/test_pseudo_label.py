@@ -15,13 +15,13 @@ from pipeline.markup import load_markup
 from pipeline.methods.build import make_generator, make_method
 from pipeline.methods.model_file import LandmarkModel, ModelDescription
 from pipeline.registry import Part
+from pipeline.shards.device import to_device
 from pipeline.shards.joined import join_unlabelled, open_set
 from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import CropPolicy, SampleMeta, load_manifest
 from pipeline.shards.order import order_for
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.stream import SampleStream
-from pipeline.shards.device import to_device
 
 SIDE = 64  # of the network's input; stored images have 80
 CPU = torch.device("cpu")
