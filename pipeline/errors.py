@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 
 class LandmarkError(Exception):
     """Base of every error this project raises on purpose."""
@@ -37,3 +39,15 @@ class TrackingError(LandmarkError):
 
 class TrainingError(LandmarkError):
     """Training cannot go on: non-finite loss, too many bad samples, inconsistent resume."""
+
+
+def frames(error: BaseException) -> list[str]:
+    """Files through which an error came, outermost first."""
+    return [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def told(error: BaseException) -> str:
+    """An error of somebody else's code in one line: what it is, what it says, and where it was raised."""
+    raised = traceback.extract_tb(error.__traceback__)
+    place = f" ({raised[-1].filename}, line {raised[-1].lineno})" if raised else ""
+    return f"{type(error).__name__}: {error}{place}"

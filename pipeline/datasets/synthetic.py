@@ -100,3 +100,6 @@ class SyntheticFaces:
             SyntheticRecord(self._name, self._seed, index, self._size, self._labelled, self._near_frontal)
             for index in self._faces
         ]
+
+
+READER = SyntheticFaces

@@ -1,6 +1,5 @@
-"""Procedurally rendered faces with exact landmarks: the embedded default data set."""
+"""Procedurally rendered faces with exact landmarks; :mod:`pipeline.datasets.synthetic` is their reader."""
 
-from pipeline.datasets.synthetic import SyntheticFaces, SyntheticRecord
 from pipeline.synthetic.render import RenderedFace, render_face
 
-__all__ = ["RenderedFace", "SyntheticFaces", "SyntheticRecord", "render_face"]
+__all__ = ["RenderedFace", "render_face"]

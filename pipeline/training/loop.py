@@ -18,25 +18,22 @@ from pipeline.shards.stream import SampleStream
 from pipeline.storage import write_text
 from pipeline.training import checkpoint
 from pipeline.training.batches import DeviceBatch, augmented, to_device
+from pipeline.training.build import (
+    build_augmentation,
+    build_generator,
+    build_method,
+    build_objective,
+    build_schedule,
+    count_parameters,
+)
 from pipeline.training.checkpoint import RunState
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.host import Host
 from pipeline.training.meter import Guard, Meter
-from pipeline.training.plan import (
-    Plan,
-    build_augmentation,
-    build_generator,
-    build_method,
-    build_objective,
-    count_parameters,
-    make_plan,
-    orders,
-    set_origin,
-)
+from pipeline.training.plan import Plan, derive, orders, set_origin
 from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
-from pipeline.training.schedule import multiplier
 from pipeline.training.step import Stepper
 from pipeline.training.system import SystemMeter
 from pipeline.training.validate import Validation, validate
@@ -55,7 +52,8 @@ class TrainingLoop:
 
     def __init__(self, config: ExperimentConfig, host: Host, run_folder: str, config_hash: str) -> None:
         self.config, self.host, self.run_folder, self.hash = config, host, run_folder, config_hash
-        self.plan: Plan = make_plan(config)
+        self.plan: Plan = derive(config)  # the driver has checked it
+        self.schedule = build_schedule(config, self.plan.steps)
         self.labelled_share = config.training.batch // host.world_size
         self.unlabelled_share = config.unlabelled_batch // host.world_size
         torch.manual_seed(config.seed)
@@ -171,7 +169,7 @@ class TrainingLoop:
             if unlabelled is not None and state.step >= config.unlabelled.start_step:
                 unlabelled_batch = self._on_device(unlabelled, UNLABELLED)
                 state.unlabelled_position += config.unlabelled_batch
-            rate = multiplier(config.schedule, state.step, plan.steps)
+            rate = self.schedule(state.step)
             set_learning_rate(self.generator, config.optimizer.lr * rate)
             if self.discriminator is not None:
                 set_learning_rate(self.discriminator, config.unlabelled.optimizer.lr * rate)

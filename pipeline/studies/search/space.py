@@ -9,15 +9,9 @@ from collections.abc import Mapping
 from pipeline.errors import ConfigError
 from pipeline.registry import Part, check
 from pipeline.training.config.compose import value_at, with_values
-from pipeline.training.config.experiment import MODEL_GIVEN, OBJECTIVE_GIVEN, ExperimentConfig
+from pipeline.training.config.experiment import PARTS, ExperimentConfig
 from pipeline.training.config.tune import ParameterConfig, Value
 
-# Which sections choose a part, whose parameters have defaults of their own.
-_PARTS: dict[str, tuple[str, frozenset[str]]] = {
-    "model": ("model", MODEL_GIVEN),
-    "loss": ("loss", frozenset()),
-    "unlabelled.objective": ("objective", OBJECTIVE_GIVEN),
-}
 _NOT_LEARNT = frozenset({"name", "seed", "tune", "scale", "prepare", "tracking", "cluster", "evaluation"})
 _MEASURING = frozenset({"data.validation", "data.test", "training.select"})
 
@@ -67,8 +61,7 @@ def _own_value(config: ExperimentConfig, key: str) -> Value:
     except KeyError:
         section, _, name = key.rpartition(".")
     try:
-        kind, given = _PARTS[section]
-        default: Value = check(kind, Part.model_validate(value_at(config, section)), given)[name]
+        default: Value = check(PARTS[section], Part.model_validate(value_at(config, section)))[name]
         return default
     except (KeyError, ValueError) as error:
         raise ConfigError(

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.face import FaceReader, FaceRecord
+from pipeline.datasets.synthetic import SyntheticFaces
 from pipeline.errors import ConfigError
-from pipeline.synthetic import SyntheticFaces, render_face
+from pipeline.synthetic import render_face
 
 
 def test_is_a_face_reader():

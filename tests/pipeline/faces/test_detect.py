@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.datasets.synthetic import SyntheticFaces
 from pipeline.errors import ConfigError, DataError
 from pipeline.faces.detect import DetectedFace, DetectorConfig, FaceDetector
 from pipeline.markup import load_markup
-from pipeline.synthetic import SyntheticFaces
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 import numpy as np
 
-from pipeline.synthetic import SyntheticFaces
+from pipeline.datasets.synthetic import SyntheticFaces
 from pipeline.synthetic.contact_sheet import contact_sheet
 
 
