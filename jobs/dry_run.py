@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.methods.unlabelled.base import views
+from pipeline.datasets.open import check_reader
+from pipeline.errors import ConfigError
 from pipeline.models.cost import cost
+from pipeline.models.weights import without_pretrained
+from pipeline.training.build import build_generator
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.unlabelled import ObjectiveConfig
 from pipeline.training.init import identified
-from pipeline.training.objectives import build_objectives
-from pipeline.training.plan import (
-    Plan,
-    activation_bytes,
-    build_generator,
-    count_parameters,
-    make_plan,
-)
+from pipeline.training.plan import Plan, make_plan
 from pipeline.training.run import WHERE, run_folder_of
 
 _ADAM_BYTES_PER_PARAMETER = 16  # weight, gradient, two moments, fp32
@@ -42,25 +37,32 @@ def _objective(part: ObjectiveConfig) -> str:
     )
 
 
+def _check_readers(config: ExperimentConfig) -> None:
+    """The sets may be prepared already, elsewhere: only whoever asks what will be done is told of readers that cannot be."""
+    for entry in config.prepare.sets if config.prepare is not None else ():
+        try:
+            check_reader(entry.reader)
+        except ConfigError as error:
+            raise ConfigError(f"prepare.sets, '{entry.name}': {error}") from error
+
+
 def describe(config: ExperimentConfig) -> None:
     """Print the resolved config and the quantities derived from it.
 
     Raises:
         LandmarkError: What would stop the run itself.
     """
+    _check_readers(config)
     plan = make_plan(config)
+    assert plan.networks is not None  # make_plan checked them
     console = Console()
     console.print(to_yaml(config), highlight=False, markup=False)
-    with torch.device("meta"):
+    with without_pretrained():
         figures = cost(build_generator(config, plan.markup), config.input_size)
-    generator = figures.parameters
-    with torch.device("meta"):
-        objectives = build_objectives(config, plan.markup)
-    networks = [o.discriminator for o in objectives.values() if o.discriminator is not None]
-    discriminator = sum(count_parameters(network) for network in networks)
+    generator, discriminator = plan.networks.generator, plan.networks.discriminator
     workers = config.cluster.workers
-    images = (config.training.batch + config.unlabelled_batch * views(objectives.values())) // workers
-    activations = activation_bytes(config.model, plan.markup, config.input_size) * images
+    images = (config.training.batch + config.unlabelled_batch * plan.networks.views) // workers
+    activations = figures.activation_bytes * images
     weights = (generator + discriminator) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
     rows = {

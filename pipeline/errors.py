@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 
 
@@ -51,3 +52,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """``nearest`` as the beginning of a sentence, with the space after it; empty where none is near."""
     near = nearest(name, known)
     return f"did you mean '{near}'? " if near else ""
+
+
+def frames(error: BaseException) -> list[str]:
+    """Files through which an error came, outermost first."""
+    return [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def told(error: BaseException) -> str:
+    """An error of somebody else's code in one line: what it is, what it says, and where it was raised."""
+    raised = traceback.extract_tb(error.__traceback__)
+    place = f" ({raised[-1].filename}, line {raised[-1].lineno})" if raised else ""
+    return f"{type(error).__name__}: {error}{place}"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from jobs.prepare import prepare
 from jobs.settings import experiment, prepare_config
-from pipeline.datasets.registry import open_reader
+from pipeline.datasets.open import open_reader
 from pipeline.errors import ConfigError, DataError
 from pipeline.heatmaps.decode import mean
 from pipeline.heatmaps.stride import to_cells, to_pixels

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.registry import KINDS, find, names
+
 ROOT = Path(__file__).parent.parent
 
 # From the bottom up: a package or module imports what stands on the lines above its own, never its own line or below.
 LAYERS = """
 pipeline
 pipeline.errors
-pipeline.strict pipeline.plain pipeline.storage pipeline.registry pipeline.markup
+pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
 pipeline.markup_mapping pipeline.synthetic pipeline.faces pipeline.augment pipeline.heatmaps pipeline.models
 pipeline.datasets pipeline.losses pipeline.evaluation
 pipeline.shards
@@ -29,9 +32,9 @@ pipeline.training
 pipeline.inference pipeline.studies
 jobs jobs.arguments
 jobs.settings jobs.cluster
-jobs.submission jobs.dry_run jobs.grid jobs.trial
-jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.measure jobs.trials jobs.submit jobs.submitted
-jobs.tune jobs.scale jobs.demo
+jobs.submission jobs.dry_run
+jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.submit jobs.submitted
+jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli
 """
@@ -80,15 +83,16 @@ def imported(statement: str) -> set[str]:
     [
         ("import jobs.cli", {"typer"}, HEAVY | {"torch", "numpy", "pydantic", "omegaconf"}),
         (
-            "from pipeline.losses import laplace_kl; from pipeline.models import rcn, patchgan",
+            "from pipeline.losses import laplace_kl; from pipeline.models import RCN; from pipeline.heatmaps import softargmax",
             {"torch"},
             HEAVY | {"omegaconf", "fsspec", "PIL", "pydantic"},
         ),
+        ("import pipeline", set(), HEAVY | {"torch", "numpy", "pydantic"}),
         ("import pipeline.evaluation.metrics.nme", {"numpy"}, HEAVY | {"torch", "fsspec"}),
         ("import pipeline.training.config, pipeline.training.tracking", {"pydantic"}, HEAVY),
         ("import jobs.settings, jobs.train, pipeline.training.loop", {"torch"}, HEAVY),
     ],
-    ids=["cli", "losses and models", "metrics", "config", "training"],
+    ids=["cli", "losses and models", "pipeline", "metrics", "config", "training"],
 )
 def test_what_an_import_brings_along(statement, needed, unwanted):
     found = imported(statement)
@@ -191,3 +195,38 @@ def test_parts_need_nothing_of_the_machinery(package):
     assert "pipeline.training" not in {unit(module) for module in seen}
     outside = {name: module for module in seen for name in imports_of(module) if name in NOT_PURE}
     assert not outside
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from pipeline.losses import laplace_kl",
+        "import pipeline.losses.laplace_kl; from pipeline.losses import laplace_kl",
+        "import importlib; importlib.import_module('pipeline.losses.laplace_kl'); from pipeline.losses import laplace_kl",
+        "from pipeline.losses.laplace_kl import laplace_kl",
+    ],
+)
+def test_the_name_that_a_loss_shares_with_its_file_is_the_function_from_the_package(statement):
+    """And the file is still found by its name, as the registry and pickles look for it."""
+    imported(
+        f"{statement}\nimport importlib\nmodule = importlib.import_module('pipeline.losses.laplace_kl')\n"
+        "assert laplace_kl is module.laplace_kl and module.LOSS.__name__ == 'LaplaceKL'"
+    )
+
+
+@pytest.mark.parametrize("package", ["pipeline", "pipeline.losses", "pipeline.models", "pipeline.heatmaps"])
+def test_all_that_a_package_offers_is_there(package):
+    module = importlib.import_module(package)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is not None
+    assert set(module.__all__) <= set(dir(module))
+    with pytest.raises(AttributeError):
+        _ = module.nothing_of_this_name
+
+
+def test_every_packaged_loss_and_network_is_offered_by_its_package():
+    for kind in ("loss", "model", "discriminator"):
+        package = importlib.import_module(KINDS[kind].package)
+        for name in names(kind):
+            assert getattr(package, find(kind, name).__name__) is find(kind, name)

@@ -113,7 +113,7 @@ def measure(name: str, size: int, batch: int, rounds: int, threads: int, seed: i
     """
     torch.set_num_threads(threads)
     markup = load_markup("ibug68")
-    augmentation: Augmentation = build("augmentation", SETS[name], offered={"markup": markup})
+    augmentation: Augmentation = build("augmentation", SETS[name], markup=markup)
     plain = PlainAugmentation(recipe_of(augmentation), markup.flip_permutation, seed)
     faces = samples(batch, size, markup.num_landmarks, seed)
 

@@ -24,7 +24,7 @@ from pipeline.shards.manifest import load_manifest
 from pipeline.storage import is_local
 from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.config.unlabelled import OBJECTIVE_GIVEN, ObjectiveConfig
+from pipeline.training.config.unlabelled import ObjectiveConfig
 from pipeline.training.run import WHERE, with_absolute_paths
 
 WINDOW = 10
@@ -85,7 +85,7 @@ def _plain(config: ExperimentConfig, steps: int) -> float:
 def _plain_knows(objective: ObjectiveConfig) -> bool:
     weight = objective.weight
     papers = {"form": "nonsaturating", "heatmaps": "density", "fake_from": "unlabelled", "r1": 0.0}
-    chosen = check("objective", objective, OBJECTIVE_GIVEN) if objective.name == "adversarial" else {}
+    chosen = check("objective", objective) if objective.name == "adversarial" else {}
     return (
         all(chosen.get(name) == value for name, value in papers.items())
         and chosen.get("pair_augmentation") is None

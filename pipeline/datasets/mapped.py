@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.datasets.face import FaceImage, FaceRecord
-from pipeline.datasets.registry import open_reader
+from pipeline.datasets.open import open_reader
 from pipeline.errors import ConfigError
 from pipeline.markup import Markup, load_markup
 from pipeline.markup_mapping import MarkupMapping, find_mapping

@@ -103,7 +103,7 @@ class AWing(PixelValueLoss):
         self.alpha = alpha
         self.foreground = foreground
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """Mean over the pixels, (B, K)."""
         height, width = p_BKHW.shape[-2:]
         target_BKHW = self.draw_true(target_BK2, (height, width)).to(p_BKHW.dtype)

@@ -31,9 +31,17 @@ def masked_mean(per_landmark_BK: Tensor, mask_BK: Tensor | None) -> Tensor:
 
     Returns:
         scalar.
+
+    Raises:
+        ConfigError: not a value per landmark: a loss of another shape would be averaged over the wrong things.
     """
     if mask_BK is None:
         return per_landmark_BK.mean()
+    if per_landmark_BK.shape != mask_BK.shape:
+        raise ConfigError(
+            f"a loss is a value per landmark, {tuple(mask_BK.shape)}, not {tuple(per_landmark_BK.shape)}: correct what "
+            "its per_landmark returns"
+        )
     weight_BK = mask_BK.to(per_landmark_BK.dtype)
     total = weight_BK.sum()
     kept_BK = torch.where(weight_BK > 0, per_landmark_BK, 0.0) * weight_BK
@@ -71,8 +79,14 @@ class HeatmapLoss(nn.Module, ABC):
         self.beta = beta
 
     @abstractmethod
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
-        """Loss of each landmark, (B, K); targets are finite."""
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
+        """Loss of each landmark, (B, K): the one method of a loss, of the same form for all three bases.
+
+        Args:
+            p_BKHW: the prediction, :meth:`heatmaps`.
+            target_BK2: px of the heatmap grid, finite; a masked landmark's is :meth:`stand_in`.
+            mask_BK: where a target is known, for losses that look at a landmark's neighbours.
+        """
 
     @abstractmethod
     def draw_true(self, target_BK2: Tensor, size: tuple[int, int], mask_BK: Tensor | None = None) -> Tensor:
@@ -101,9 +115,12 @@ class HeatmapLoss(nn.Module, ABC):
         self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None
     ) -> Tensor:
         """As :meth:`forward`, from :meth:`heatmaps` already computed."""
-        centre_2 = p_BKHW.new_tensor([(p_BKHW.shape[-1] - 1) / 2, (p_BKHW.shape[-2] - 1) / 2])
-        target_BK2 = fill_masked(target_BK2, mask_BK, centre_2.to(target_BK2.dtype))
-        return masked_mean(self.per_landmark(p_BKHW, target_BK2), mask_BK)
+        target_BK2 = fill_masked(target_BK2, mask_BK, self.stand_in(p_BKHW).to(target_BK2.dtype))
+        return masked_mean(self.per_landmark(p_BKHW, target_BK2, mask_BK), mask_BK)
+
+    def stand_in(self, p_BKHW: Tensor) -> Tensor:
+        """Finite points that take the place of masked targets, px, as (B, K, 2) or of fewer dimensions: the centre."""
+        return p_BKHW.new_tensor([(p_BKHW.shape[-1] - 1) / 2, (p_BKHW.shape[-2] - 1) / 2])
 
     def heatmaps(self, logits_BKHW: Tensor) -> Tensor:
         """Normalised heatmaps p_BKHW; losses on values of pixels return those values instead."""

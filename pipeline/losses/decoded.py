@@ -2,7 +2,7 @@
 
 Sources: "softargmax" supervision, Robinson et al., ICCV 2019, eqs. 1–2 and Huang et al., "ADNet", ICCV 2021,
 eq. 9; the ReLU mean of Kumar et al., "UGLLI", ICCVW 2019, section 3.1. All differentiable decoders turn
-scores into a distribution p_BKHW and take its mean (:mod:`pipeline.heatmaps.decoders`), so the loss is a
+scores into a distribution p_BKHW and take its mean (:class:`~pipeline.heatmaps.decoder.MeanDecoder`), so the loss is a
 :class:`HeatmapLoss` on that distribution.
 
 A loss that needs a covariance gets the heatmap's second moments, with the variance of a pixel added. UGLLI
@@ -16,12 +16,13 @@ from torch import Tensor
 
 from pipeline.errors import ConfigError
 from pipeline.heatmaps.decode import mean
-from pipeline.heatmaps.decoders import Decoder, find, names
+from pipeline.heatmaps.decoder import Decoder, MeanDecoder
+from pipeline.heatmaps.decoders.softargmax import Softargmax
 from pipeline.heatmaps.draw import laplace_heatmaps
 from pipeline.heatmaps.stride import to_pixels
 from pipeline.heatmaps.uncertainty import cholesky_factor
-from pipeline.losses.base import HeatmapLoss, fill_masked, masked_mean
-from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss
+from pipeline.losses.base import HeatmapLoss
+from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss, Gaussian
 
 
 class Decoded(HeatmapLoss):
@@ -50,11 +51,11 @@ class Decoded(HeatmapLoss):
             raise ConfigError(
                 f"{type(loss).__name__} is a loss on heatmaps: it trains them itself, with any decoder"
             )
-        decoder = decoder or find("softargmax")
-        if decoder.weights is None:
+        decoder = decoder or Softargmax()
+        if not isinstance(decoder, MeanDecoder):
             raise ConfigError(
                 f"{type(loss).__name__} cannot train through decoder '{decoder.name}', which has no gradient: "
-                f"take one of {', '.join(names(differentiable=True))}, or a loss on heatmaps"
+                "take one that is a mean, e.g. softargmax, or a loss on heatmaps"
             )
         self.loss = loss
         self.stride = stride
@@ -64,23 +65,17 @@ class Decoded(HeatmapLoss):
         """The decoder's distribution, p_BKHW."""
         return self.weights(logits_BKHW)
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
-        """Loss of each landmark, (B, K), all targets known."""
-        return self._per_landmark(p_BKHW, target_BK2, None)
+    def stand_in(self, p_BKHW: Tensor) -> Tensor:
+        """The prediction, as for every loss on points."""
+        return mean(p_BKHW.detach())
 
-    def forward_from_probabilities(
-        self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None
-    ) -> Tensor:
-        """As the base's; losses that look at neighbours are told which of them are known."""
-        target_BK2 = fill_masked(target_BK2, mask_BK, mean(p_BKHW.detach()).to(target_BK2.dtype))
-        return masked_mean(self._per_landmark(p_BKHW, target_BK2, mask_BK), mask_BK)
-
-    def _per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
+        """Loss of each landmark, (B, K)."""
         points_BK2 = to_pixels(mean(p_BKHW), self.stride)
         target_BK2 = to_pixels(target_BK2, self.stride).to(points_BK2.dtype)
         if isinstance(self.loss, CovarianceLoss):
             factor_BK22 = cholesky_factor(self.covariance(p_BKHW)) * self.stride
-            return self.loss.per_landmark(points_BK2, factor_BK22, target_BK2)
+            return self.loss.per_landmark(Gaussian(points_BK2, factor_BK22), target_BK2, mask_BK)
         return self.loss.per_landmark(points_BK2, target_BK2, mask_BK)
 
     def draw_true(self, target_BK2: Tensor, size: tuple[int, int], mask_BK: Tensor | None = None) -> Tensor:

@@ -55,7 +55,7 @@ class GaussianKL(HeatmapLoss):
     def __init__(self, true_scale: float = 1.0, beta: float = 1.0) -> None:
         super().__init__(true_scale, beta)
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """Divergence of each landmark, (B, K)."""
         mean_BK2, variance_BK2 = moments(p_BKHW, order=2)
         return gaussian_kl(mean_BK2, variance_BK2, target_BK2, self.true_scale)

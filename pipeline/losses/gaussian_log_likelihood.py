@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pipeline.losses.coordinates import CovarianceLoss
+from pipeline.losses.coordinates import CovarianceLoss, Gaussian
 
 DIAGONAL_FLOOR_PX = 1e-3
 
@@ -46,9 +46,9 @@ def gaussian_log_likelihood(mean_BK2: Tensor, factor_BK22: Tensor, target_BK2: T
 class GaussianLogLikelihood(CovarianceLoss):
     """Eq. 2."""
 
-    def per_landmark(self, points_BK2: Tensor, factor_BK22: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, predicted: Gaussian, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """(B, K), nats up to a constant."""
-        return gaussian_log_likelihood(points_BK2, factor_BK22, target_BK2)
+        return gaussian_log_likelihood(predicted.points_BK2, predicted.factor_BK22, target_BK2)
 
 
 LOSS = GaussianLogLikelihood

@@ -27,7 +27,7 @@ class HeatmapL2(PixelValueLoss):
     def __init__(self, true_scale: float = 1.0) -> None:
         super().__init__(true_scale)
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """(B, K)."""
         height, width = p_BKHW.shape[-2:]
         return heatmap_l2(p_BKHW, self.draw_true(target_BK2, (height, width)).to(p_BKHW.dtype))

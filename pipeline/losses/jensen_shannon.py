@@ -38,7 +38,7 @@ class JensenShannon(HeatmapLoss):
     def __init__(self, true_scale: float = 1.0, beta: float = 1.0) -> None:
         super().__init__(true_scale, beta)
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """Divergence of each landmark, (B, K)."""
         height, width = p_BKHW.shape[-2:]
         return jensen_shannon(p_BKHW, self.draw_true(target_BK2, (height, width)).to(p_BKHW.dtype))

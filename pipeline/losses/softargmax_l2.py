@@ -35,7 +35,7 @@ class SoftargmaxL2(HeatmapLoss):
     def __init__(self, beta: float = 1.0, true_scale: float = 1.0) -> None:
         super().__init__(true_scale, beta)
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """Distance of each landmark, (B, K) px."""
         return point_distance(mean(p_BKHW), target_BK2)
 

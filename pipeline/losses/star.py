@@ -132,7 +132,7 @@ class STAR(HeatmapLoss):
         self.distance: Distance = distance
         self.restriction: Literal["value", "detach"] = restriction
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """(B, K)."""
         covariance_BK22 = covariance(p_BKHW)
         direction_BK2 = principal_direction(covariance_BK22)

@@ -129,7 +129,7 @@ class Wasserstein(HeatmapLoss):
         self.epsilon = epsilon
         self.iterations = iterations
 
-    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor) -> Tensor:
+    def per_landmark(self, p_BKHW: Tensor, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """Distance of each landmark, (B, K), px."""
         return wasserstein(p_BKHW, target_BK2, self.true_scale, self.epsilon, self.iterations)
 

@@ -23,8 +23,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from pipeline.errors import ConfigError
-from pipeline.heatmaps import decoders
-from pipeline.heatmaps.decoders import Decoder
+from pipeline.heatmaps.decoder import Decoder
+from pipeline.heatmaps.decoders.relu_mean import ReluMean
+from pipeline.heatmaps.decoders.softargmax import Softargmax
 from pipeline.heatmaps.edges import edge_maps
 from pipeline.heatmaps.stride import to_cells
 from pipeline.heatmaps.unit_peak import unit_gaussian_heatmaps
@@ -59,7 +60,7 @@ class ADNet(Method):
         """See the module's text."""
         if loss.needs == "heatmaps":
             return None
-        return decoders.find("relu_mean" if gives & {"edges", "point_maps"} else "softargmax")
+        return ReluMean() if gives & {"edges", "point_maps"} else Softargmax()
 
     def __init__(
         self,

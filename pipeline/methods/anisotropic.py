@@ -13,7 +13,7 @@ With a generator of heatmaps the loss is on what a differentiable decoder reads,
 from __future__ import annotations
 
 from pipeline.errors import ConfigError
-from pipeline.heatmaps.decoders import Decoder
+from pipeline.heatmaps.decoder import Decoder
 from pipeline.markup import Markup
 from pipeline.methods.base import Method, Origin, SupervisedLoss
 from pipeline.models.output import Traits

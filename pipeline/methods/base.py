@@ -20,19 +20,19 @@ Units: points in px of the network's input, (x, y), the centre of the top-left p
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
 from pipeline.errors import ConfigError
-from pipeline.heatmaps import decode, decoders
+from pipeline.heatmaps import decode
 from pipeline.heatmaps.decode import mean
-from pipeline.heatmaps.decoders import Decoder
+from pipeline.heatmaps.decoder import Decoder
 from pipeline.heatmaps.draw import laplace_heatmaps
 from pipeline.heatmaps.stride import to_cells, to_pixels
 from pipeline.losses.base import HeatmapLoss
-from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss
+from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss, Gaussian
 from pipeline.losses.decoded import Decoded
 from pipeline.markup import Markup
 from pipeline.methods.pairs import refuse_pair
@@ -90,7 +90,7 @@ class Method(nn.Module):
     """
 
     # The decoder of the paper, for losses that train through one, or for all losses.
-    own_decoder: ClassVar[str | None] = None
+    own_decoder: ClassVar[type[Decoder] | None] = None
     origin: Origin = "centre"
     own_decoder_reads_all: ClassVar[bool] = False
 
@@ -134,7 +134,7 @@ class Method(nn.Module):
             return None
         if loss.needs == "heatmaps" and not cls.own_decoder_reads_all:
             return None
-        return decoders.find(cls.own_decoder)
+        return cls.own_decoder()
 
     def supervised(
         self, output: Output, target_BK2: Tensor, mask_BK: Tensor
@@ -209,7 +209,7 @@ class Method(nn.Module):
         first, below, second = stage.cholesky.unbind(-1)
         entries = (first, torch.zeros_like(first), below, second)
         factor_BK22 = torch.stack(entries, dim=-1).unflatten(-1, (2, 2))
-        loss: Tensor = self.loss(points_BK2, factor_BK22, target_BK2, mask_BK)
+        loss: Tensor = self.loss(Gaussian(points_BK2, factor_BK22), target_BK2, mask_BK)
         return loss
 
     def decode(self, output: Output) -> Prediction:
@@ -269,16 +269,3 @@ class Method(nn.Module):
         if self.maps is None:
             return laplace_heatmaps(cells, self.grid, 1.0, mask_BK)
         return self.maps.draw_true(cells, self.grid, mask_BK)
-
-
-# What the trainer supplies to a method's constructor.
-GIVEN: frozenset[str] = frozenset({"loss", "traits", "markup", "input_size", "decoder"})
-
-
-def build_decoder(part: Any) -> Decoder | None:
-    """The decoder a config names (:class:`pipeline.registry.Part`), or None.
-
-    Raises:
-        ConfigError: No such decoder or parameter.
-    """
-    return None if part is None else decoders.find(part.name, **part.parameters)

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
 from pipeline.markup import Markup
-from pipeline.methods.base import Method, build_decoder
+from pipeline.methods.base import Method
 from pipeline.models.output import traits
 from pipeline.registry import Part, build
-
-# Constructor arguments of a model that the trainer supplies, where the constructor takes them.
-MODEL_OFFERED = frozenset({"markup", "input_size"})
-# Of a loss: for those on curves, which have a class method ``from_markup``.
-LOSS_OFFERED = frozenset({"markup"})
 
 
 def make_generator(model: Part, markup: Markup, input_size: int) -> nn.Module:
@@ -28,8 +21,9 @@ def make_generator(model: Part, markup: Markup, input_size: int) -> nn.Module:
     Raises:
         ConfigError: What the registry or the constructor refuses.
     """
-    offered = {"markup": markup, "input_size": input_size}
-    generator: nn.Module = build("model", model, offered, num_landmarks=markup.num_landmarks)
+    generator: nn.Module = build(
+        "model", model, num_landmarks=markup.num_landmarks, markup=markup, input_size=input_size
+    )
     return generator
 
 
@@ -54,12 +48,13 @@ def make_method(
     Raises:
         ConfigError: Parts that cannot work together, or what a constructor refuses.
     """
-    given: dict[str, Any] = {
-        "loss": build("loss", loss, {"markup": markup}),
-        "traits": traits(generator),
-        "markup": markup,
-        "input_size": input_size,
-        "decoder": build_decoder(decoder),
-    }
-    made: Method = build("method", method, **given)
+    made: Method = build(
+        "method",
+        method,
+        loss=build("loss", loss, markup=markup),
+        traits=traits(generator),
+        markup=markup,
+        input_size=input_size,
+        decoder=None if decoder is None else build("decoder", decoder),
+    )
     return made

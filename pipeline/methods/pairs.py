@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from pipeline.errors import ConfigError
-from pipeline.heatmaps import decoders
-from pipeline.heatmaps.decoders import Decoder
+from pipeline.heatmaps.decoder import Decoder, MeanDecoder
+from pipeline.registry import find, names
 
 
 def refuse_pair(loss: type[nn.Module] | nn.Module, gives: frozenset[str], decoder: Decoder | None) -> None:
@@ -37,8 +37,9 @@ def refuse_pair(loss: type[nn.Module] | nn.Module, gives: frozenset[str], decode
             raise ConfigError(
                 f"decoder '{decoder.name}' reads heatmaps, but the network regresses coordinates: set decoder=null"
             )
-    elif needs != "heatmaps" and decoder is not None and not decoder.differentiable:
+    elif needs != "heatmaps" and decoder is not None and not isinstance(decoder, MeanDecoder):
+        means = [known for known in names("decoder") if issubclass(find("decoder", known), MeanDecoder)]
         raise ConfigError(
             f"loss {name} cannot train through decoder '{decoder.name}', which has no gradient: take one of "
-            f"{', '.join(decoders.names(differentiable=True))}, or a loss on heatmaps"
+            f"{', '.join(means)}, or a loss on heatmaps"
         )

@@ -10,13 +10,14 @@ With ``model.cholesky=false``, or another generator, the covariance is the heatm
 
 from __future__ import annotations
 
+from pipeline.heatmaps.decoders.relu_mean import ReluMean
 from pipeline.methods.base import Method
 
 
 class UGLLI(Method):
     """See :class:`~pipeline.methods.base.Method`; reads heatmaps by the mean of their ReLU."""
 
-    own_decoder = "relu_mean"
+    own_decoder = ReluMean
 
 
 METHOD = UGLLI

@@ -8,8 +8,9 @@ to a Gaussian (eq. 4); decoder: barycentre (GET_BC, eq. 6), which the paper find
 
 from __future__ import annotations
 
-from pipeline.heatmaps import decoders
-from pipeline.heatmaps.decoders import Decoder
+from pipeline.heatmaps.decoder import Decoder
+from pipeline.heatmaps.decoders.barycentre import Barycentre
+from pipeline.heatmaps.decoders.quarter_shift import QuarterShift
 from pipeline.losses.pixel_values import PixelValueLoss
 from pipeline.methods.base import Method, SupervisedLoss
 
@@ -21,14 +22,14 @@ class Wasserstein(Method):
     multiplies the error of heatmap L2 by six).
     """
 
-    own_decoder = "barycentre"
+    own_decoder = Barycentre
     own_decoder_reads_all = True
 
     @classmethod
     def default_decoder(cls, loss: SupervisedLoss, gives: frozenset[str]) -> Decoder | None:
         """GET_BC, or GET_MAX for losses on values of pixels."""
         if isinstance(loss, PixelValueLoss) and "heatmaps" in gives:
-            return decoders.find("quarter_shift")
+            return QuarterShift()
         return super().default_decoder(loss, gives)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pipeline.datasets.face import FaceRecord
-from pipeline.datasets.registry import check_reader_spec, open_reader
+from pipeline.datasets.open import check_reader, open_reader
 from pipeline.errors import ConfigError
 from pipeline.markup import Markup, own_definition
 from pipeline.shards.duplicates import comparison_settings
@@ -210,7 +210,7 @@ def plan_sets(config: PrepareConfig) -> list[SetPlan]:
     """
     for entry in config.sets:  # cheap checks of all sets before reading the annotations of any
         try:
-            check_reader_spec(entry.reader)
+            check_reader(entry.reader)
         except ConfigError as error:
             raise ConfigError(f"set '{entry.name}': {error}") from error
     return [plan for entry in config.sets for plan in _plan(config, entry)]

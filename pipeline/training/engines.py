@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from pipeline.errors import TrainingError
-from pipeline.training.config.experiment import OptimizerConfig
+from pipeline.registry import Part, build
+from pipeline.training.compiler import leave_compiler_out
 
 _TAG = "engine"
 
@@ -40,6 +41,7 @@ def _deepspeed() -> Any:
 
 def prepare_process(use_gpu: bool) -> None:
     """Settings DeepSpeed reads before its first engine; call once per worker, after the process group is up."""
+    leave_compiler_out()
     deepspeed = _deepspeed()
     from deepspeed.ops import __compatible_ops__
     from deepspeed.utils import logger
@@ -55,15 +57,10 @@ def prepare_process(use_gpu: bool) -> None:
         deepspeed.init_distributed(dist_backend="nccl" if use_gpu else "gloo", verbose=False)
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], config: OptimizerConfig) -> torch.optim.Optimizer:
+def make_optimizer(params: Iterable[nn.Parameter], config: Part) -> torch.optim.Optimizer:
     """The optimizer a config names."""
-    if config.name == "rmsprop":
-        return torch.optim.RMSprop(
-            parameters, lr=config.lr, alpha=config.smoothing, weight_decay=config.weight_decay
-        )
-    # torch's own Adam: DeepSpeed's CPU Adam is compiled at first use, and its {"type": "Adam"} silently means AdamW.
-    kind = torch.optim.AdamW if config.decoupled else torch.optim.Adam
-    return kind(parameters, lr=config.lr, betas=config.betas, weight_decay=config.weight_decay)
+    optimizer: torch.optim.Optimizer = build("optimizer", config, params=params)
+    return optimizer
 
 
 def engine_config(
@@ -90,7 +87,7 @@ def engine_config(
 
 def build_engine(
     module: nn.Module,
-    optimizer: OptimizerConfig,
+    optimizer: Part,
     *,
     micro_batch: int,
     world_size: int,
@@ -102,7 +99,7 @@ def build_engine(
 
     Args:
         module: The network; broadcast from rank 0 by DeepSpeed, so that all ranks start equal.
-        optimizer: Adam, AdamW or RMSprop.
+        optimizer: Name and parameters.
         micro_batch: Images of one rank in one step; DeepSpeed only reports with it.
         world_size: Number of ranks.
         zero_stage: 0, 1 or 2.

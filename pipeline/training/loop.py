@@ -19,6 +19,13 @@ from pipeline.shards.manifest import join
 from pipeline.storage import write_text
 from pipeline.training import checkpoint
 from pipeline.training.batches import augmented, concatenate
+from pipeline.training.build import (
+    build_augmentation,
+    build_generator,
+    build_method,
+    build_schedule,
+    count_parameters,
+)
 from pipeline.training.checkpoint import RunState
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
@@ -29,17 +36,8 @@ from pipeline.training.host import Host
 from pipeline.training.init import load_weights
 from pipeline.training.meter import Guard, Meter
 from pipeline.training.objectives import Objectives
-from pipeline.training.plan import (
-    Plan,
-    build_augmentation,
-    build_generator,
-    build_method,
-    count_parameters,
-    make_plan,
-    set_origin,
-)
+from pipeline.training.plan import Plan, derive, set_origin
 from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
-from pipeline.training.schedule import multiplier
 from pipeline.training.step import Stepper
 from pipeline.training.system import SystemMeter
 from pipeline.training.validate import Validation, validate
@@ -58,7 +56,8 @@ class TrainingLoop:
 
     def __init__(self, config: ExperimentConfig, host: Host, run_folder: str, config_hash: str) -> None:
         self.config, self.host, self.run_folder, self.hash = config, host, run_folder, config_hash
-        self.plan: Plan = make_plan(config)
+        self.plan: Plan = derive(config)  # the driver has checked it
+        self.schedule = build_schedule(config, self.plan.steps)
         self.labelled_share = config.training.batch // host.world_size
         self.unlabelled_share = config.unlabelled_batch // host.world_size
         torch.manual_seed(config.seed)
@@ -134,7 +133,7 @@ class TrainingLoop:
                 unlabelled_batch = self._on_device(unlabelled, UNLABELLED)
                 self.objectives.see(unlabelled_batch)
                 state.unlabelled_position += config.unlabelled_batch
-            rate = multiplier(config.schedule, state.step, plan.steps)
+            rate = self.schedule(state.step)
             set_learning_rate(self.generator, config.optimizer.lr * rate)
             self.objectives.set_learning_rate(rate)
             seed_step(config.seed, state.step, self.host.rank)

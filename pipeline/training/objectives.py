@@ -13,33 +13,19 @@ from pipeline.markup import Markup
 from pipeline.methods.base import Method
 from pipeline.methods.unlabelled.base import StepView, UnlabelledBatch, UnlabelledObjective
 from pipeline.models.output import as_output
-from pipeline.registry import build
 from pipeline.shards.device import DeviceBatch, to_device
 from pipeline.shards.manifest import Manifest, manifest_url, parent
 from pipeline.shards.order import nested_subset
 from pipeline.shards.poses import read_points
+from pipeline.training.build import build_objectives
 from pipeline.training.complaints import Complaints
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.config.optimizer import OptimizerConfig
+from pipeline.training.config.parts import OptimizerConfig
 from pipeline.training.engines import set_learning_rate
 from pipeline.training.step import Teaching
 from pipeline.training.validate import sequential_batches
 
 FACES = 64  # of each kind: that objectives are measured on, and that are looked at first
-
-
-def build_objectives(config: ExperimentConfig, markup: Markup) -> dict[str, UnlabelledObjective]:
-    """The objectives a config names, by their names, in its order; none for a supervised run."""
-    return {
-        part.name: build(
-            "objective",
-            part,
-            offered={"markup": markup, "augmented": config.augmentation is not None},
-            num_landmarks=markup.num_landmarks,
-            image_size=config.input_size,
-        )
-        for part in config.unlabelled.active
-    }
 
 
 def learn_from_labelled(

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
-from pipeline.augment.compose import Augmentation
 from pipeline.errors import ConfigError, ManifestError
 from pipeline.markup import Markup
 from pipeline.methods.base import Method
-from pipeline.methods.build import make_generator, make_method
-from pipeline.models.output import as_output, traits
-from pipeline.registry import Part, build
 from pipeline.shards.attributes import check_attributes
 from pipeline.shards.manifest import Manifest, load_manifest
 from pipeline.shards.order import Balance, Order, check_world_size, order_for
 from pipeline.training.balance import balance_of, origin_shape
+from pipeline.training.check import Networks, check_parts
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.extra import extra_orders, open_extra
 from pipeline.training.init import check_init
-from pipeline.training.objectives import build_objectives
 from pipeline.training.unlabelled_faces import UnlabelledFaces, open_unlabelled
 
 
@@ -49,6 +45,7 @@ class Plan:
         epoch_faces: Labelled faces of an epoch, which balancing may make fewer or more than there are.
         steps: Optimizer steps.
         validate_steps: Steps between validations; likewise the next two.
+        networks: What the check saw of the networks; None in a plan that was only derived.
     """
 
     config: ExperimentConfig
@@ -64,6 +61,7 @@ class Plan:
     validate_steps: int
     checkpoint_steps: int
     image_steps: int
+    networks: Networks | None = None
 
     @property
     def steps_per_epoch(self) -> float:
@@ -81,7 +79,30 @@ class Plan:
 
 
 def make_plan(config: ExperimentConfig) -> Plan:
-    """Read the manifests and derive the run's quantities.
+    """Derive a run's quantities and check its parts: what a driver does before it starts anything.
+
+    Raises:
+        ManifestError: A set is missing or of the wrong role.
+        ConfigError: A combination or a part that cannot work.
+    """
+    return checked(derive(config))
+
+
+def checked(plan: Plan) -> Plan:
+    """The plan, once every part has been run; see :mod:`pipeline.training.check`.
+
+    Raises:
+        ConfigError: A part that cannot work.
+    """
+    config = plan.config
+    check_attributes(config.data.focal_attributes, config.data.train, plan.train)
+    if config.init is not None:
+        check_init(config, plan.train)
+    return replace(plan, networks=check_parts(config, plan.markup, plan.steps))
+
+
+def derive(config: ExperimentConfig) -> Plan:
+    """Read the manifests and derive the run's quantities: cheap, and the same in the driver and in every worker.
 
     Raises:
         ManifestError: A set is missing or of the wrong role.
@@ -124,11 +145,7 @@ def make_plan(config: ExperimentConfig) -> Plan:
                 f"{name} holds {manifest.num_landmarks} landmarks, its markup '{markup.name}' has "
                 f"{markup.num_landmarks}: prepare the set again"
             )
-    check_attributes(data.focal_attributes, data.train, train)
     extra = open_extra(data, train, validation)
-    _try_parts(config, markup)
-    if config.init is not None:
-        check_init(config, train)
     workers = config.cluster.workers
     check_world_size(workers, data.streams, training.batch)
     labelled = _count(data.labelled_count, train, "data.labelled_count")
@@ -155,23 +172,6 @@ def make_plan(config: ExperimentConfig) -> Plan:
         checkpoint_steps=every(training.checkpoint_every),
         image_steps=every(training.image_every),
     )
-
-
-def _try_parts(config: ExperimentConfig, markup: Markup) -> None:
-    """Run every part once without memory: what they refuse, of values or of each other, fails here, not in a worker."""
-    side = config.input_size
-    with torch.device("meta"):
-        generator = build_generator(config, markup)
-        build_objectives(config, markup)
-        multiple = traits(generator).input_multiple
-        if side % multiple:
-            raise ConfigError(
-                f"input_size = {side}: model '{config.model.name}' with these parameters needs a multiple of {multiple}"
-            )
-        with torch.no_grad():
-            output = as_output(generator.eval()(torch.empty(1, 3, side, side)))
-    build_method(config, markup, generator).check(output)
-    build_augmentation(config, markup)
 
 
 def _load(url: str, field: str, role: str) -> Manifest:
@@ -212,24 +212,6 @@ def orders(plan: Plan) -> Orders:
     return Orders(train, extra_orders(data, plan.extra, seed), unlabelled)
 
 
-def build_generator(config: ExperimentConfig, markup: Markup) -> nn.Module:
-    """The network a config names."""
-    return make_generator(config.model, markup, config.input_size)
-
-
-def build_method(config: ExperimentConfig, markup: Markup, generator: nn.Module) -> Method:
-    """The supervised loss and its way of reading the network, ``generator``, that it is for."""
-    return make_method(config.method, config.loss, config.decoder, markup, config.input_size, generator)
-
-
-def build_augmentation(config: ExperimentConfig, markup: Markup) -> Augmentation | None:
-    """The augmentation a config names, if any."""
-    if config.augmentation is None:
-        return None
-    made: Augmentation = build("augmentation", config.augmentation, markup=markup)
-    return made
-
-
 def set_origin(generator: nn.Module, method: Method, plan: Plan) -> None:
     """Give a regressor the shape that its displacements start from; other networks have none.
 
@@ -242,30 +224,3 @@ def set_origin(generator: nn.Module, method: Method, plan: Plan) -> None:
     bins = data.balance.bins
     shape = origin_shape(method.origin, bins, data.train, plan.train, data.labelled_count, data.subset_seed)
     generator.set_mean(torch.from_numpy(shape).float(), (size, size))
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Trainable parameters."""
-    return sum(p.numel() for p in module.parameters() if p.requires_grad)
-
-
-def activation_bytes(model: Part, markup: Markup, input_size: int) -> int:
-    """What autograd keeps for one image's backward pass through a generator; nothing is computed (meta tensors)."""
-    with torch.device("meta"):
-        module = make_generator(model, markup, input_size)
-        # Two, and half of what they keep: batch norm refuses a single value per channel.
-        images = torch.empty(2, 3, input_size, input_size)
-    kept: dict[int, int] = {}
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
-        keep_alive.append(tensor)  # an id may only be reused once its tensor is gone
-        return tensor
-
-    keep_alive: list[torch.Tensor] = []
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        for stage in as_output(module(images)).stages:
-            if stage.heatmaps is not None:
-                stage.heatmaps.flatten(2).softmax(-1)
-    weights = {id(p.untyped_storage()) for p in module.parameters()}
-    return sum(size for storage, size in kept.items() if storage not in weights) // 2

@@ -14,7 +14,7 @@ from pipeline.storage import absolute, read_text, require_free_space, write_text
 from pipeline.training.config.compose import config_hash, differences, to_yaml, validate
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.init import identified
-from pipeline.training.plan import Plan, build_generator, count_parameters, make_plan
+from pipeline.training.plan import Plan, make_plan
 from pipeline.training.tracking import Tracker
 
 # Sections that do not change what a run computes: where it runs and reports, how its sets were made (their manifests say
@@ -156,7 +156,8 @@ def ready(config: ExperimentConfig) -> Run:
     config = identified(with_absolute_paths(config))
     plan = make_plan(config)
     folder = run_folder_of(config)
-    parameters = count_parameters(build_generator(config, plan.markup))
+    assert plan.networks is not None  # make_plan checked them
+    parameters = plan.networks.generator
     require_free_space(
         folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
     )

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from pipeline.datasets.registry import reader_names
 from scipy.io import savemat
 
 from jobs.prepare import prepare
 from jobs.settings import prepare_config
-from pipeline.datasets.registry import reader_names
 from pipeline.markup import load_markup
 from pipeline.shards.manifest import Manifest, SampleMeta
 from pipeline.shards.read import iterate_shard

@@ -4,17 +4,20 @@ import importlib
 import pkgutil
 
 import pytest
+import torch
 from torch import nn
 
 from pipeline.augment.compose import Augmentation
 from pipeline.errors import ConfigError
+from pipeline.heatmaps.decoder import Decoder
 from pipeline.losses.base import HeatmapLoss
 from pipeline.losses.coordinates import CoordinateLoss, CovarianceLoss
 from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.methods.base import Method
 from pipeline.methods.unlabelled.base import UnlabelledObjective
 from pipeline.models.rcn import RCN
-from pipeline.registry import KINDS, Part, build, check, find, names
+from pipeline.registry import KINDS, Part, build, check, defaults, find, names
+from pipeline.training.schedules.base import Schedule
 
 BASES = {
     "model": nn.Module,
@@ -23,6 +26,8 @@ BASES = {
     "augmentation": Augmentation,
     "objective": UnlabelledObjective,
     "discriminator": nn.Module,
+    "decoder": Decoder,
+    "schedule": Schedule,
 }
 
 
@@ -32,14 +37,15 @@ def part(name: str, **parameters) -> Part:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_packaged_part_can_be_found(kind):
-    package, attribute = KINDS[kind]
+    package, attribute = KINDS[kind].package, KINDS[kind].attribute
     modules = [m.name for m in pkgutil.iter_modules(importlib.import_module(package).__path__)]
     defining = {m for m in modules if hasattr(importlib.import_module(f"{package}.{m}"), attribute)}
     assert names(kind) == sorted(defining)
     assert defining, f"no {kind} at all"
     for name in names(kind):
         found = find(kind, name)
-        assert issubclass(found, BASES[kind])
+        if kind in BASES:
+            assert issubclass(found, BASES[kind])
         assert found.__module__ == f"{package}.{name}", "the part is defined where its name says"
 
 
@@ -102,9 +108,9 @@ def test_a_module_of_the_users_own(mine):
 
 
 def test_an_error_inside_a_users_module_is_not_taken_for_its_absence(mine):
-    with pytest.raises(ModuleNotFoundError, match="a_module_nobody_has"):
+    with pytest.raises(ConfigError, match="cannot be imported: ModuleNotFoundError: .*'a_module_nobody_has'"):
         find("loss", "my_team_parts.lacks")
-    with pytest.raises(AttributeError, match="no_such_function"):
+    with pytest.raises(ConfigError, match=r"AttributeError: .*'no_such_function' \(.*typo.py, line 2\)"):
         find("loss", "my_team_parts.typo")
 
 
@@ -137,10 +143,9 @@ def test_what_a_constructor_refuses_is_said_with_the_part(mine):
 
 
 def test_what_the_trainer_supplies_cannot_be_configured():
-    given = frozenset({"num_landmarks"})
-    assert check("model", part("rcn", width=4), given) == {"width": 4, "dropout": 0.2}
+    assert check("model", part("rcn", width=4)) == {"width": 4, "dropout": 0.2}
     with pytest.raises(ConfigError, match="model 'rcn' has no parameter 'num_landmarks'"):
-        check("model", part("rcn", num_landmarks=5), given)
+        check("model", part("rcn", num_landmarks=5))
     with pytest.raises(ConfigError, match="has no parameter 'num_landmarks'"):
         build("model", part("rcn", num_landmarks=5), num_landmarks=68)
 
@@ -155,3 +160,34 @@ def test_a_part_without_a_constructor_of_its_own_needs_nothing():
     assert check("loss", Part(name="l1")) == {}
     with pytest.raises(ConfigError, match="has no parameter 'args'"):
         check("loss", Part.model_validate({"name": "l1", "args": 1}))
+
+
+def test_what_a_kind_is_given_and_offered_is_said_once_and_every_part_goes_with_it():
+    """The trainer's own arguments are no parameters of any packaged part, and all that is given is taken."""
+    for kind, row in KINDS.items():
+        for name in names(kind):
+            assert not (row.given | row.offered) & defaults(kind, name).keys()
+    with pytest.raises(ConfigError, match="loss 'adl' has no parameter 'markup'"):
+        check("loss", part("adl", markup="ibug68"))
+
+
+def test_a_constructor_that_does_not_take_what_its_kind_is_given_is_refused(tmp_path, monkeypatch):
+    package = tmp_path / "my_team_given"
+    package.mkdir()
+    (package / "net.py").write_text("class Net:\n    def __init__(self, landmarks): ...\n\nMODEL = Net\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"takes no 'num_landmarks', which every model is given: add it in .*net\.py"
+    ):
+        check("model", part("my_team_given.net"))
+
+
+def test_torchs_own_optimizers_are_parts_as_they_are(tmp_path, monkeypatch):
+    package = tmp_path / "my_team_torch"
+    package.mkdir()
+    (package / "nadam.py").write_text("import torch\n\nOPTIMIZER = torch.optim.NAdam\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    weights = [nn.Parameter(torch.zeros(2))]
+    optimizer = build("optimizer", part("my_team_torch.nadam", lr=0.5, momentum_decay=0.25), params=weights)
+    assert isinstance(optimizer, torch.optim.NAdam)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum_decay"]) == (0.5, 0.25)

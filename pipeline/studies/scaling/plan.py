@@ -13,7 +13,7 @@ from pipeline.studies.scaling.cells import Cell, group_of
 from pipeline.training.config.compose import config_hash, with_values
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.scale import MethodConfig, ScaleConfig
-from pipeline.training.plan import make_plan
+from pipeline.training.plan import checked, derive
 from pipeline.training.run import WHERE, with_absolute_paths
 
 
@@ -73,6 +73,7 @@ def plan_study(config: ExperimentConfig) -> StudyPlan:
     runs: dict[str, ExperimentConfig] = {}
     steps: dict[str, int] = {}
     by_content: dict[str, str] = {}
+    columns: set[tuple[str, int | None, bool]] = set()
     for cell in _cells(scale):
         chosen = _cell_config(base, scale, folder, cell)
         # The supervised cells of methods that differ in what they do with unlabelled faces are one and the same run.
@@ -81,7 +82,13 @@ def plan_study(config: ExperimentConfig) -> StudyPlan:
         cells[cell] = name
         if name not in runs:
             runs[name] = chosen
-            steps[name] = make_plan(chosen).steps
+            plan = derive(chosen)
+            # Cells of a column differ in numbers of faces and seeds alone: its parts are tried once.
+            column = (cell.method, cell.width, cell.unlabelled > 0)
+            if column not in columns:
+                checked(plan)
+                columns.add(column)
+            steps[name] = plan.steps
     _check_steps(cells, steps)
     return StudyPlan(config, scale, folder, cells, runs, steps)
 

@@ -10,16 +10,10 @@ from collections.abc import Mapping
 from pipeline.errors import ConfigError
 from pipeline.registry import Part, check
 from pipeline.training.config.compose import value_at, with_values
-from pipeline.training.config.experiment import MODEL_GIVEN, ExperimentConfig
+from pipeline.training.config.experiment import PARTS, ExperimentConfig
 from pipeline.training.config.tune import ParameterConfig, Value
-from pipeline.training.config.unlabelled import OBJECTIVE_GIVEN, ObjectiveConfig
+from pipeline.training.config.unlabelled import ObjectiveConfig
 
-# Which sections choose a part, whose parameters have defaults of their own.
-_PARTS: dict[str, tuple[str, frozenset[str]]] = {
-    "model": ("model", MODEL_GIVEN),
-    "loss": ("loss", frozenset()),
-    "unlabelled.objective": ("objective", OBJECTIVE_GIVEN),
-}
 _NOT_LEARNT = frozenset({"name", "seed", "tune", "scale", "prepare", "tracking", "cluster", "evaluation"})
 _MEASURING = frozenset({"data.validation", "data.test", "training.select"})
 
@@ -69,9 +63,9 @@ def _own_value(config: ExperimentConfig, key: str) -> Value:
     except KeyError:
         section, _, name = key.rpartition(".")
     try:
-        kind, given = _PARTS[re.sub(r"^unlabelled\.objectives\.\d+$", "unlabelled.objective", section)]
+        kind = PARTS[re.sub(r"^unlabelled\.objectives\.\d+$", "unlabelled.objective", section)]
         schema = ObjectiveConfig if kind == "objective" else Part
-        default: Value = check(kind, schema.model_validate(value_at(config, section)), given)[name]
+        default: Value = check(kind, schema.model_validate(value_at(config, section)))[name]
         return default
     except (KeyError, ValueError) as error:
         raise ConfigError(

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline.errors import ConfigError, did_you_mean, nearest
 from pipeline.plain import flatten
+from pipeline.training.config.parts import FilledPart
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 _EXTENDS = "extends"
@@ -134,6 +135,8 @@ def with_values(config: ConfigT, values: Mapping[str, Any], origin: str) -> Conf
         ConfigError: Naming the key.
     """
     raw = config.model_dump(mode="json")
+    for key in values:
+        _forget_defaults(raw, config, key)
     for key, value in values.items():
         *path, last = key.split(".")
         section: Any = raw
@@ -150,6 +153,20 @@ def with_values(config: ConfigT, values: Mapping[str, Any], origin: str) -> Conf
             raise ConfigError(f"{origin}: key '{key}': names a place of a list; name a key inside it")
         section[last] = value
     return validate(raw, type(config), origin)
+
+
+def _forget_defaults(raw: dict[str, Any], config: BaseModel, key: str) -> None:
+    """Where a key names another part, the defaults that a section shows of the old one are not the new one's to have."""
+    section, _, last = key.rpartition(".")
+    if last != "name" or not section:
+        return
+    holder: Any = config
+    for part in section.split("."):
+        holder = getattr(holder, part, None)
+        raw = raw.get(part) or {}
+    if isinstance(holder, FilledPart):
+        for name in holder.parameters.keys() - holder.spelled_out().keys():
+            del raw[name]
 
 
 def value_at(config: BaseModel, key: str) -> Any:

@@ -3,54 +3,37 @@
 from __future__ import annotations
 
 import os
+from operator import attrgetter
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.methods.base import GIVEN as METHOD_GIVEN
-from pipeline.methods.base import build_decoder
-from pipeline.methods.build import LOSS_OFFERED, MODEL_OFFERED
 from pipeline.methods.pairs import refuse_pair
 from pipeline.models.output import traits
-from pipeline.registry import Part, check, find
+from pipeline.registry import Part, build, check, find
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.strict import Strict
 from pipeline.training.config.cluster import ClusterConfig
 from pipeline.training.config.data import DataConfig
 from pipeline.training.config.init import InitConfig
-from pipeline.training.config.optimizer import OptimizerConfig
+from pipeline.training.config.parts import OptimizerConfig, ScheduleConfig
 from pipeline.training.config.scale import ScaleConfig
 from pipeline.training.config.selftrain import SelftrainConfig
 from pipeline.training.config.tune import TuneConfig
 from pipeline.training.config.unlabelled import UnlabelledConfig
 
-# Constructor arguments the trainer supplies itself.
-MODEL_GIVEN = frozenset({"num_landmarks"}) | MODEL_OFFERED
-AUGMENTATION_GIVEN = frozenset({"markup"})
-
-
-class ScheduleConfig(Strict):
-    """Learning rate over the run; applies to generator and discriminator alike."""
-
-    name: Literal["constant", "cosine", "steps"] = Field(
-        "constant", description="the paper drops no learning rate"
-    )
-    warmup_steps: int = Field(0, ge=0, description="linear from 0")
-    milestones: tuple[float, ...] = Field(
-        (), description="for 'steps': shares of the run at which the rate drops"
-    )
-    factor: float = Field(0.1, gt=0, lt=1, description="for 'steps'")
-    final: float = Field(0.0, ge=0, le=1, description="for 'cosine': last rate / first rate")
-
-    @model_validator(mode="after")
-    def _drops(self) -> ScheduleConfig:
-        if any(not 0 < milestone < 1 for milestone in self.milestones):
-            raise ValueError(
-                f"schedule.milestones are shares of the run, between 0 and 1, not epochs: {list(self.milestones)}"
-            )
-        if self.name == "steps" and not self.milestones:
-            raise ValueError("schedule.name = 'steps' needs schedule.milestones, e.g. [0.5, 0.75]")
-        return self
+# Sections that choose a part, and of which kind.
+PARTS: dict[str, str] = {
+    "model": "model",
+    "loss": "loss",
+    "decoder": "decoder",
+    "method": "method",
+    "augmentation": "augmentation",
+    "unlabelled.objective": "objective",
+    "optimizer": "optimizer",
+    "unlabelled.optimizer": "optimizer",
+    "schedule": "schedule",
+}
 
 
 class TrainingConfig(Strict):
@@ -128,9 +111,9 @@ class EvaluationConfig(Strict):
 
 
 def _check_pair(config: ExperimentConfig) -> None:
-    """A network, a loss and a decoder that cannot work together fail here; instances are tried in ``plan``."""
+    """A network, a loss and a decoder that cannot work together fail here; ``training.check`` tries instances."""
     chosen = find("loss", config.loss.name)
-    decoder = build_decoder(config.decoder)
+    decoder = None if config.decoder is None else build("decoder", config.decoder)
     gives = traits(find("model", config.model.name)).gives
     refuse_pair(chosen, gives, decoder)
 
@@ -163,7 +146,7 @@ class ExperimentConfig(Strict):
         description="changes every training image, labelled and unlabelled alike; null: none, as in the paper",
     )
     unlabelled: UnlabelledConfig = UnlabelledConfig()
-    optimizer: OptimizerConfig = OptimizerConfig()
+    optimizer: OptimizerConfig = OptimizerConfig.model_validate({})
     schedule: ScheduleConfig = ScheduleConfig()
     training: TrainingConfig = TrainingConfig()
     cluster: ClusterConfig = ClusterConfig()
@@ -179,11 +162,10 @@ class ExperimentConfig(Strict):
     @model_validator(mode="after")
     def _possible(self) -> ExperimentConfig:
         """What cannot work fails here, before any process starts."""
-        check("model", self.model, MODEL_GIVEN)
-        check("loss", self.loss, LOSS_OFFERED)
-        check("method", self.method, METHOD_GIVEN)
-        if self.augmentation is not None:
-            check("augmentation", self.augmentation, AUGMENTATION_GIVEN)
+        for section, kind in PARTS.items():
+            part = attrgetter(section)(self)
+            if part is not None:
+                check(kind, part)
         _check_pair(self)
         if (self.training.epochs is None) == (self.training.steps is None):
             raise ValueError("set exactly one of training.epochs and training.steps (the other null)")

@@ -9,10 +9,7 @@ from pydantic import Field, model_validator
 from pipeline.methods.unlabelled.weights import Weight
 from pipeline.registry import Part, check, find
 from pipeline.strict import Strict
-from pipeline.training.config.optimizer import OptimizerConfig
-
-# Constructor arguments the trainer supplies itself.
-OBJECTIVE_GIVEN = frozenset({"num_landmarks", "image_size", "markup", "augmented"})
+from pipeline.training.config.parts import OptimizerConfig
 
 
 class ObjectiveConfig(Part):
@@ -33,8 +30,13 @@ class ObjectiveConfig(Part):
 
     @model_validator(mode="after")
     def _known(self) -> ObjectiveConfig:
-        check("objective", self, OBJECTIVE_GIVEN)
+        check("objective", self)
         return self
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Those of the constructor."""
+        return {name: value for name, value in super().parameters.items() if name != "weight"}
 
 
 class UnlabelledConfig(Strict):
@@ -45,7 +47,8 @@ class UnlabelledConfig(Strict):
     ratio: float = Field(1.0, gt=0, description="unlabelled : labelled faces in each step")
     start_step: int = Field(0, ge=0, description="labelled faces alone before this step")
     optimizer: OptimizerConfig = Field(
-        OptimizerConfig(), description="of an objective's own network, e.g. the discriminator"
+        OptimizerConfig.model_validate({}),
+        description="of an objective's own network, e.g. the discriminator",
     )
 
     @model_validator(mode="before")

@@ -137,7 +137,7 @@ def test_both_sides_have_the_same_ranges_and_give_the_same_shapes():
     recipe = recipe_of(ADNet(IBUG))
     common = {"blur": 0.3, "blur_sigma": (0.002, 0.01), "occlusion": 0.4, "occlusion_size": (0.1, 0.4)}
     assert recipe == Recipe(18, 0.1, 0.05, 0.5, grey=0.2, **common)
-    every = recipe_of(build("augmentation", SETS["every"], offered={"markup": IBUG}))
+    every = recipe_of(build("augmentation", SETS["every"], markup=IBUG))
     colours = {"brightness": 0.2, "contrast": 0.2, "saturation": 0.2, "hue": 18}
     assert every == Recipe(18, 0.1, 0.05, 0.5, grey=0.2, **colours, **common)
     faces = samples(3, 32, 68, 0)

@@ -13,7 +13,7 @@ OFFERED = {"markup": load_markup("ibug68")}
 
 
 def make(text: str):
-    return build("augmentation", Part.model_validate(yaml.safe_load(text)), offered=OFFERED)
+    return build("augmentation", Part.model_validate(yaml.safe_load(text)), **OFFERED)
 
 
 def test_the_papers_sets_are_there():

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.face import FaceReader, FaceRecord
-from pipeline.datasets.registry import open_reader
+from pipeline.datasets.open import open_reader
 from pipeline.errors import ConfigError
 
 

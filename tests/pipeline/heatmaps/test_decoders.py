@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pipeline.errors import ConfigError
 from pipeline.heatmaps.average import barycentre, relu_mean, relu_weights, temperature_softargmax
 from pipeline.heatmaps.decode import mean, softargmax
-from pipeline.heatmaps.decoders import find, names
+from pipeline.heatmaps.decoder import Decoder, MeanDecoder
 from pipeline.heatmaps.draw import gaussian_heatmaps
 from pipeline.heatmaps.peak import argmax, dark, quarter_shift
 from pipeline.heatmaps.unit_peak import unit_gaussian_heatmaps
+from pipeline.registry import Part, build, names
 
 # The largest error, px, of each decoder on a Gaussian it was trained for, away from the border.
 PROMISED = {
@@ -28,9 +29,17 @@ PROMISED = {
 inner = st.floats(12.0, 27.0)
 
 
+def find(name: str, **parameters: float) -> Decoder:
+    return build("decoder", Part.model_validate({"name": name, **parameters}))
+
+
+MEANS = [name for name in PROMISED if isinstance(find(name), MeanDecoder)]
+
+
 def test_all_decoders_are_covered():
-    assert names() == sorted(PROMISED)
-    assert names(differentiable=True) == ["barycentre", "relu_mean", "softargmax", "temperature_softargmax"]
+    assert names("decoder") == sorted(PROMISED)
+    assert sorted(MEANS) == ["barycentre", "relu_mean", "softargmax", "temperature_softargmax"]
+    assert [find(name).name for name in PROMISED] == list(PROMISED)
 
 
 @pytest.mark.parametrize("name", PROMISED)
@@ -129,10 +138,9 @@ def test_half_precision_gives_float32_points(name):
 
 def test_differentiable_decoders_are_the_mean_of_their_weights():
     scores = torch.randn(1, 2, 6, 6, generator=torch.Generator().manual_seed(1))
-    for name in names(differentiable=True):
+    for name in MEANS:
         decoder = find(name)
         torch.testing.assert_close(decoder.points(scores), mean(decoder.weights(scores)))
-    assert not find("dark").differentiable
     torch.testing.assert_close(find("softargmax", beta=3.0).points(scores), softargmax(scores, 3.0))
 
 

@@ -7,10 +7,10 @@ import torch
 
 from pipeline.errors import ConfigError
 from pipeline.heatmaps.decode import softargmax, spatial_softmax
-from pipeline.losses import gaussian_kl, laplace_kl, softargmax_l2
+from pipeline.losses import GaussianKL, LaplaceKL, SoftargmaxL2
 from pipeline.losses.base import masked_mean
 
-LOSSES = [laplace_kl.LOSS, gaussian_kl.LOSS, softargmax_l2.LOSS]
+LOSSES = [LaplaceKL, GaussianKL, SoftargmaxL2]
 every_loss = pytest.mark.parametrize("loss_class", LOSSES)
 B, K, H, W = 3, 4, 12, 14
 
@@ -139,7 +139,7 @@ def test_the_drawn_heatmap_is_the_one_the_loss_wants(loss_class, true_scale):
     assert abs(own.item()) < 0.01
     displaced = loss.draw_true(target + 3.0, (80, 80))
     assert loss.forward_from_probabilities(displaced, target).item() > own.item() + 0.5
-    if loss_class is not softargmax_l2.LOSS:
+    if loss_class is not SoftargmaxL2:
         for factor in (0.5, 2.0):
             other = loss_class(true_scale=true_scale * factor).draw_true(target, (80, 80))
             assert loss.forward_from_probabilities(other, target).item() > own.item() + 0.05

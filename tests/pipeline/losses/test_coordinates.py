@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from pipeline.errors import ConfigError
-from pipeline.heatmaps.decoders import find
 from pipeline.losses.adl import ADL
 from pipeline.losses.anisotropic import Anisotropic
 from pipeline.losses.decoded import Decoded
@@ -18,6 +17,8 @@ from pipeline.losses.laplace_kl import LaplaceKL
 from pipeline.losses.smooth_l1 import SmoothL1
 from pipeline.losses.softargmax_l2 import SoftargmaxL2
 from pipeline.losses.wing import Wing
+from pipeline.registry import Part
+from pipeline.registry import build as build_part
 
 B, K = 3, 5
 RING = torch.tensor([[4, 1], [0, 2], [1, 3], [2, 4], [3, 0]])
@@ -149,7 +150,7 @@ def test_any_coordinate_loss_trains_through_any_differentiable_decoder(build, de
     mask = torch.ones(2, K, dtype=torch.bool)
     mask[0, 1] = False
     target[0, 1] = math.nan
-    decoder, loss = find(decoder), build()
+    decoder, loss = build_part("decoder", Part(name=decoder)), build()
     decoded = Decoded(loss, decoder)
     value = decoded(logits, target, mask)
     torch.testing.assert_close(value, loss(decoder.points(logits), target, mask))
@@ -180,6 +181,6 @@ def test_impossible_pairs_are_recognised_with_the_reason():
     assert [c.needs for c in (LaplaceKL, L1, GaussianLogLikelihood)] == ["heatmaps", "points", "covariance"]
     for name in ("argmax", "quarter_shift", "dark"):
         with pytest.raises(ConfigError, match=f"L1 cannot train through decoder '{name}'.*softargmax"):
-            Decoded(L1(), find(name))
+            Decoded(L1(), build_part("decoder", Part(name=name)))
     with pytest.raises(ConfigError, match="LaplaceKL is a loss on heatmaps"):
         Decoded(LaplaceKL())

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
+from pipeline.losses.coordinates import Gaussian
 from pipeline.losses.gaussian_log_likelihood import (
     DIAGONAL_FLOOR_PX,
     LOSS,
@@ -72,7 +73,7 @@ def test_masked_landmarks_have_no_influence(dtype):
     mask = torch.tensor([[True, False, True], [True, True, False]])
     mean, factor = mean.to(dtype).requires_grad_(), factor.to(dtype).requires_grad_()
     loss = GaussianLogLikelihood()
-    value = loss(mean, factor, torch.where(mask[..., None], target.float(), math.nan), mask)
+    value = loss(Gaussian(mean, factor), torch.where(mask[..., None], target.float(), math.nan), mask)
     expected = gaussian_log_likelihood(mean.double(), factor.double(), target)[mask].mean()
     assert value.dtype == torch.float32
     assert value.item() == pytest.approx(expected.item(), rel=1e-5)

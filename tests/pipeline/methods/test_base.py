@@ -6,7 +6,9 @@ from torch.distributions import MultivariateNormal
 from torch.nn import functional as F
 
 from pipeline.errors import ConfigError
-from pipeline.heatmaps import decoders
+from pipeline.heatmaps.decoders.argmax import Argmax
+from pipeline.heatmaps.decoders.dark import Dark
+from pipeline.heatmaps.decoders.softargmax import Softargmax
 from pipeline.heatmaps.draw import gaussian_heatmaps, laplace_heatmaps
 from pipeline.losses.adl import ADL
 from pipeline.losses.awing import AWing
@@ -67,7 +69,7 @@ def test_point_losses_see_input_pixels_whatever_the_stride(stride):
 def test_covariance_losses_take_the_networks_own_factor():
     target, found = points_of(), points_of(seed=1)
     cholesky = torch.rand(2, K, 3) + 0.5
-    method = UGLLI(GaussianLogLikelihood(), CHOLESKY, MARKUP, SIDE, decoders.find("softargmax"))
+    method = UGLLI(GaussianLogLikelihood(), CHOLESKY, MARKUP, SIDE, Softargmax())
     got, _ = method.supervised(
         Output((Stage(heatmaps=scores_at(found, 4), cholesky=cholesky),), 4), target, known()
     )
@@ -81,7 +83,7 @@ def test_covariance_losses_take_the_networks_own_factor():
 
 def test_covariance_losses_take_the_heatmaps_moments_where_the_network_has_none():
     target = points_of()
-    method = UGLLI(GaussianLogLikelihood(), QUARTER, MARKUP, SIDE, decoders.find("softargmax"))
+    method = UGLLI(GaussianLogLikelihood(), QUARTER, MARKUP, SIDE, Softargmax())
     sharp, wide = (
         method.supervised(Output((Stage(heatmaps=scores_at(target, 4, scale)),), 4), target + 6.0, known())[0]
         for scale in (0.5, 1.5)
@@ -177,8 +179,8 @@ def test_decoders_read_what_they_name():
     scores[..., 0, 0] = scores.amax((-2, -1)) - 1.0
     output = Output((Stage(heatmaps=scores),), 4)
     read = {
-        name: Laplace(LaplaceKL(), QUARTER, MARKUP, SIDE, decoders.find(name)).decode(output).points_BK2
-        for name in ("softargmax", "dark", "argmax")
+        decoder.name: Laplace(LaplaceKL(), QUARTER, MARKUP, SIDE, decoder).decode(output).points_BK2
+        for decoder in (Softargmax(), Dark(), Argmax())
     }
     assert (read["softargmax"] - truth).norm(dim=-1).min() > 0.3
     torch.testing.assert_close(read["dark"], truth, atol=0.4, rtol=0)
@@ -246,7 +248,7 @@ def test_unknown_landmarks_are_drawn_empty():
 def test_points_with_a_gradient_whatever_reads_them():
     truth = points_of()
     for loss, traits in ((LaplaceKL(), QUARTER), (HeatmapL2(), QUARTER)):
-        method = Laplace(loss, traits, MARKUP, SIDE, decoders.find("argmax"))
+        method = Laplace(loss, traits, MARKUP, SIDE, Argmax())
         scores = scores_at(truth, 4)
         leaf = (scores if isinstance(loss, LaplaceKL) else scores.exp()).clone().requires_grad_()
         points = method.points(Output((Stage(heatmaps=leaf),), 4))

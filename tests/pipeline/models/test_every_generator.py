@@ -10,7 +10,6 @@ from pipeline.models.output import as_output, traits
 from pipeline.registry import Part, check, find, names
 
 MARKUP = load_markup("ibug68")
-GIVEN = frozenset({"num_landmarks", "input_size", "markup"})
 # The smallest of each, by the parameters a YAML would name.
 SMALL = {
     "cpn": {"backbone": "resnet18", "width": 8},
@@ -30,7 +29,7 @@ def build(name, **parameters):
     given = {"num_landmarks": 68, "input_size": 64, "markup": MARKUP}
     with torch.device("meta"):
         return constructor(
-            **check("model", part, GIVEN), **{key: value for key, value in given.items() if key in takes}
+            **check("model", part), **{key: value for key, value in given.items() if key in takes}
         )
 
 
@@ -73,7 +72,7 @@ def test_coordinates_are_a_switch_on_it(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_an_unknown_parameter_and_a_wrong_type_are_refused_when_the_config_is_read(name):
     with pytest.raises(ConfigError, match="no parameter 'depth'"):
-        check("model", Part(name=name, depth=3), GIVEN)
+        check("model", Part(name=name, depth=3))
     field = next(iter(SMALL[name]))
     with pytest.raises(ConfigError, match=f"parameter '{field}'"):
-        check("model", Part(name=name, **{field: [1]}), GIVEN)
+        check("model", Part(name=name, **{field: [1]}))

@@ -12,7 +12,8 @@ from pipeline.shards.order import nested_subset
 from pipeline.shards.poses import coordinates, poses_of, read_shapes
 from pipeline.storage import write_text
 from pipeline.training.balance import BalanceConfig, balance_of, origin_shape
-from pipeline.training.plan import build_generator, build_method, make_plan, orders, set_origin
+from pipeline.training.build import build_generator, build_method
+from pipeline.training.plan import make_plan, orders, set_origin
 
 
 @pytest.fixture

@@ -1,18 +1,16 @@
-"""What a run will do: arithmetic by hand, sets that do not fit each other, and the memory an image costs."""
+"""What a run will do: arithmetic by hand, and sets that do not fit each other."""
 
 import json
 from itertools import islice
 
-import numpy as np
 import pytest
-import torch
 
 from pipeline.errors import ConfigError, ManifestError
 from pipeline.markup import load_markup
-from pipeline.registry import Part, build
+from pipeline.training.build import build_generator, count_parameters
 from pipeline.training.config.compose import validate
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.plan import activation_bytes, build_generator, count_parameters, make_plan, orders
+from pipeline.training.plan import derive, make_plan, orders
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +36,7 @@ def experiment(toy_sets):
 
 
 def test_steps_of_epochs(experiment):
-    plan = make_plan(experiment())
+    plan = derive(experiment())
     assert plan.steps_per_epoch == 7.5  # 60 faces, 8 a step
     assert plan.steps == 22  # 22.5, and no half step
     assert (plan.validate_steps, plan.checkpoint_steps, plan.image_steps) == (8, 8, 38)
@@ -48,30 +46,30 @@ def test_steps_of_epochs(experiment):
 
 
 def test_steps_of_a_subset(experiment):
-    plan = make_plan(experiment(data={"labelled_count": 24}, training={"validate_every": 2, "epochs": 10}))
+    plan = derive(experiment(data={"labelled_count": 24}, training={"validate_every": 2, "epochs": 10}))
     assert (plan.labelled, plan.steps, plan.validate_steps) == (24, 30, 6)
 
 
 def test_steps_as_given(experiment):
-    plan = make_plan(experiment(training={"epochs": None, "steps": 5, "validate_every": 0.01}))
+    plan = derive(experiment(training={"epochs": None, "steps": 5, "validate_every": 0.01}))
     assert (plan.steps, plan.validate_steps) == (5, 1)
 
 
 def test_a_run_is_at_least_one_step(experiment):
-    assert make_plan(experiment(training={"epochs": 0.001})).steps == 1
+    assert derive(experiment(training={"epochs": 0.001})).steps == 1
 
 
 def test_due_at_every_interval_and_at_the_end(experiment):
-    plan = make_plan(experiment(training={"epochs": None, "steps": 10}))
+    plan = derive(experiment(training={"epochs": None, "steps": 10}))
     assert [s for s in range(1, 11) if plan.due(s, 4)] == [4, 8, 10]
     assert [s for s in range(1, 11) if plan.due(s, 5)] == [5, 10]
     assert [s for s in range(1, 11) if plan.due(s, 99)] == [10]
 
 
 def test_unlabelled_faces_are_counted_only_when_they_are_used(experiment):
-    assert make_plan(experiment(objective=True)).unlabelled_faces == 90
-    assert make_plan(experiment(objective=True, data={"unlabelled_count": 33})).unlabelled_faces == 33
-    plan = make_plan(experiment(objective=False, data={"unlabelled": "/nowhere/at/all"}))
+    assert derive(experiment(objective=True)).unlabelled_faces == 90
+    assert derive(experiment(objective=True, data={"unlabelled_count": 33})).unlabelled_faces == 33
+    plan = derive(experiment(objective=False, data={"unlabelled": "/nowhere/at/all"}))
     assert plan.unlabelled is None
 
 
@@ -88,33 +86,33 @@ def test_sets_of_the_wrong_role(experiment, toy_sets):
     with pytest.raises(
         ManifestError, match=r"data.train = .*: is a unlabelled set, a labelled one is needed"
     ):
-        make_plan(experiment(data={"train": str(toy_sets["unlabelled"])}))
+        derive(experiment(data={"train": str(toy_sets["unlabelled"])}))
     with pytest.raises(ManifestError, match=r"data.validation = .*: is a unlabelled set"):
-        make_plan(experiment(data={"validation": str(toy_sets["unlabelled"])}))
+        derive(experiment(data={"validation": str(toy_sets["unlabelled"])}))
     with pytest.raises(ManifestError, match=r"data.unlabelled = .*: is a labelled set"):
-        make_plan(experiment(objective=True, data={"unlabelled": str(toy_sets["train"])}))
+        derive(experiment(objective=True, data={"unlabelled": str(toy_sets["train"])}))
 
 
 def test_a_missing_set(experiment):
     with pytest.raises(ManifestError, match=r"nowhere/manifest.json: no such manifest"):
-        make_plan(experiment(data={"train": "nowhere"}))
+        derive(experiment(data={"train": "nowhere"}))
 
 
 @pytest.mark.parametrize("field", ["train", "validation"])
 def test_a_test_set_is_for_testing(experiment, toy_sets, field):
     with pytest.raises(ConfigError, match=f"data.{field} is the test set 'toy': never train or select"):
-        make_plan(experiment(data={field: str(toy_sets["test"])}))
+        derive(experiment(data={field: str(toy_sets["test"])}))
 
 
 def test_unlabelled_faces_of_a_test_set_are_test_faces_too(experiment, toy_sets, tmp_path):
     url = edited(tmp_path / "u", toy_sets["unlabelled"], split="test")
     with pytest.raises(ConfigError, match="data.unlabelled is the test set 'toy': never train or select"):
-        make_plan(experiment(objective=True, data={"unlabelled": url}))
+        derive(experiment(objective=True, data={"unlabelled": url}))
 
 
 def test_one_set_cannot_train_and_select(experiment, toy_sets):
     with pytest.raises(ConfigError, match=r"data.train and data.validation are the same set"):
-        make_plan(experiment(data={"validation": f"{toy_sets['train']}/manifest.json"}))
+        derive(experiment(data={"validation": f"{toy_sets['train']}/manifest.json"}))
 
 
 @pytest.mark.parametrize(("field", "role"), [("validation", "validation"), ("unlabelled", "unlabelled")])
@@ -123,34 +121,34 @@ def test_differing_crops(experiment, toy_sets, tmp_path, field, role):
     with pytest.raises(
         ConfigError, match=f"data.{field} was cropped with side_factor 2.5, data.train with 3.0"
     ):
-        make_plan(experiment(objective=True, data={field: url}))
+        derive(experiment(objective=True, data={field: url}))
 
 
 def test_differing_markups(experiment, toy_sets, tmp_path):
     url = edited(tmp_path / "o", toy_sets["validation"], markup="wflw98")
     with pytest.raises(ConfigError, match="data.validation has markup 'wflw98', data.train 'ibug68'"):
-        make_plan(experiment(data={"validation": url}))
+        derive(experiment(data={"validation": url}))
 
 
 @pytest.mark.parametrize("field", ["train", "validation"])
 def test_a_manifest_at_odds_with_its_markup(experiment, toy_sets, tmp_path, field):
     url = edited(tmp_path / "o", toy_sets[field], num_landmarks=5)
     with pytest.raises(ManifestError, match=f"data.{field} .* 5 landmarks, its markup 'ibug68' has 68"):
-        make_plan(experiment(data={field: url}))
+        derive(experiment(data={field: url}))
 
 
 def test_workers_must_divide_streams_and_batch(experiment):
     with pytest.raises(ConfigError, match="3 workers do not divide data.streams = 4"):
-        make_plan(experiment(cluster={"workers": 3}, training={"batch": 9}))
+        derive(experiment(cluster={"workers": 3}, training={"batch": 9}))
     with pytest.raises(ConfigError, match="batch of 9 cannot be shared evenly by 2 workers"):
-        make_plan(experiment(cluster={"workers": 2}, training={"batch": 9}))
+        derive(experiment(cluster={"workers": 2}, training={"batch": 9}))
 
 
 def test_more_faces_than_there_are(experiment):
     with pytest.raises(ConfigError, match="data.labelled_count = 61: the set 'toy' holds 60"):
-        make_plan(experiment(data={"labelled_count": 61}))
+        derive(experiment(data={"labelled_count": 61}))
     with pytest.raises(ConfigError, match="data.unlabelled_count = 91: there are 90 unlabelled faces"):
-        make_plan(experiment(objective=True, data={"unlabelled_count": 91}))
+        derive(experiment(objective=True, data={"unlabelled_count": 91}))
 
 
 @pytest.mark.parametrize(
@@ -171,16 +169,16 @@ def test_values_that_a_part_refuses_fail_before_any_process_starts(experiment, s
 
 
 def test_orders_cover_what_the_plan_counts(experiment):
-    plan = make_plan(experiment(objective=True, data={"labelled_count": 24, "unlabelled_count": 40}))
+    plan = derive(experiment(objective=True, data={"labelled_count": 24, "unlabelled_count": 40}))
     labelled, unlabelled = orders(plan).train, orders(plan).unlabelled
     assert (labelled.samples, unlabelled.samples) == (24, 40)
     assert labelled.seed != unlabelled.seed
-    assert orders(make_plan(experiment())).unlabelled is None
+    assert orders(derive(experiment())).unlabelled is None
 
 
 def test_smaller_subsets_nest_in_larger_ones(experiment):
     def subset(count: int) -> set[int]:
-        return set(orders(make_plan(experiment(data={"labelled_count": count}))).train.ordinals().tolist())
+        return set(orders(derive(experiment(data={"labelled_count": count}))).train.ordinals().tolist())
 
     assert subset(10) < subset(24) < subset(60)
 
@@ -188,7 +186,7 @@ def test_smaller_subsets_nest_in_larger_ones(experiment):
 def test_seeds_shuffle_differently_and_never_share_an_order(experiment):
     def first(seed: int, which: str) -> list[int]:
         config = experiment(objective=True).model_copy(update={"seed": seed})
-        return list(islice(getattr(orders(make_plan(config)), which).stream_order(0, 0), 8))
+        return list(islice(getattr(orders(derive(config)), which).stream_order(0, 0), 8))
 
     orders_seen = [tuple(first(seed, which)) for seed in range(3) for which in ("train", "unlabelled")]
     assert len(set(orders_seen)) == 6
@@ -200,65 +198,3 @@ def test_the_generator_is_the_one_named(experiment):
     assert count_parameters(generator) == 17_408  # the paper's 0.0174 M
     next(generator.parameters()).requires_grad_(False)
     assert count_parameters(generator) < 17_408
-
-
-IBUG = load_markup("ibug68")
-TINY = """
-from torch import nn
-
-class Tiny(nn.Module):
-    def __init__(self, num_landmarks: int, width: int = 3) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(3, width, 3, padding=1)
-        self.head = nn.Conv2d(width, num_landmarks, 1)
-
-    def forward(self, images):
-        return self.head(self.conv(images).tanh())
-
-MODEL = Tiny
-"""
-
-
-def test_activations_of_a_network_worked_out_by_hand(tmp_path, monkeypatch):
-    (tmp_path / "tiny_team").mkdir()
-    (tmp_path / "tiny_team" / "__init__.py").write_text("")
-    (tmp_path / "tiny_team" / "tiny.py").write_text(TINY)
-    monkeypatch.syspath_prepend(tmp_path)
-    part = Part.model_validate({"name": "tiny_team.tiny", "width": 5})
-    pixels = 32 * 32
-    # Kept: the image (for conv's weights), tanh's output (for itself and for the head's weights), the softmax's output.
-    assert activation_bytes(part, load_markup("mtfl5"), 32) == 4 * pixels * (3 + 5 + 5)
-
-
-def measured_bytes(part: Part, num_landmarks: int, size: int) -> int:
-    """The same, from tensors that exist: bytes of every distinct memory block that autograd holds on to."""
-    module = build("model", part, num_landmarks=num_landmarks)
-    blocks: dict[int, int] = {}
-    held: list[torch.Tensor] = []
-
-    def pack(tensor: torch.Tensor) -> torch.Tensor:
-        held.append(tensor)
-        blocks[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        out = module(torch.rand(1, 3, size, size)).flatten(2).softmax(-1)
-    assert out.requires_grad
-    weights = {p.data_ptr() for p in module.parameters()}
-    return sum(size for pointer, size in blocks.items() if pointer not in weights)
-
-
-@pytest.mark.parametrize("parameters", [{"width": 4, "dropout": 0.0}, {"width": 8, "dropout": 0.2}])
-def test_activations_without_computing_are_those_of_real_tensors(parameters):
-    part = Part.model_validate({"name": "rcn", **parameters})
-    estimated, real = activation_bytes(part, IBUG, 80), measured_bytes(part, 68, 80)
-    np.testing.assert_allclose(estimated, real, rtol=0.02)
-
-
-def test_activations_grow_with_pixels_and_width():
-    def estimate(width: int, size: int) -> int:
-        return activation_bytes(Part.model_validate({"name": "rcn", "width": width}), IBUG, size)
-
-    assert 3.9 < estimate(8, 160) / estimate(8, 80) < 4.1
-    assert 1.0 < estimate(16, 80) / estimate(8, 80) < 2.0  # the head's 68 channels do not grow
-    assert estimate(8, 80) > 4 * 80 * 80 * 68 * 3  # the head's three outputs at least

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.registry import find
 from pipeline.studies.search.space import check_space, ends, own_values, values_hash
-from pipeline.training.config.compose import validate
+from pipeline.training.config.compose import compose, validate
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.tune import ParameterConfig
 
@@ -56,7 +57,7 @@ def test_a_space_over_sections_and_parts_is_taken():
     ("key", "message"),
     [
         ("optimizr.lr", "the config has no section 'optimizr'; did you mean 'optimizer'?"),
-        ("optimizer.lrr", "unknown key 'optimizer.lrr': did you mean 'lr'?"),
+        ("optimizer.lrr", "optimizer 'adam' has no parameter 'lrr'; did you mean 'lr'?"),
         ("lr", "unknown key 'lr'"),
         ("optimizer.lr.first", "the config has no section 'optimizer.lr'"),
         ("loss.bta", "loss 'laplace_kl' has no parameter 'bta'; did you mean 'beta'?"),
@@ -173,6 +174,22 @@ def test_one_of_several_objectives_is_searched_by_its_place():
         check_space(config, {"unlabelled.objectives.2.gain": between(1, 2)})
     with pytest.raises(ConfigError, match="names a place of a list"):
         check_space(config, {"unlabelled.objectives.0": choice(None)})
+
+
+def test_every_kind_of_part_is_searched_and_knows_its_defaults():
+    """A loss on curves is built for a markup, which the trainer gives: it is no parameter that the search would lack."""
+    path = Path(__file__).parents[4] / "configs" / "demo_adnet.yaml"
+    config = compose(path, ["decoder={name: softargmax}", "augmentation={name: custom}"], ExperimentConfig)
+    space = {
+        "loss.normal": choice("chord", "second_difference"),
+        "method.alpha": between(1.0, 20.0),
+        "decoder.beta": between(0.5, 2.0),
+        "augmentation.rotation": between(0.0, 30.0),
+        "optimizer.weight_decay": between(0.0, 1e-3),
+        "schedule.warmup_steps": choice(0, 10),
+    }
+    check_space(config, space)
+    assert list(own_values(config, space).values()) == ["chord", 10.0, 1.0, 0.0, 0.0, 0]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from pipeline.errors import ConfigError
-from pipeline.training.config.compose import compose, config_hash, to_yaml, validate
+from pipeline.training.config.compose import compose, config_hash, to_yaml, validate, with_values
 from pipeline.training.config.experiment import ExperimentConfig
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -127,10 +127,10 @@ IMPOSSIBLE = {
         {"unlabelled": {"objectives": [{"name": "equivariance"}, {"name": "mean_teacher"}]}},
         "objective 'mean_teacher' learns from the average",
     ),
-    "rate never drops": ({"schedule": {"name": "steps"}}, "key 'schedule': schedule.name = 'steps' needs schedule.milestones"),
+    "rate never drops": ({"schedule": {"name": "steps"}}, "key 'schedule': schedule 'steps' needs parameter 'milestones'"),
     "milestones in epochs": (
         {"schedule": {"name": "steps", "milestones": [100, 150]}},
-        "schedule.milestones are shares of the run, between 0 and 1",
+        "schedule 'steps', parameter 'milestones': [100, 150]: milestones are shares of the run, between 0 and 1",
     ),
     "name": ({"name": "a name/with.dots"}, "key 'name' = 'a name/with.dots'"),
     "unknown key": ({"training": {"bacth": 3}}, "unknown key 'training.bacth': did you mean 'batch'?"),
@@ -151,7 +151,10 @@ IMPOSSIBLE = {
     ),
     "no GPU at all": ({"cluster": {"gpu": True, "gpus_per_worker": 0}}, "key 'cluster.gpus_per_worker' = 0"),
     "two GPUs a worker": ({"cluster": {"gpu": True, "gpus_per_worker": 2}}, "key 'cluster.gpus_per_worker' = 2"),
-    "betas": ({"optimizer": {"betas": [0.9, 1.0]}}, "key 'optimizer.betas.1' = 1.0: Input should be less than 1"),
+    "betas": (
+        {"optimizer": {"betas": [0.9, 1.0]}},
+        "key 'optimizer': optimizer 'adam', parameter 'betas': [0.9, 1.0]: Input should be less than 1",
+    ),
 }  # fmt: skip
 
 
@@ -280,6 +283,45 @@ def test_any_sensible_pair_is_taken(changes):
     assert experiment(**({"input_size": 128} | changes)).loss.name == changes["loss"]["name"]
 
 
-def test_rmsprop_has_no_decoupled_form():
-    with pytest.raises(ConfigError, match="AdamW of Adam"):
-        experiment(optimizer={"name": "rmsprop", "decoupled": True})
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"optimizer": {"smoothing": 0.9}}, "key 'optimizer': optimizer 'adam' has no parameter 'smoothing'"),
+        (
+            {"optimizer": {"name": "rmsprop", "decoupled": True}},
+            "optimizer 'rmsprop' has no parameter 'decoupled'",
+        ),
+        ({"optimizer": {"name": "rmspro"}}, "no optimizer named 'rmspro': did you mean 'rmsprop'"),
+        ({"optimizer": {"weight_deca": 0}}, "did you mean 'weight_decay'?"),
+        (
+            {"unlabelled": {"optimizer": {"lr": 0}}},
+            "key 'unlabelled.optimizer': optimizer 'adam', parameter 'lr': 0",
+        ),
+        ({"schedule": {"milestones": [0.5]}}, "schedule 'constant' has no parameter 'milestones'"),
+        ({"schedule": {"name": "cosine", "warmup_step": 3}}, "did you mean 'warmup_steps'?"),
+    ],
+)
+def test_an_optimizer_and_a_schedule_have_their_own_parameters_alone(section, message):
+    with pytest.raises(ConfigError) as caught:
+        experiment(**section)
+    assert message in str(caught.value)
+
+
+def test_the_resolved_config_shows_what_nobody_set():
+    dumped = experiment(optimizer={"lr": 0.01}, schedule={"name": "cosine"}).model_dump(mode="json")
+    assert dumped["optimizer"] == {
+        "name": "adam", "lr": 0.01, "weight_decay": 1e-5, "betas": [0.9, 0.999], "decoupled": False
+    }  # fmt: skip
+    assert dumped["schedule"] == {"name": "cosine", "warmup_steps": 0, "final": 0.0}
+    assert ExperimentConfig.model_validate(dumped) == experiment(
+        optimizer={"lr": 0.01}, schedule={"name": "cosine"}
+    )
+
+
+def test_another_optimizer_inherits_what_was_set_and_no_defaults():
+    """A search over optimizers changes the name alone."""
+    config = experiment(optimizer={"lr": 0.01, "weight_decay": 0.5})
+    other = with_values(config, {"optimizer.name": "rmsprop"}, "test").optimizer
+    assert other.parameters == {"lr": 0.01, "weight_decay": 0.5, "smoothing": 0.99}
+    with pytest.raises(ConfigError, match="optimizer 'rmsprop' has no parameter 'decoupled'"):
+        with_values(experiment(optimizer={"decoupled": True}), {"optimizer.name": "rmsprop"}, "test")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import pytest
 
 from pipeline.datasets.face import FaceReader
-from pipeline.datasets.registry import check_reader_spec, open_reader, reader_class, reader_names
+from pipeline.datasets.open import check_reader, open_reader
 from pipeline.errors import ConfigError, DataError
+from pipeline.registry import find, names
 
 
 def test_every_packaged_reader_is_found_and_has_a_class():
-    names = reader_names()
-    assert {"w300", "folder", "table", "synthetic"} <= set(names)
-    assert not {"face", "image", "registry"} & set(names)
-    for name in names:
-        assert isinstance(reader_class(name), type)
+    assert {"w300", "folder", "table", "synthetic"} <= set(names("reader"))
+    assert not {"face", "image", "open"} & set(names("reader"))
+    for name in names("reader"):
+        assert isinstance(find("reader", name), type)
 
 
 def test_opens_a_reader(tmp_path):
@@ -34,17 +34,26 @@ def test_synthetic_faces_are_labelled():
     ("spec", "message"),
     [
         ({"root": "x"}, "no field 'reader' among root; known: "),
-        ({"reader": "w30"}, "no reader 'w30'; did you mean 'w300'"),
+        ({"reader": "w30"}, "no reader named 'w30': did you mean 'w300'"),
         ({"reader": "folder", "rot": "x"}, "reader 'folder' has no parameter 'rot'; did you mean 'root'"),
-        ({"reader": "folder"}, "reader 'folder' needs the parameter 'root'"),
-        ({"reader": "nowhere.at_all"}, "field 'reader': No module named 'nowhere'"),
-        ({"reader": "json"}, "no reader 'json'"),
-        ({"reader": "os.path"}, "sets no READER"),
+        ({"reader": "folder"}, "reader 'folder' needs parameter 'root'"),
+        (
+            {"reader": "folder", "root": 3},
+            "reader 'folder', parameter 'root': 3: Input should be a valid string",
+        ),
+        (
+            {"reader": "synthetic", "count": "many"},
+            "parameter 'count': 'many': Input should be a valid integer",
+        ),
+        ({"reader": "nowhere.at_all"}, "no reader named 'nowhere.at_all': known ones are .*w300"),
+        ({"reader": "json"}, "no reader named 'json'"),
+        ({"reader": "os.path"}, "path.py sets no READER, with which the module of a reader ends"),
+        ({"reader": 3}, "no field 'reader' among"),
     ],
 )
 def test_wrong_specs(spec, message):
     with pytest.raises(ConfigError, match=message):
-        check_reader_spec(spec)
+        check_reader(spec)
 
 
 def test_reader_of_the_users_own_module(tmp_path, monkeypatch):
@@ -61,3 +70,13 @@ def test_reader_of_the_users_own_module(tmp_path, monkeypatch):
 def test_what_the_reader_itself_finds_wrong_is_passed_on():
     with pytest.raises(DataError, match="no such folder"):
         open_reader({"reader": "folder", "root": "nowhere"})
+
+
+def test_a_class_that_is_no_reader_is_refused_with_its_file(tmp_path, monkeypatch):
+    (tmp_path / "no_reader_team").mkdir()
+    (tmp_path / "no_reader_team" / "faces.py").write_text("class Mine:\n    pass\n\nREADER = Mine\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        ConfigError, match=r"reader 'no_reader_team.faces' has no method 'records'.*faces\.py"
+    ):
+        check_reader({"reader": "no_reader_team.faces"})

@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from pipeline.training.config.experiment import ScheduleConfig
-from pipeline.training.schedule import multiplier
+from pipeline.registry import Part, build
 
 
-def rates(total: int, steps: list[int], **config) -> list[float]:
-    return [multiplier(ScheduleConfig.model_validate(config), step, total) for step in steps]
+def rates(total: int, steps: list[int], name: str = "constant", **config) -> list[float]:
+    schedule = build("schedule", Part.model_validate({"name": name, **config}), steps=total)
+    return [schedule(step) for step in steps]
 
 
 def test_constant():

@@ -1,0 +1,1 @@
+"""The decoders, a file each, which ends with ``DECODER = …``."""

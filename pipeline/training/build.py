@@ -1,0 +1,58 @@
+"""The parts that an experiment names, built."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from pipeline.augment.compose import Augmentation
+from pipeline.markup import Markup
+from pipeline.methods.base import Method
+from pipeline.methods.build import make_generator, make_method
+from pipeline.methods.unlabelled.base import UnlabelledObjective
+from pipeline.registry import build
+from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.schedules.base import Schedule
+
+
+def build_generator(config: ExperimentConfig, markup: Markup) -> nn.Module:
+    """The network a config names."""
+    return make_generator(config.model, markup, config.input_size)
+
+
+def build_method(config: ExperimentConfig, markup: Markup, generator: nn.Module) -> Method:
+    """The supervised loss and its way of reading the network, ``generator``, that it is for."""
+    return make_method(config.method, config.loss, config.decoder, markup, config.input_size, generator)
+
+
+def build_objectives(config: ExperimentConfig, markup: Markup) -> dict[str, UnlabelledObjective]:
+    """The unlabelled objectives a config names, by their names, in its order; none for a supervised run."""
+    return {
+        part.name: build(
+            "objective",
+            part,
+            num_landmarks=markup.num_landmarks,
+            image_size=config.input_size,
+            markup=markup,
+            augmented=config.augmentation is not None,
+        )
+        for part in config.unlabelled.active
+    }
+
+
+def build_augmentation(config: ExperimentConfig, markup: Markup) -> Augmentation | None:
+    """The augmentation a config names, if any."""
+    if config.augmentation is None:
+        return None
+    made: Augmentation = build("augmentation", config.augmentation, markup=markup)
+    return made
+
+
+def build_schedule(config: ExperimentConfig, steps: int) -> Schedule:
+    """The learning-rate schedule a config names, for a run of so many steps."""
+    schedule: Schedule = build("schedule", config.schedule, steps=steps)
+    return schedule
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)

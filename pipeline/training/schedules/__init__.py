@@ -1,0 +1,1 @@
+"""The learning-rate schedules, a file each, which ends with ``SCHEDULE = …``."""
