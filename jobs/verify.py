@@ -19,11 +19,11 @@ from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.tracking import check_store
 
 
-def _total(manifests: Sequence[str]) -> int:
+def _shards(manifests: Sequence[str]) -> int:
     total = 0
     for folder in manifests:
         try:
-            total += load_manifest(folder).samples
+            total += len(load_manifest(folder).shards)
         except ManifestError:
             continue  # reported by the verification itself
     return total
@@ -68,13 +68,8 @@ def verify(
     Returns:
         Exit code: 1 if there are errors, else 0. Warnings do not count.
     """
-    with progress("verify", _total(manifests), unit="samples") as advance:
-        report = verify_sets(
-            manifests,
-            streams,
-            lambda manifest: advance(manifest.samples // len(manifest.shards)),
-            near_duplicates,
-        )
+    with progress("verify", _shards(manifests), unit="shards") as advance:
+        report = verify_sets(manifests, streams, lambda _: advance(1), near_duplicates)
     for config, section in (tracking or {}).items():
         try:
             check_store(section)
