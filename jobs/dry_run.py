@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.datasets.open import check_reader
 from pipeline.errors import ConfigError
-from pipeline.models.cost import cost
+from pipeline.markup import Markup
+from pipeline.models.cost import Cost, cost
 from pipeline.models.weights import without_pretrained
 from pipeline.training.build import build_generator
 from pipeline.training.config.compose import config_hash, to_yaml
@@ -23,6 +25,16 @@ def _balance(plan: Plan) -> str:
         return "none: every labelled face once an epoch"
     sizes = ", ".join(str(len(members)) for members in plan.balance.members)
     return f"{plan.balance.kind}: {plan.balance.share} of each pose bin an epoch; bins of {sizes} faces"
+
+
+def _generator_cost(config: ExperimentConfig, markup: Markup) -> Cost:
+    with without_pretrained():
+        try:
+            with torch.device("meta"):  # where a network of any size costs nothing
+                generator = build_generator(config, markup)
+            return cost(generator, config.input_size)
+        except (NotImplementedError, RuntimeError):  # one that looks at its values, of which there are none
+            return cost(build_generator(config, markup), config.input_size)
 
 
 def _check_readers(config: ExperimentConfig) -> None:
@@ -45,8 +57,7 @@ def describe(config: ExperimentConfig) -> None:
     assert plan.networks is not None  # make_plan checked them
     console = Console()
     console.print(to_yaml(config), highlight=False, markup=False)
-    with without_pretrained():
-        figures = cost(build_generator(config, plan.markup), config.input_size)
+    figures = _generator_cost(config, plan.markup)
     generator, discriminator = plan.networks.generator, plan.networks.discriminator
     workers = config.cluster.workers
     images = (config.training.batch + config.unlabelled_batch * plan.networks.views) // workers
