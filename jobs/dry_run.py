@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.datasets.open import check_reader
 from pipeline.errors import ConfigError
-from pipeline.models.cost import cost
+from pipeline.markup import Markup
+from pipeline.models.cost import Cost, cost
 from pipeline.models.weights import without_pretrained
 from pipeline.training.build import build_generator
 from pipeline.training.config.compose import config_hash, to_yaml
@@ -37,6 +39,16 @@ def _objective(part: ObjectiveConfig) -> str:
     )
 
 
+def _generator_cost(config: ExperimentConfig, markup: Markup) -> Cost:
+    with without_pretrained():
+        try:
+            with torch.device("meta"):  # where a network of any size costs nothing
+                generator = build_generator(config, markup)
+            return cost(generator, config.input_size)
+        except (NotImplementedError, RuntimeError):  # one that looks at its values, of which there are none
+            return cost(build_generator(config, markup), config.input_size)
+
+
 def _check_readers(config: ExperimentConfig) -> None:
     """The sets may be prepared already, elsewhere: only whoever asks what will be done is told of readers that cannot be."""
     for entry in config.prepare.sets if config.prepare is not None else ():
@@ -57,17 +69,16 @@ def describe(config: ExperimentConfig) -> None:
     assert plan.networks is not None  # make_plan checked them
     console = Console()
     console.print(to_yaml(config), highlight=False, markup=False)
-    with without_pretrained():
-        figures = cost(build_generator(config, plan.markup), config.input_size)
+    costs = _generator_cost(config, plan.markup)
     generator, discriminator = plan.networks.generator, plan.networks.discriminator
     workers = config.cluster.workers
     images = (config.training.batch + config.unlabelled_batch * plan.networks.views) // workers
-    activations = figures.activation_bytes * images
+    activations = costs.activation_bytes * images
     weights = (generator + discriminator) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
     rows = {
         "run": f"{run_folder_of(config)} · config {config_hash(identified(config), WHERE)}",
-        "generator": f"{generator:,} parameters ({config.model.name}), {figures.macs / 1e9:,.2f} GMACs an image",
+        "generator": f"{generator:,} parameters ({config.model.name}), {costs.macs / 1e9:,.2f} GMACs an image",
         "method": f"{config.method.name}: loss {config.loss.name}"
         + (f", decoder {config.decoder.name}" if config.decoder else ""),
         "unlabelled objectives": ", ".join(map(_objective, config.unlabelled.active)) or "none",

@@ -4,7 +4,7 @@ MACs are those of convolutions and matrix products, as the papers count them (th
 normalisation, activations and interpolation are left out.
 
 Both are counted on one forward pass, from which nothing is kept. It may be one on the meta device, which computes
-nothing; but some networks look at their values, and that device's arithmetic takes a second to import.
+nothing. Run :func:`pipeline.training.compiler.leave_compiler_out` first: both import torch's compiler otherwise.
 """
 
 from __future__ import annotations
