@@ -29,7 +29,8 @@ pipeline.datasets pipeline.losses pipeline.evaluation
 pipeline.shards
 pipeline.methods
 pipeline.training
-pipeline.inference pipeline.studies
+pipeline.inference
+pipeline.studies
 jobs jobs.arguments
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run

@@ -29,6 +29,8 @@ class _Idle(ModuleType):
         return function if function is not None else lambda decorated: decorated
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # ``inspect`` asks every module for its file, in the middle of others' imports
+            raise AttributeError(name)
         if sys.modules.get(_NAME) is self:
             del sys.modules[_NAME]
         return getattr(importlib.import_module(_NAME), name)

@@ -37,3 +37,10 @@ def test_a_step_without_the_compiler_is_the_step_with_it():
     assert with_it.removeprefix("True") == without.removeprefix("False")
     assert doubled == "[2.0, 2.0]"
     assert names == "module torch._dynamo.testing"
+
+
+def test_whoever_looks_through_all_modules_does_not_import_the_compiler():
+    """``inspect`` does, in the middle of the import of torch's own operators."""
+    code = f"{_LEAVE}\nimport inspect, sys\ninspect.getmodule(lambda: 0)\nprint(type(sys.modules['torch._dynamo']).__name__)"
+    code += "\nimport torch.distributed.tensor"
+    assert output(code) == ["_Idle"]
