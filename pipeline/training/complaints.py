@@ -10,7 +10,7 @@ from pipeline.training.step import Teaching
 INERT = (
     1e-3  # share of the supervised gradient below which an objective changes nothing that could be measured
 )
-_LASTS = 5  # windows of logged metrics in a row
+_LASTS = 3  # windows of logged metrics in a row
 
 
 class Complaints:
@@ -22,8 +22,8 @@ class Complaints:
 
     def __init__(self, teachings: Sequence[Teaching]) -> None:
         self._teachings = teachings
-        self._in_a_row: Counter[str] = Counter()
-        self._told: set[str] = set()
+        self._in_a_row: Counter[tuple[str, str]] = Counter()
+        self._told: set[tuple[str, str]] = set()
 
     def look(self, metrics: Mapping[str, float], step: int) -> list[str]:
         """What is to be told now.
@@ -34,21 +34,27 @@ class Complaints:
         """
         found = []
         for teaching in self._teachings:
-            name, weight = teaching.name, teaching.weight
-            share = metrics.get(f"share/{name}")
-            # While the ramp rises an objective is weak because it shall be.
-            inert = share is not None and share < INERT and weight.ramp(step) == 1.0
-            inert_text = inert and (
-                f"objective '{name}' hardly acts: its gradient is {share:.1e} of the supervised one; weigh it by a share, "
-                f"weight: {{share: {type(teaching.objective).weight.share or 0.1:g}}}"
-            )
-            for kind, text, lasts in (
-                ("inert", inert_text or None, 1),
-                ("own", teaching.objective.complaint(metrics), _LASTS),
+            for kind, text in (
+                ("share", self._of_share(teaching, metrics, step)),
+                ("own", teaching.objective.complaint(metrics)),
             ):
-                key = f"{name}/{kind}"
+                key = (teaching.name, kind)
                 self._in_a_row[key] = self._in_a_row[key] + 1 if text else 0
-                if text and self._in_a_row[key] >= lasts and key not in self._told:
+                if text and self._in_a_row[key] >= _LASTS and key not in self._told:
                     self._told.add(key)
-                    found.append(text if kind == "inert" else f"objective '{name}': {text}")
+                    found.append(f"objective '{teaching.name}': {text}")
         return found
+
+    @staticmethod
+    def _of_share(teaching: Teaching, metrics: Mapping[str, float], step: int) -> str | None:
+        share = metrics.get(f"share/{teaching.name}")
+        # While the ramp rises an objective is weak because it shall be.
+        if share is None or share >= INERT or teaching.weight.ramp(step) < 1.0:
+            return None
+        if teaching.weight.share is not None:
+            return "it has had no gradient: nothing of the unlabelled faces reaches the generator"
+        advised = type(teaching.objective).weight.share or 0.1
+        return (
+            f"it hardly acts: its gradient is {share:.1e} of the supervised one; weigh it by a share of that, "
+            f"weight: {{share: {advised:g}}}"
+        )

@@ -12,8 +12,9 @@ Each pseudo-label weighs by how sure the teacher is: w = exp(−u / τ), u = |Σ
 scale (LaplaceKL), the heatmap's second moments or the network's own covariance, whichever the method reads. Labels whose weight
 is below ``least`` are left out. A regressor states no uncertainty: all its labels weigh 1.
 
-The loss is the method's own on the pseudo-labels, times the mean weight, so that an unsure teacher says little rather than the
-same in other words.
+The loss is the method's own on the pseudo-labels, times the mean weight, so that under a fixed λ an unsure teacher says little
+rather than the same in other words. Under a share of the supervised gradient the labels of a step count against each other alone,
+and it is the ramp that spares the generator the teacher's first guesses.
 """
 
 from __future__ import annotations

@@ -58,7 +58,10 @@ def test_the_papers_pairs(view):
     torch.testing.assert_close(fake[:, :3], view.unlabelled.images_B3HW * 2 - 1)
     torch.testing.assert_close(fake[:, 3:], 2.0 * view.heatmaps)
     assert not fake.requires_grad
-    judged = [F.binary_cross_entropy_with_logits(p.mean((1, 2, 3)), torch.full((BATCH,), t)) for p, t in ((real, 1.0), (fake, 0.0))]  # fmt: skip
+    judged = [
+        F.binary_cross_entropy_with_logits(pairs.mean((1, 2, 3)), torch.full((BATCH,), truth))
+        for pairs, truth in ((real, 1.0), (fake, 0.0))
+    ]
     torch.testing.assert_close(loss, sum(judged))
     chosen.generator_loss(recorder, view)
     torch.testing.assert_close(recorder.seen[2], fake)
@@ -168,8 +171,12 @@ def test_complains_of_a_discriminator_that_wins_or_tells_nothing():
 
 @pytest.mark.parametrize(
     ("bad", "reason"),
-    [({"r1": -1.0}, "r1 = -1"), ({"r1_every": 0}, "r1_every = 0"), ({"pair_augmentation": {"shift": 0.1}}, "it has translation, cutout and flip")],
-)  # fmt: skip
+    [
+        ({"r1": -1.0}, "r1 = -1"),
+        ({"r1_every": 0}, "r1_every = 0"),
+        ({"pair_augmentation": {"shift": 0.1}}, "it has translation, cutout and flip"),
+    ],
+)
 def test_values_that_cannot_work(bad, reason):
     with pytest.raises(ConfigError, match=reason):
         objective(**bad)

@@ -1,4 +1,4 @@
-"""The detector's five points: means of the right landmarks, the offset learned, augmentation followed, what is missing left out."""
+"""The detector's points: means of the right landmarks, the offset learned, augmentation followed, what is missing left out."""
 
 from dataclasses import replace
 
