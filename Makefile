@@ -4,8 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 UV     := 0.13.8
+MARKS  ?= not slow
 
-.PHONY: setup demo test lint unit lock clean
+.PHONY: setup demo test test-all lint unit lock clean
 
 setup: $(STAMP)
 
@@ -18,13 +19,18 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: lint unit
 
+# Also what is marked slow: minutes more.
+test-all: lint
+	$(MAKE) unit MARKS=
+
 lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# On two cores, whole files, in the order of their names: tests/jobs, which takes longest, comes first.
 unit: $(STAMP)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "$(MARKS)"
 
 demo: $(STAMP)
 	$(BIN)/landmarks demo configs/demo.yaml

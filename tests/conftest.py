@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import os
 import random
-import subprocess
 import sys
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 import torch
 from hypothesis import settings
@@ -31,6 +29,26 @@ settings.load_profile("project")
 def pytest_configure(config: pytest.Config) -> None:
     # Two cores in continuous integration; oversubscribed threads make every test slower.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    config.pluginmanager.register(SecondsPerFolder())
+
+
+class SecondsPerFolder:
+    """Says at the end where the time went: seconds of a core per folder, whichever worker spent them."""
+
+    def __init__(self) -> None:
+        self._spent: Counter[str] = Counter()
+        self._tests: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        folder = "/".join(Path(report.nodeid.partition("::")[0]).parent.parts[:3])
+        self._spent[folder] += report.duration
+        self._tests[folder] += report.when == "call"
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if len(self._spent) > 1:
+            terminalreporter.section("seconds per folder")
+            for folder, seconds in self._spent.most_common():
+                terminalreporter.write_line(f"{seconds:7.0f} s {self._tests[folder]:5d} tests  {folder}")
 
 
 @pytest.fixture(autouse=True)
@@ -177,49 +195,6 @@ def toy_sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def make_toy_set() -> Callable[..., Path]:
     """``write_toy_set`` for tests that need a set of their own."""
     return write_toy_set
-
-
-class Landmarks:
-    """The command line as a user's shell runs it."""
-
-    @staticmethod
-    def start(*arguments: str) -> subprocess.Popen:
-        return subprocess.Popen(
-            [sys.executable, "-m", "jobs.cli", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    @classmethod
-    def run(cls, *arguments: str, code: int = 0) -> str:
-        """Run to the end; returns what it printed."""
-        process = cls.start(*arguments)
-        output, _ = process.communicate(timeout=900)
-        assert process.returncode == code, output
-        return output
-
-    @classmethod
-    def kill_when(cls, condition: Callable[[], bool], *arguments: str, timeout_s: float = 600) -> None:
-        """Start a command, and kill -9 it and all it started as soon as a condition holds."""
-        process = cls.start(*arguments)
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert process.poll() is None, process.communicate()[0]
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-        for member in family:
-            if member.is_running():
-                member.kill()
-        process.communicate()
-
-
-@pytest.fixture(scope="session")
-def landmarks() -> type[Landmarks]:
-    """The command line."""
-    return Landmarks
 
 
 @pytest.fixture

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import ClusterError
-
-_STARTS = 3
-_OBJECT_STORE_BYTES = 256 * 2**20
-"""Only records, indices and small models pass through it; Ray's own default would take 30 % of the memory."""
+from jobs.cluster.local import local_ray
 
 
 @contextmanager
@@ -20,7 +15,7 @@ def ray_session(cpus: int | None = None, *, dashboard: bool = False) -> Iterator
     """Be connected to Ray within the block.
 
     A connection that exists is used and kept. Otherwise the cluster of ``RAY_ADDRESS`` is joined, or, without
-    one, a local Ray is started, and shut down at the end.
+    one, a local Ray is started, and shut down at the end (``jobs.cluster.local``).
 
     Args:
         cpus: Size of a local Ray; default is what this process may use. A cluster has the size it has.
@@ -40,49 +35,12 @@ def ray_session(cpus: int | None = None, *, dashboard: bool = False) -> Iterator
     # Ray's helpers repeat themselves there, twice a checkpoint; a worker's error reaches the driver as an exception anyway.
     worker_logs = bool(os.environ.get("LANDMARKS_WORKER_LOGS"))
     address = os.environ.get("RAY_ADDRESS")
-    if address:
-        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)
-    else:
-        _start_local(cpus or len(os.sched_getaffinity(0)), dashboard, worker_logs)
+    if not address:
+        with local_ray(cpus or len(os.sched_getaffinity(0)), dashboard=dashboard, worker_logs=worker_logs):
+            yield
+        return
+    ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)
     try:
         yield
     finally:
         ray.shutdown()
-        if not address:
-            os.environ.pop("RAY_ADDRESS", None)
-            os.environ.pop("RAY_GCS_SERVER_PORT", None)
-
-
-def _start_local(cpus: int, dashboard: bool, worker_logs: bool) -> None:
-    import ray
-
-    # Nobody preempts the only node; the watcher is one process less to start in every run.
-    os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-    for attempt in range(_STARTS):
-        # Ray's own helpers look their cluster up by address; with several on one machine they would find none.
-        port = _free_port()
-        os.environ["RAY_GCS_SERVER_PORT"] = str(port)
-        os.environ["RAY_ADDRESS"] = f"{ray.util.get_node_ip_address()}:{port}"
-        try:
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=dashboard,
-                dashboard_host="127.0.0.1",
-                dashboard_port=_free_port(),
-                object_store_memory=_OBJECT_STORE_BYTES,
-                logging_level=logging.WARNING,
-                log_to_driver=worker_logs,
-            )
-            return
-        except Exception as error:
-            # Ray gives a node thirty seconds, which a busy machine can miss.
-            ray.shutdown()
-            if attempt + 1 == _STARTS or "timed out" not in str(error):
-                raise ClusterError(f"Ray could not be started on this machine: {error}") from error
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])

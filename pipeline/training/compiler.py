@@ -29,7 +29,8 @@ class _Idle(ModuleType):
         return function if function is not None else lambda decorated: decorated
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # ``inspect`` asks every module for its file, in the middle of others' imports
+        # ``inspect`` asks every module for its file, in the middle of others' imports; only an import asks for the path.
+        if name.startswith("__") and name != "__path__":
             raise AttributeError(name)
         if sys.modules.get(_NAME) is self:
             del sys.modules[_NAME]

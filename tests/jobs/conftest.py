@@ -1,8 +1,9 @@
-"""A Ray cluster with a job server that asks for a token, and a proxy that loses connections."""
+"""One Ray for all commands of a session, with a job server that asks for a token; and a proxy that loses connections."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import secrets
 import shutil
@@ -12,9 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,20 +21,82 @@ from typing import Any
 import psutil
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
 
-@dataclass
+
+def clean_environment() -> dict[str, str]:
+    """Of a process that knows of no cluster and of no settings but ours."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "LANDMARKS_", "MLFLOW_"))}
+    return clean | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
+        "OMP_NUM_THREADS": "1",
+        # Ray is polite to whatever else a machine does; here, tests wait for its workers.
+        "RAY_worker_niceness": "0",
+    }
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """The command line as a user's shell runs it.
+
+    Attributes:
+        environment: Of its processes.
+    """
+
+    environment: dict[str, str]
+
+    def start(self, *arguments: str, **options: Any) -> subprocess.Popen:
+        """Start a command; output and errors come in one."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "jobs.cli", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            **options,
+        )
+
+    def run(self, *arguments: str, code: int = 0, **options: Any) -> str:
+        """Run to the end; returns what it printed."""
+        process = self.start(*arguments, **options)
+        output, _ = process.communicate(timeout=900)
+        assert process.returncode == code, output
+        return output
+
+    def kill_when(self, condition: Callable[[], bool], *arguments: str, timeout_s: float = 600) -> None:
+        """Start a command, and kill -9 it and all it started as soon as a condition holds."""
+        process = self.start(*arguments)
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert process.poll() is None, process.communicate()[0]
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        for member in family:
+            if member.is_running():
+                member.kill()
+        process.communicate()
+
+
+@dataclass(frozen=True)
 class JobCluster:
     """One node with a job server.
 
     Attributes:
         address: http://… of the job server.
-        token: What it asks for.
-        environment: Of a process that may use it.
+        ray: Address of the cluster itself, for who joins it.
+        token: What both ask for.
+        environment: Of a process that may use the job server.
+        head: Id of the process that started it.
     """
 
     address: str
+    ray: str
     token: str
     environment: dict[str, str]
+    head: int
 
     def client(self) -> Any:
         """Ray's own client."""
@@ -56,85 +117,113 @@ class JobCluster:
         )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+# Ends with its standard input: with the tests' process, however that ends.
+HEAD = """
+import json, sys
+from jobs.cluster.local import local_ray
+with local_ray(2, dashboard=True, worker_logs=False):
+    import ray
+    from ray._private.worker import get_dashboard_url
+    addresses = {"ray": ray.get_runtime_context().gcs_address, "jobs": f"http://{get_dashboard_url()}"}
+    print(json.dumps(addresses), flush=True)
+    sys.stdin.read()
+"""
 
 
-def _answers(address: str) -> bool:
-    try:
-        urllib.request.urlopen(f"{address}/api/version", timeout=2).close()
-    except urllib.error.HTTPError as error:
-        return error.code == 401  # it is up, and asks for the token
-    except OSError:
-        return False
-    return True
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def job_cluster() -> Iterator[JobCluster]:
-    token, dashboard = secrets.token_hex(16), _free_port()
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("RAY_", "LANDMARKS_", "MLFLOW_"))}
-    root = str(Path(__file__).resolve().parents[2])
-    clean |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "OMP_NUM_THREADS": "1",
-    }
+    """Two cores, shared by all commands that are not killed: what a killed one leaves behind would be in the others' way."""
+    token, clean = secrets.token_hex(16), clean_environment()
     # Sockets lie in it, and their paths may not be long.
     folder = tempfile.mkdtemp(prefix="lm", dir="/tmp")
     log = Path(folder) / "start.log"
-    with log.open("w") as output:
+    with log.open("w") as errors:
         process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2"),
-                *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={dashboard}"),
-                *("--node-ip-address=127.0.0.1", f"--port={_free_port()}"),
-                *(f"--dashboard-agent-listen-port={_free_port()}", f"--temp-dir={folder}"),
-                *(f"--object-store-memory={256 * 2**20}", "--disable-usage-stats"),
-            ],
-            env=clean | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token},
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            [sys.executable, "-c", HEAD],
+            env=clean | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token, "RAY_TMPDIR": folder},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
             start_new_session=True,
         )
     try:
-        address = f"http://127.0.0.1:{dashboard}"
-        deadline = time.monotonic() + 120
-        while not _answers(address):
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.3)
-        yield JobCluster(address, token, clean | {"RAY_AUTH_TOKEN": token})
+        said = process.stdout.readline()  # type: ignore[union-attr]
+        assert said, log.read_text()
+        addresses = json.loads(said)
+        yield JobCluster(
+            addresses["jobs"], addresses["ray"], token, clean | {"RAY_AUTH_TOKEN": token}, process.pid
+        )
     finally:
         _end(process, folder)
 
 
 def _end(process: subprocess.Popen, folder: str) -> None:
-    """Kill what belongs to this cluster: the starter's children, and what names the cluster's own folder."""
+    """Let it end; then kill what is left of it: the starter's children, and what names the cluster's own folder."""
 
-    def ours() -> list[psutil.Process]:
-        found = []
+    def ours() -> set[psutil.Process]:
+        found = set()
         for candidate in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if folder in " ".join(candidate.cmdline()) or folder in candidate.environ().get(
                     "RAY_TMPDIR", ""
                 ):
-                    found.append(candidate)
+                    found.add(candidate)
         return found
 
+    family = ours()
     with contextlib.suppress(psutil.NoSuchProcess):
-        top = psutil.Process(process.pid)
-        children = [top, *top.children(recursive=True)]
-        for child in {*children, *ours()}:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                child.kill()
-    process.wait()
-    for straggler in ours():
+        family.update(psutil.Process(process.pid).children(recursive=True))
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=20)
+    for member in family | ours():
         with contextlib.suppress(psutil.NoSuchProcess):
-            straggler.kill()
+            member.kill()
+    process.wait()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def landmarks(job_cluster: JobCluster) -> Landmarks:
+    """The command line, on the session's cluster."""
+    joined = {
+        "RAY_ADDRESS": job_cluster.ray,
+        "RAY_AUTH_MODE": "token",
+        # Without it Ray would look for 127.0.0.1 at the machine's own address.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
+    return Landmarks(job_cluster.environment | joined)
+
+
+@pytest.fixture(scope="session")
+def lone_landmarks() -> Landmarks:
+    """The command line with no cluster to join: it starts a Ray of its own, which may be killed with it."""
+    return Landmarks(clean_environment())
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """The command line in this process, for commands that start nothing; returns what it printed."""
+    import ray
+
+    from jobs import cli
+
+    def started(*_: Any, **__: Any) -> None:
+        raise AssertionError("Ray was started")
+
+    monkeypatch.setattr(ray, "init", started)
+
+    def give(*arguments: str, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["landmarks", *arguments])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = "".join(capsys.readouterr())
+        assert (ended.value.code or 0) == code, printed
+        return printed
+
+    return give
 
 
 class Proxy:

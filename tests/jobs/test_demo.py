@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.cluster
-def test_demo_goes_from_drawn_faces_to_a_report(tmp_path):
+def test_demo_goes_from_drawn_faces_to_a_report(tmp_path, landmarks):
     sets = tmp_path / "sets"
     overrides = [
         f"prepare.out={sets}",
@@ -36,16 +33,8 @@ def test_demo_goes_from_drawn_faces_to_a_report(tmp_path):
         f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
         f"tracking.artifacts={tmp_path / 'artifacts'}",
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "jobs.cli", "demo", str(ROOT / "configs/demo.yaml"), *overrides],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=800,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "mlflow ui --backend-store-uri sqlite:///" in done.stdout
+    printed = landmarks.run("demo", str(ROOT / "configs/demo.yaml"), *overrides, cwd=tmp_path)
+    assert "mlflow ui --backend-store-uri sqlite:///" in printed
     out = tmp_path / "outputs" / "evaluation" / "demo"
     report = (out / "report.html").read_text(encoding="utf-8")
     numbers = {}

@@ -262,7 +262,7 @@ def test_too_many_rejects_stop_with_the_reasons(unreadable, tmp_path):
 
 
 @pytest.mark.cluster
-def test_full_disk_in_a_worker_is_a_clear_error_and_leaves_nothing_half_written(w300, tmp_path):
+def test_full_disk_in_a_worker_is_a_clear_error_and_leaves_nothing_half_written(w300, tmp_path, landmarks):
     raw = config(w300, tmp_path / "out", crop={"points": "landmarks", "size": 80}).model_dump_json()
     # The worker's limit on file sizes stands for a disk that fills up under it.
     script = f"""
@@ -288,7 +288,7 @@ except StorageError as error:
         [sys.executable, "-c", script],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=landmarks.environment,
     )
     assert "StorageError: " in run.stdout, run.stderr
     assert "the disk is full" in run.stdout

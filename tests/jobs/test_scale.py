@@ -17,11 +17,11 @@ def keys_seen(run) -> set[str]:
     return {key for line in lines for key in json.loads(line)["keys"]}
 
 
-def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks):
+def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks, lone_landmarks):
     toy_experiment["scale"] = {
         "unlabelled": [40],
         "labelled": [24, 60],
-        "seeds": [0, 1],
+        "seeds": [0],
         "methods": {"laplace": {"supervised": {"optimizer.lr": 0.002}}},
         "storage": str(tmp_path / "scale"),
     }
@@ -32,14 +32,14 @@ def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks
     def finished() -> dict[str, int]:
         return {f.parent.name: f.stat().st_mtime_ns for f in runs.glob("*/finished.json")}
 
-    landmarks.kill_when(lambda: len(finished()) >= 2, "scale", str(path))
+    lone_landmarks.kill_when(lambda: bool(finished()), "scale", str(path))
     before = finished()
-    assert len(before) < 8
+    assert len(before) < 4
 
     landmarks.run("scale", str(path))
     after = finished()
     assert {name: after[name] for name in before} == before
-    assert set(after) == {f"laplace-l{n}-u{u}-s{s}" for n in (24, 60) for u in (0, 40) for s in (0, 1)}
+    assert set(after) == {f"laplace-l{n}-u{u}-s0" for n in (24, 60) for u in (0, 40)}
 
     with (folder / "cells.csv").open() as file:
         cells = {row["run"]: row for row in csv.DictReader(file)}
@@ -50,11 +50,10 @@ def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks
         ocular = np.linalg.norm(measured["target_NK2"][:, 36] - measured["target_NK2"][:, 45], axis=-1)
         assert float(row["nme_percent"]) == pytest.approx(100 * (error / ocular).mean(), rel=1e-5)
         assert int(row["steps"]) == 12
-    # What a seed's small set holds, its large one holds, too; another seed draws another.
+    # What a seed's small set holds, its large one holds, too.
     small, large = (keys_seen(runs / f"laplace-l{n}-u0-s0") for n in (24, 60))
     assert len(small) == 24
     assert small < large
-    assert small != keys_seen(runs / "laplace-l24-u0-s1")
     config = yaml.safe_load((runs / "laplace-l24-u0-s0" / "config.yaml").read_text())
     assert config["optimizer"]["lr"] == 0.002
     assert config["unlabelled"]["objective"] is None
@@ -69,17 +68,19 @@ def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks
         return {r.info.run_name: r.info.end_time for r in client.search_runs([experiment])}
 
     ended = ends()
-    output = landmarks.run("scale", str(path), "scale.seeds=[0,1,2]")
+    output = landmarks.run("scale", str(path), "scale.seeds=[0,1]")
     # The study went on; the cells it had did not.
     assert {name: ends()[name] for name in after} == {name: ended[name] for name in after}
     assert ends()["toy"] > ended["toy"]
     extended = finished()
     assert {name: extended[name] for name in after} == after
-    assert set(extended) - set(after) == {f"laplace-l{n}-u{u}-s2" for n in (24, 60) for u in (0, 40)}
+    assert set(extended) - set(after) == {f"laplace-l{n}-u{u}-s1" for n in (24, 60) for u in (0, 40)}
+    # Another seed draws another subset.
+    assert small != keys_seen(runs / "laplace-l24-u0-s1")
     study = json.loads((folder / "study.json").read_text())
-    assert len(study["study"]["cells"]) == 12
-    assert {len(c["seeds"]) for c in study["levels"]} == {3}
-    assert "3 seeds" in output.replace("\n", " ")
+    assert len(study["study"]["cells"]) == 8
+    assert {len(c["seeds"]) for c in study["levels"]} == {2}
+    assert "2 seeds" in output.replace("\n", " ")
     assert "data:image/svg+xml" in (folder / "report.html").read_text()
 
     tracked = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{ids['run_id']}'")

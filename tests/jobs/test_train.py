@@ -6,16 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
-
-pytestmark = pytest.mark.cluster
-LANDMARKS = [sys.executable, "-m", "jobs.cli"]
 
 
 @pytest.fixture
@@ -54,24 +50,6 @@ def config(tmp_path, toy_sets):
     return write
 
 
-def start(*arguments: str, **options) -> subprocess.Popen:
-    return subprocess.Popen(
-        [*LANDMARKS, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        **options,
-    )
-
-
-def run(*arguments: str, code: int = 0) -> str:
-    process = start(*arguments)
-    output, _ = process.communicate(timeout=600)
-    assert process.returncode == code, output
-    return output
-
-
 def trace(run_folder: Path, rank: int = 0) -> list[dict]:
     """The last entry of each step: a resumed run repeats the steps after its checkpoint."""
     lines = (run_folder / "trace" / f"rank{rank}.jsonl").read_text().splitlines()
@@ -92,14 +70,15 @@ def training_worker(process: subprocess.Popen) -> psutil.Process:
     raise AssertionError("no training worker found")
 
 
-def test_killed_worker_resumes_to_the_bit(tmp_path, config):
+@pytest.mark.cluster
+def test_killed_worker_resumes_to_the_bit(tmp_path, config, landmarks, lone_landmarks):
     # Augmentation, too, is a function of the step.
-    run("train", str(config("whole", augmentation={"name": "adnet"})))
+    landmarks.run("train", str(config("whole", augmentation={"name": "adnet"})))
     whole = trace(tmp_path / "runs" / "whole")
     assert [entry["step"] for entry in whole] == list(range(24))
     # 24 steps of 8 in a set of 60: the run crosses epochs, and is killed in the middle of one.
     killed = config("killed", augmentation={"name": "adnet"})
-    process = start("train", str(killed))
+    process = lone_landmarks.start("train", str(killed))
     folder = tmp_path / "runs" / "killed"
     deadline = time.monotonic() + 300
     while steps_written(folder) < 15:
@@ -112,7 +91,7 @@ def test_killed_worker_resumes_to_the_bit(tmp_path, config):
     assert "run the same command again to resume" in output.lower()
     seen = steps_written(folder)
     assert seen < 24
-    run("train", str(killed))
+    landmarks.run("train", str(killed))
     resumed = trace(folder)
     assert [entry["keys"] for entry in resumed] == [entry["keys"] for entry in whole]
     assert [entry["metrics"] for entry in resumed] == [entry["metrics"] for entry in whole]
@@ -132,16 +111,17 @@ def test_killed_worker_resumes_to_the_bit(tmp_path, config):
     assert any(p.path.endswith("overlays.png") for p in images)
 
 
-def test_two_workers_see_the_same_global_batches(tmp_path, config):
+@pytest.mark.cluster
+def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks):
     # Turned little enough to lose no landmark: the ranks' losses are means over as many each.
     changes = {
         "training__steps": 8,
         "model": {"name": "rcn", "width": 4, "dropout": 0.0},
         "augmentation": {"name": "custom", "rotation": 5.0, "flip": 0.5, "grey": 0.5},
     }
-    run("train", str(config("one", **changes)))
+    landmarks.run("train", str(config("one", **changes)))
     two = config("two", cluster__zero_stage=1, **changes)
-    run("train", str(two), "cluster.workers=2")
+    landmarks.run("train", str(two), "cluster.workers=2")
     one = trace(tmp_path / "runs" / "one")
     ranks = [trace(tmp_path / "runs" / "two", rank) for rank in (0, 1)]
     assert len(ranks[0]) == len(ranks[1]) == len(one) == 8
@@ -154,7 +134,10 @@ def test_two_workers_see_the_same_global_batches(tmp_path, config):
     assert values[0] == pytest.approx((values[1] + values[2]) / 2, rel=1e-5)
 
 
-def test_finished_run_is_left_alone_and_another_config_is_refused(tmp_path, config, monkeypatch):
+@pytest.mark.cluster
+def test_finished_run_is_left_alone_and_another_config_is_refused(
+    tmp_path, config, monkeypatch, landmarks, in_process
+):
     # With a loss of the user's own, found beside the config by driver and workers.
     (tmp_path / "my_team").mkdir()
     (tmp_path / "my_team" / "focal.py").write_text(
@@ -162,18 +145,19 @@ def test_finished_run_is_left_alone_and_another_config_is_refused(tmp_path, conf
     )
     monkeypatch.chdir(tmp_path)
     path = config("once", training__steps=3, unlabelled={"objective": None}, loss={"name": "my_team.focal"})
-    run("train", str(path))
+    landmarks.run("train", str(path))
     before = (tmp_path / "runs" / "once" / "finished.json").stat().st_mtime_ns
-    assert "finished already" in run("train", str(path))
+    assert "finished already" in in_process("train", str(path))
     assert (tmp_path / "runs" / "once" / "finished.json").stat().st_mtime_ns == before
-    output = run("train", str(path), "optimizer.lr=0.5", code=2)
+    output = in_process("train", str(path), "optimizer.lr=0.5", code=2)
     assert "optimizer.lr: 0.001 → 0.5" in output
     assert "choose another name" in output
 
 
-def test_non_finite_loss_stops_with_step_and_samples(tmp_path, config):
+@pytest.mark.cluster
+def test_non_finite_loss_stops_with_step_and_samples(tmp_path, config, landmarks):
     path = config("hot", unlabelled={"objective": None}, optimizer={"lr": 1e30})
-    output = run("train", str(path), code=2)
+    output = landmarks.run("train", str(path), code=2)
     assert "step " in output
     assert "samples of this step: toy1-" in output
     assert not (tmp_path / "runs" / "hot" / "finished.json").exists()
@@ -194,23 +178,22 @@ def test_non_finite_loss_stops_with_step_and_samples(tmp_path, config):
         ("data.labelled_count=61", "data.labelled_count = 61: the set 'toy' holds 60"),
     ],
 )
-def test_bad_input_is_explained_before_anything_starts(config, override, message):
-    began = time.monotonic()
-    output = run("train", str(config("bad")), override, code=2)
+def test_bad_input_is_explained_before_anything_starts(config, override, message, in_process):
+    output = in_process("train", str(config("bad")), override, code=2)
     assert message in output.replace("\n", " ")
     assert "Traceback" not in output
-    assert time.monotonic() - began < 120
 
 
-def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, config):
-    output = run("train", str(config("dry")), "--dry-run")
+def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, config, in_process):
+    output = in_process("train", str(config("dry")), "--dry-run")
     assert "17,408 parameters (rcn)" in output
     assert "24 = 3.2 epochs of 7.5 steps" in output
     assert "8 labelled + 8 unlabelled" in output
     assert not (tmp_path / "runs").exists()
 
 
-def test_few_bad_samples_are_quarantined_and_many_stop_the_run(tmp_path, config, make_toy_set):
+@pytest.mark.cluster
+def test_few_bad_samples_are_quarantined_and_many_stop_the_run(tmp_path, config, make_toy_set, landmarks):
     from pipeline.shards.manifest import load_manifest
 
     folder = make_toy_set(tmp_path / "bad-set", 60, seed=9)
@@ -220,11 +203,13 @@ def test_few_bad_samples_are_quarantined_and_many_stop_the_run(tmp_path, config,
     content[at : at + 64] = bytes(64)
     shard.write_bytes(bytes(content))
     changes = {"unlabelled": {"objective": None}, "training__steps": 15}
-    run("train", str(config("tolerant", **changes)), f"data.train={folder}", "data.max_bad_share=0.05")
+    landmarks.run(
+        "train", str(config("tolerant", **changes)), f"data.train={folder}", "data.max_bad_share=0.05"
+    )
     quarantined = (tmp_path / "runs" / "tolerant" / "quarantine.jsonl").read_text().splitlines()
     assert len(quarantined) == 1
     assert json.loads(quarantined[0])["key"].startswith("toy9-000000-")
-    output = run(
+    output = landmarks.run(
         "train", str(config("strict", **changes)), f"data.train={folder}", "data.max_bad_share=0.0", code=2
     )
     assert "over data.max_bad_share = 0.0" in output

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from ipaddress import ip_address
+
+import psutil
 import pytest
 
 from jobs.cluster.session import ray_session
+
+
+def listening(pid: int) -> set[str]:
+    """Addresses that a process and all it started listen on."""
+    top = psutil.Process(pid)
+    found = set()
+    for process in (top, *top.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {c.laddr.ip for c in process.net_connections() if c.status == psutil.CONN_LISTEN}
+    assert found
+    return found
 
 
 @pytest.mark.cluster
@@ -12,8 +28,10 @@ def test_starts_shuts_down_and_joins():
     import ray
 
     assert not ray.is_initialized()
+    before = dict(os.environ)
     with ray_session(1):
         assert ray.cluster_resources()["CPU"] == 1
+        assert all(ip_address(place).is_loopback for place in listening(os.getpid()))
         with ray_session(7):  # joins what is there
             assert ray.cluster_resources()["CPU"] == 1
         assert ray.is_initialized()
@@ -21,6 +39,15 @@ def test_starts_shuts_down_and_joins():
             raise ZeroDivisionError
         assert ray.is_initialized()
     assert not ray.is_initialized()
+    # What is started next in this process must not look for this cluster.
+    assert {"RAY_ADDRESS", "RAY_GCS_SERVER_PORT", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"}.isdisjoint(
+        set(os.environ) - set(before)
+    )
+
+
+@pytest.mark.cluster
+def test_nobody_beyond_this_machine_reaches_a_dashboard(job_cluster):
+    assert all(ip_address(place).is_loopback for place in listening(job_cluster.head))
 
 
 @pytest.mark.parametrize(("asked", "shown"), [(None, False), ("", False), ("1", True)])

@@ -76,6 +76,6 @@ def predictions(tiny: Markup) -> Predictions:
     return make_predictions(tiny)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def protocol() -> Protocol:
     return Protocol(dataset="300w", split="test")

@@ -53,7 +53,7 @@ class Page(HTMLParser):
         return " ".join(self.texts)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def make_run(tiny, predict, protocol):
     def build(name, *, noise=2.0, seed=0, change=None, selected_on_test=False, **options):
         predictions = predict(tiny, noise=noise, seed=seed, faces=8)
@@ -65,6 +65,19 @@ def make_run(tiny, predict, protocol):
         return RunReport(name, evaluation, predictions, markup=tiny, **options)
 
     return build
+
+
+# Drawing a page's charts takes seconds: what two tests read is drawn once.
+@pytest.fixture(scope="module")
+def of_one(make_run):
+    """The page of run a."""
+    return render_report([make_run("a")])
+
+
+@pytest.fixture(scope="module")
+def of_two(make_run):
+    """The page of runs a and b, which differ in their seed."""
+    return render_report([make_run("a"), make_run("b", seed=1)])
 
 
 def test_a_full_report(tmp_path, make_run):
@@ -111,8 +124,8 @@ def test_a_full_report(tmp_path, make_run):
     assert len(captions) == 2
 
 
-def test_nothing_is_fetched_and_nothing_runs(make_run):
-    page = Page(render_report([make_run("a"), make_run("b", seed=1)]))
+def test_nothing_is_fetched_and_nothing_runs(of_two):
+    page = Page(of_two)
     allowed = re.compile(r"^(data:image/(jpeg|svg\+xml);base64,[A-Za-z0-9+/=]+|#[\w-]+)$")
     anchors = {a["id"] for _, a in page.tags if "id" in a}
     sources = 0
@@ -128,16 +141,15 @@ def test_nothing_is_fetched_and_nothing_runs(make_run):
         if tag == "img":
             assert len(attributes["alt"]) > 20
     assert sources > 20
-    html = render_report([make_run("a")])
-    assert "http:" not in html
-    assert "https:" not in html
-    assert "default-src 'none'" in html
-    assert not re.search(r"url\(|@import", html)
+    assert "http:" not in of_two
+    assert "https:" not in of_two
+    assert "default-src 'none'" in of_two
+    assert not re.search(r"url\(|@import", of_two)
 
 
-def test_images_inside_fetch_nothing_either(make_run):
-    html = render_report([make_run("a")])
-    charts = [base64.b64decode(c).decode() for c in re.findall(r"data:image/svg\+xml;base64,([^\"]+)", html)]
+def test_images_inside_fetch_nothing_either(of_one):
+    found = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", of_one)
+    charts = [base64.b64decode(c).decode() for c in found]
     assert len(charts) == 2 * 6  # six charts, light and dark
     for chart in charts:
         assert "<script" not in chart
@@ -185,7 +197,7 @@ def test_reference_rows_stay_with_their_data_set(make_run):
     assert "any" in text
 
 
-def test_warnings(make_run):
+def test_warnings(make_run, of_two):
     chosen = make_run("a", selected_on_test=True)
     masked = make_run("b", seed=1)
     masked.predictions.mask_NK[:3, 0] = False
@@ -199,14 +211,13 @@ def test_warnings(make_run):
     assert "selected on test" in text
     assert "b: 3 of 8 faces have no defined ocular NME" in text
     assert "not evaluated on the same faces" in text
-    clean = Page(render_report([make_run("a"), make_run("b", seed=1)])).text
+    clean = Page(of_two).text
     assert "not evaluated on the same faces" not in clean
     assert "selected on test" not in clean
 
 
-def test_provenance_marks_what_differs(make_run):
-    html = render_report([make_run("a", seed=1), make_run("b", seed=2)])
-    rows = re.findall(r"<tr( class=\"differs\")?><th scope=\"row\">([\w.]+)</th>", html)
+def test_provenance_marks_what_differs(of_two):
+    rows = re.findall(r"<tr( class=\"differs\")?><th scope=\"row\">([\w.]+)</th>", of_two)
     differs = {name: bool(mark) for mark, name in rows}
     assert differs["seed"]
     assert not differs["versions.numpy"]
@@ -232,5 +243,5 @@ def test_a_failed_report_leaves_the_old_one(tmp_path, make_run):
     assert out.read_text() == "old"
 
 
-def test_the_same_runs_are_the_same_bytes(make_run):
-    assert render_report([make_run("a")]) == render_report([make_run("a")])
+def test_the_same_runs_are_the_same_bytes(make_run, of_one):
+    assert render_report([make_run("a")]) == of_one
