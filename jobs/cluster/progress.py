@@ -103,7 +103,7 @@ def _words(task: Task) -> str:
         words = [f"{_count(task.completed)}/{_count(task.total)} {task.fields['unit']}", *words]
     if task.speed:
         words.append(_rate(task.speed))
-        if task.time_remaining is not None:
+        if task.time_remaining is not None and not task.finished:
             words.append(f"{timedelta(seconds=int(task.time_remaining))} left")
     return " · ".join(filter(None, words))
 
