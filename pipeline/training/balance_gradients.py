@@ -15,7 +15,7 @@ An engine's backward takes a scalar: Σ y·g with g held constant has the gradie
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -43,17 +43,20 @@ class Balanced:
 
     def surrogate(self, outputs: Sequence[Tensor]) -> Tensor:
         """A scalar whose gradient at ``outputs``, the tensors that the leaves were cut from, is ``gradients``."""
+        # One pass over each, without a product as large as the output.
         products = [
-            (output * gradient).sum()
+            torch.dot(output.flatten(), gradient.flatten()).float()
             for output, gradient in zip(outputs, self.gradients, strict=True)
             if gradient is not None
         ]
-        return torch.stack([product.float() for product in products]).sum()
+        return torch.stack(products).sum()
 
 
-def tensors(output: Output) -> list[Tensor]:
-    """All parts of all stages, in a fixed order."""
-    return [getattr(stage, name) for stage in output.stages for name in sorted(stage.gives)]
+def tensors(outputs: Iterable[Output]) -> list[Tensor]:
+    """All parts of all stages of all outputs, in a fixed order."""
+    return [
+        getattr(stage, name) for output in outputs for stage in output.stages for name in sorted(stage.gives)
+    ]
 
 
 def cut(output: Output) -> Output:
@@ -109,12 +112,18 @@ def _gradients(loss: Tensor, leaves: Sequence[Tensor]) -> Gradients:
 
 
 def _square(gradients: Gradients, like: Tensor) -> Tensor:
-    squares = [gradient.float().square().sum() for gradient in gradients if gradient is not None]
-    return torch.stack(squares).sum() if squares else torch.zeros((), device=like.device)
+    norms = [
+        torch.linalg.vector_norm(gradient, dtype=torch.promote_types(gradient.dtype, torch.float32))
+        for gradient in gradients
+        if gradient is not None
+    ]
+    return torch.stack(norms).square().sum() if norms else torch.zeros_like(like)
 
 
 def _add(one: Tensor | None, other: Tensor | None, factor: Tensor | None) -> Tensor | None:
     if other is None:
         return one
-    scaled = other if factor is None else other * factor.to(other.dtype)
-    return scaled if one is None else one + scaled
+    if factor is None:
+        return other if one is None else one + other
+    factor = factor.to(other.dtype)
+    return other * factor if one is None else torch.addcmul(one, other, factor)

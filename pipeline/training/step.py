@@ -87,12 +87,12 @@ class Stepper:
         own = [teaching.objective.images(batch) for teaching in self.teachings]
         reads_batch = any(teaching.objective.reads_batch for teaching in self.teachings)
         # One forward over everything: fewer, larger operations, and one set of gradient hooks.
-        parts = [labelled.images_B3HW, batch.images_B3HW if reads_batch else None, *(i for i, _ in own)]
-        images_N3HW = torch.cat([part for part in parts if part is not None])
-        output = as_output(self.generator(images_N3HW))
-        leaves = cut(output)
-        halves = iter(leaves.split([len(part) for part in parts if part is not None]))
-        first, second, *others = (None if part is None else next(halves) for part in parts)
+        wanted = [labelled.images_B3HW, batch.images_B3HW if reads_batch else None, *(i for i, _ in own)]
+        parts = [part for part in wanted if part is not None]
+        outputs = as_output(self.generator(torch.cat(parts))).split([len(part) for part in parts])
+        leaves = [cut(output) for output in outputs]
+        each = iter(leaves)
+        first, second, *others = (None if part is None else next(each) for part in wanted)
         assert first is not None  # labelled images are always there
         supervised, metrics = self._learn(first, labelled)
         view = StepView(
@@ -112,7 +112,7 @@ class Stepper:
             terms[teaching.name] = (term, teaching.weight)
             metrics |= told
         balanced = balance(supervised, terms, tensors(leaves), step, self.draws.world_size)
-        self.generator.backward(balanced.surrogate(tensors(output)))
+        self.generator.backward(balanced.surrogate(tensors(outputs)))
         self.generator.step()
         total = supervised.detach()
         for name, (term, _) in terms.items():

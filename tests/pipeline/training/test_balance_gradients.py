@@ -73,9 +73,9 @@ def test_the_weights_receive_the_balanced_combination(weights):
     output = module(x)
     leaves = cut(output)
     found = balance(
-        supervised(leaves), {n: (LOSSES[n](leaves), w) for n, w in weights.items()}, tensors(leaves), STEP
+        supervised(leaves), {n: (LOSSES[n](leaves), w) for n, w in weights.items()}, tensors([leaves]), STEP
     )
-    found.surrogate(tensors(output)).backward()
+    found.surrogate(tensors([output])).backward()
 
     # By hand, on losses that were never cut. Leaves of their own, as stage 2 is made of stage 1: ∂L/∂y is partial.
     plain = module(x)
@@ -104,8 +104,10 @@ def test_a_fixed_weight_is_the_plain_sum_to_the_last_bit():
     output = module(x)
     leaves = cut(output)
     (half, other), (plain_half, plain_other) = leaves.split([2, 4]), module(x).split([2, 4])
-    found = balance(supervised(half), {"a": (first_term(other), Weight(fixed=weight))}, tensors(leaves), STEP)
-    ours = weight_gradients(module, found.surrogate(tensors(output)))
+    found = balance(
+        supervised(half), {"a": (first_term(other), Weight(fixed=weight))}, tensors([leaves]), STEP
+    )
+    ours = weight_gradients(module, found.surrogate(tensors([output])))
     plain = weight_gradients(module, supervised(plain_half) + weight * first_term(plain_other))
     assert all(torch.equal(a, b) for a, b in zip(ours, plain, strict=True))
 
@@ -113,7 +115,7 @@ def test_a_fixed_weight_is_the_plain_sum_to_the_last_bit():
 def test_nothing_explodes_where_there_is_no_gradient():
     x = torch.randn(4, requires_grad=True)
     leaf = Output((Stage(points=x.detach().requires_grad_()),))
-    (y,) = tensors(leaf)
+    (y,) = tensors([leaf])
     silent, loud = (y * 0.0).sum(), y.sum()
     found = balance(loud, {"a": (silent + 5.0, Weight(share=0.1))}, [y], STEP)
     assert float(found.factors["a"]) == float(found.shares["a"]) == 0.0
