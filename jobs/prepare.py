@@ -21,7 +21,15 @@ from pipeline.shards.manifest import Manifest, join
 from pipeline.shards.plan import RECORDS_PER_CHUNK, SetPlan, plan_sets
 from pipeline.shards.prepare import ChunkOptions, Duplicates, prepare_chunk
 from pipeline.shards.prepare_config import PrepareConfig
-from pipeline.shards.staging import STAGING, Staging, assemble, check_rejects, existing
+from pipeline.shards.staging import (
+    STAGING,
+    Staging,
+    assemble,
+    check_entries,
+    check_rejects,
+    existing,
+    remarks,
+)
 from pipeline.storage import absolute, is_local, local_path, require_free_space
 
 _TASKS_PER_WORKER = 2
@@ -178,6 +186,7 @@ def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: boo
                 continue
             staging = Staging(out, plan.name, config_hash)
             staging.discard_others()
+            check_entries(plan, staging, config.max_reject_share)
             finished = staging.finished()
             todo = [index for index in range(len(plan.chunks)) if index not in finished]
             _check_space(plan, len(todo))
@@ -189,6 +198,8 @@ def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: boo
             _follow(plan, results, staging, finished, config.max_reject_share)
             manifests[plan.name] = assemble(plan, config_hash, staging, config.max_reject_share)
             print(_summary(plan, manifests[plan.name]))
+            for remark in (*plan.remarks, *remarks(plan, manifests[plan.name])):
+                print(f"{plan.name}: {remark}")
     return list(manifests.values())
 
 
@@ -207,7 +218,7 @@ def _follow(
     with progress(f"prepare {plan.name}", len(plan.records), done=before) as advance:
         for count, reasons in results:
             rejected += reasons
-            check_rejects(plan, rejected, max_reject_share)
+            check_rejects(plan, rejected, max_reject_share, staging)
             advance(count, f"{rejected.total()} left out" if rejected else "")
 
 
