@@ -8,6 +8,7 @@ rewrite the other tags, as ``ImageOps.exif_transpose`` does, fails wherever one 
 from __future__ import annotations
 
 import io
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -34,6 +35,9 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF's orientation → what turns the stored pixels upright; from 5 on the sides swap."""
+
+_SHORT = 3
+"""TIFF's type of a 16-bit number."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +142,35 @@ def _turn(
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's orientation, 1 (upright as it is) where there is none or it cannot be read."""
-    try:
-        found = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:
-        return 1  # broken metadata; the pixels are whole
+    """The orientation that EXIF (or XMP) gives, 1, upright as it is, where there is none or it cannot be read."""
+    found = _exif_orientation(image.info.get("exif"))
+    if found is None:
+        try:
+            found = image.getexif().get(ExifTags.Base.Orientation)
+        except Exception:
+            return 1  # broken metadata; the pixels are whole
     return found if isinstance(found, int) and found in _TURNS else 1
+
+
+def _exif_orientation(exif: object) -> int | None:
+    """The orientation in a block of EXIF, whatever its other entries are: Pillow stops reading at the first malformed one.
+
+    A block is a TIFF file: byte order, the offset of a directory, and there entries of 12 bytes: tag, type, count, value.
+    """
+    body = exif.removeprefix(b"Exif\0\0") if isinstance(exif, bytes) else b""
+    order = {b"II": "<", b"MM": ">"}.get(body[:2])
+    if order is None:
+        return None
+    try:
+        (start,) = struct.unpack_from(f"{order}I", body, 4)
+        (entries,) = struct.unpack_from(f"{order}H", body, start)
+        for place in range(start + 2, start + 2 + 12 * entries, 12):
+            tag, kind, count = struct.unpack_from(f"{order}HHI", body, place)
+            if tag == ExifTags.Base.Orientation and kind == _SHORT and count == 1:
+                return int(struct.unpack_from(f"{order}H", body, place + 8)[0])
+    except struct.error:
+        return None
+    return None
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:

@@ -89,29 +89,23 @@ class LabelStudio(Export):
         for position, task in enumerate(tasks):
             with faces.entry(f"task {task.get('id', f'number {position + 1}')}"):
                 results.append((task, self._result(task)))
-        numbers = landmark_numbers(self._labels(results), self._markup, str(self.path))
+        regions = [region for _, result in results for region in result]
+        keypoints = _of_type(regions, _KEYPOINTS)
+        if not keypoints and not faces.listed():
+            raise self._none(regions)
+        labels = [label for region in keypoints if (label := _only_label(region)) is not None]
+        numbers = landmark_numbers(labels, self._markup, str(self.path)) if labels else {}
         for task, result in results:
             with faces.entry(f"task {task.get('id')}"):
                 self._task(task, result, numbers, faces)
         return faces.ordered(self.path, "annotated faces")
 
-    def _labels(self, results: list[tuple[dict[str, Any], list[dict[str, Any]]]]) -> list[str]:
-        """The names of all landmarks in the export.
-
-        Raises:
-            DataError: There is none, though there are annotations; it says of which types these are.
-        """
-        regions = [region for _, result in results for region in result]
-        keypoints = _of_type(regions, _KEYPOINTS)
-        if regions and not keypoints:
-            types = Counter(str(region.get("type")) for region in regions)
-            held = ", ".join(f"{count} {kind}" for kind, count in types.most_common())
-            raise DataError(
-                f"{self.path}: no keypoints in it, only {held}; annotate faces with KeyPointLabels and export again"
-            )
-        if not keypoints:
-            raise DataError(f"{self.path}: no annotated faces in it; annotate some, and export again")
-        return [label for region in keypoints if (label := _only_label(region)) is not None]
+    def _none(self, regions: list[dict[str, Any]]) -> DataError:
+        types = Counter(str(region.get("type")) for region in regions)
+        held = ", ".join(f"{count} {kind}" for kind, count in types.most_common()) or "no regions at all"
+        return DataError(
+            f"{self.path}: no keypoints in it, but {held}; annotate faces with KeyPointLabels and export again"
+        )
 
     def _where(self, task: dict[str, Any]) -> str:
         return f"{self.path}: task {task.get('id')}"

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-_TURNS = (-30.0, 0.0, 30.0)  # degrees that a face may be rolled; each is a start
+_TURNS = (-60.0, -30.0, 0.0, 30.0, 60.0)  # degrees, twice those that a face may be rolled; each is a start
 _ROUNDS = 6
 _OUTLIERS = 3.0  # closest points further off than so many medians say nothing of where the mirror image lies
-_LOOKED_AT = 240  # faces, evenly drawn
+_LOOKED_AT = 160  # faces, evenly drawn
 _ENOUGH = 12  # faces among which some look ahead
 _ENOUGH_POINTS = 16  # for so few faces: five points, turned, lie on each other in many ways
 _WORST_FIT = 0.045  # mean distance of closest points from which on no pair is judged: nobody looks ahead, or it is no face
