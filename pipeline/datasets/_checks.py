@@ -108,7 +108,7 @@ def mapping(value: Any, where: str, field: str) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise DataError(f"{where}: {field} is a {type(value).__name__}, expected an object; export it again")
+        raise DataError(f"{where}: {field} is of type {type(value).__name__}, expected an object; export it again")
     return value
 
 
