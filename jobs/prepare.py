@@ -14,7 +14,7 @@ from pipeline.shards.duplicates import index_of_sets
 from pipeline.shards.manifest import Manifest, join
 from pipeline.shards.plan import SetPlan, plan_sets
 from pipeline.shards.prepare_config import PrepareConfig
-from pipeline.shards.staging import Staging, assemble, check_rejects, existing, locked
+from pipeline.shards.staging import Staging, assemble, check_entries, check_rejects, existing, locked, remarks
 from pipeline.storage import absolute
 
 
@@ -47,12 +47,15 @@ def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: boo
                 continue
             made[plan.name] = _prepare_set(plan, config_hash, config, pool)
             print(_summary(plan, made[plan.name]))
+            for remark in (*plan.remarks, *remarks(plan, made[plan.name])):
+                print(f"{plan.name}: {remark}")
     return list(made.values())
 
 
 def _prepare_set(plan: SetPlan, config_hash: str, config: PrepareConfig, pool: PreparePool) -> Manifest:
     staging = Staging(config.out, plan.name, config_hash)
     staging.discard_others()
+    check_entries(plan, staging, config.max_reject_share)
     finished = staging.finished()
     todo = [index for index in range(len(plan.chunks)) if index not in finished]
     plan.require_space(len(todo))
@@ -66,7 +69,7 @@ def _prepare_set(plan: SetPlan, config_hash: str, config: PrepareConfig, pool: P
     with progress(f"prepare {plan.name}", len(plan.records), done=before) as advance:
         for count, reasons in results:
             rejected += reasons
-            check_rejects(plan, rejected, config.max_reject_share)
+            check_rejects(plan, rejected, config.max_reject_share, staging)
             advance(count, f"{rejected.total()} left out" if rejected else "")
     return assemble(plan, config_hash, staging, config.max_reject_share)
 

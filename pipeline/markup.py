@@ -194,6 +194,25 @@ def _check_fields(raw: dict[str, Any], known: set[str], where: str) -> None:
         )
 
 
+def _check_required(raw: dict[str, Any]) -> None:
+    """Refuse a markup without the fields without default, and the list of partners that some tools write for pairs."""
+    for field in ("name", "num_landmarks", "flip_pairs"):
+        if field not in raw:
+            remedy = "list the pairs of landmarks that swap in a mirrored image, [] for none" * (
+                field == "flip_pairs"
+            )
+            raise ConfigError(f"field '{field}' is missing; {remedy or 'add it'}")
+    pairs = raw["flip_pairs"]
+    if isinstance(pairs, list) and pairs and all(type(entry) is int for entry in pairs):
+        found = [[a, b] for a, b in enumerate(pairs) if a < b < len(pairs) and pairs[b] == a]
+        raise ConfigError(
+            "field 'flip_pairs' is a list of indices, expected pairs of landmarks: each landmark's partner in a list means "
+            f"{found}"
+        )
+    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
+        raise ConfigError("field 'flip_pairs' is no list of pairs; write [[0, 1], [2, 3]] or []")
+
+
 def markup_from(raw: Any, path: Path | str) -> Markup:
     """A markup from the content of its YAML.
 
@@ -215,6 +234,7 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
                 raise ConfigError(f"field '{field}': a mapping from names is expected")
         for name, curve in (raw.get("curves") or {}).items():
             _check_fields(curve, {"indices", "closed"}, f"curve '{name}'")
+        _check_required(raw)
         return Markup(
             name=raw["name"],
             num_landmarks=int(raw["num_landmarks"]),
@@ -234,7 +254,7 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
         )
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path}: not a markup: {type(error).__name__}: {error}") from error
 
 
@@ -274,7 +294,7 @@ def load_markup(name_or_path: str) -> Markup:
         )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
         raise ConfigError(f"{path}: not a markup: {error}") from error
     return markup_from(raw, path)
 

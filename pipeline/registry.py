@@ -8,7 +8,6 @@ plain values has a class method ``from_markup``, which is then its constructor h
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -19,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-from pipeline.errors import ConfigError, LandmarkError, told
+from pipeline.errors import ConfigError, LandmarkError, did_you_mean, nearest, told
 
 
 @dataclass(frozen=True)
@@ -95,8 +94,7 @@ def find(kind: str, name: str) -> Any:
     if module is not None and hasattr(module, attribute):
         return getattr(module, attribute)
     known = names(kind)
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    hint = did_you_mean(name, known)
     if module is not None and "." in name:
         hint = f"{module.__file__} sets no {attribute}, with which the module of a {kind} ends; "
     raise ConfigError(f"no {kind} named '{name}': {hint}known ones are {', '.join(known)}")
@@ -170,8 +168,8 @@ def check_values(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, A
     known = {n: p for n, p in parameters.items() if n not in supplied and p.kind not in anything}
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(key, list(known), n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            near = nearest(key, known)
+            hint = f"; did you mean '{near}'?" if near else ""
             raise ConfigError(
                 f"{kind} '{name}' has no parameter '{key}'{hint} (it has: {', '.join(known) or 'none'})"
             )

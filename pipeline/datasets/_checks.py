@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.datasets._decode import DeclaredSize
 from pipeline.errors import DataError
 from pipeline.storage import absolute
 
@@ -58,16 +59,35 @@ def below(name: Any, root: Path, where: str) -> str:
     return path.as_posix()
 
 
-def lines(path: Path) -> list[str]:
-    """A text file's lines.
+def text(path: Path) -> str:
+    """A text file's content, without a byte-order mark.
 
     Raises:
-        DataError: It cannot be read or is no UTF-8.
+        DataError: It is no regular file (opening a pipe would wait for ever), cannot be read, or is no UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        if not path.is_file():
+            raise FileNotFoundError("no regular file")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # no Unicode; a NUL in the name
         raise DataError(f"{path}: cannot read the annotation: {error}; download it again") from error
+
+
+def lines(path: Path) -> list[str]:
+    """A text file's lines. Raises as ``text``."""
+    return text(path).splitlines()
+
+
+def parse_json(content: str, where: str, remedy: str) -> Any:
+    """JSON from somebody else.
+
+    Raises:
+        DataError: It is none, or nested more deeply than any annotation is.
+    """
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:  # a ValueError too: a number of thousands of digits
+        raise DataError(f"{where}: not JSON ({error}); {remedy}") from error
 
 
 def load_json(path: Path) -> Any:
@@ -76,10 +96,36 @@ def load_json(path: Path) -> Any:
     Raises:
         DataError: It cannot be read or is no JSON.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not JSON ({error}); export it again") from error
+    return parse_json(text(path), str(path), "export it again")
+
+
+def mapping(value: Any, where: str, field: str) -> dict[str, Any]:
+    """A JSON object; an empty one for null.
+
+    Raises:
+        DataError: It is another thing.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise DataError(
+            f"{where}: {field} is of type {type(value).__name__}, expected an object; export it again"
+        )
+    return value
+
+
+def size(width: Any, height: Any, where: str) -> DeclaredSize | None:
+    """The size that an annotation says its image has; None where it says nothing, which some tools write as 0.
+
+    Raises:
+        DataError: No whole number of pixels.
+    """
+    if width in (None, "", 0, "0") and height in (None, "", 0, "0"):
+        return None
+    sides = number(width, where, "the image's width"), number(height, where, "the image's height")
+    if not all(side >= 1 and side == int(side) for side in sides):
+        raise DataError(f"{where}: the image's size is {width!r} × {height!r}, expected pixels; correct it")
+    return DeclaredSize(int(sides[0]), int(sides[1]))
 
 
 def number(value: Any, where: str, field: str) -> float:
@@ -92,7 +138,7 @@ def number(value: Any, where: str, field: str) -> float:
         if isinstance(value, bool):
             raise TypeError("a truth value")
         found = float(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
             f"{where}: {field} is {value!r}, expected a number; correct the annotation"
         ) from error

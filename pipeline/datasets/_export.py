@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pipeline.datasets._checks import below, file, folder, require_faces
-from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, listed_file, require_unique_names
+from pipeline.datasets._checks import below, file, folder
+from pipeline.datasets._decode import DeclaredSize
+from pipeline.datasets.face import Annotation
+from pipeline.datasets.image import StoredImage, listed_file
 from pipeline.markup import Markup, load_markup
 
 CORNER = -0.5
@@ -53,8 +54,22 @@ class Export:
         """
         return below(name, self.root, where)
 
-    def face(self, image: str, number: object, annotation: Annotation, where: str) -> StoredImage:
+    def face(
+        self,
+        image: str,
+        number: object,
+        annotation: Annotation,
+        where: str,
+        declared: DeclaredSize | None,
+    ) -> StoredImage:
         """The record of one of an image's faces, called ``IMAGE#NUMBER``.
+
+        Args:
+            image: As ``image`` gives it.
+            number: Tells the image's faces apart.
+            annotation: The face.
+            where: File and entry, for messages.
+            declared: What the export says of the image's size; None where it says nothing.
 
         Raises:
             DataError: The image is missing or empty; the message starts with ``where``.
@@ -67,13 +82,5 @@ class Export:
             name=f"{image}#{number}",
             annotation=annotation,
             upright=self.upright,
+            declared=declared,
         )
-
-    def ordered(self, records: list[StoredImage], what: str) -> list[FaceRecord]:
-        """All faces by name.
-
-        Raises:
-            DataError: There is none (``what`` says of what), or two share a name.
-        """
-        require_faces(len(records), self.path, what)
-        return list(require_unique_names(records))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,14 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         DataError: No .mat file of that version, or a variable is missing.
     """
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path, variable_names=list(names))
     except NotImplementedError as error:  # SciPy's word for version 7.3
         raise DataError(f"{path}: MATLAB 7.3; save it with -v7 in MATLAB, or download it again") from error
-    except (OSError, ValueError, TypeError, MatReadError) as error:
+    except (
+        Exception
+    ) as error:  # SciPy's parser raises whatever damaged bytes lead it to, IndexError and KeyError among it
         raise DataError(f"{path}: no MATLAB file ({error}); download it again") from error
     return {name: _variable(content, name, path) for name in names}
 
@@ -66,8 +68,17 @@ def read_mat73(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     Raises:
         DataError: As ``open_mat73``, or a variable is missing.
     """
-    with open_mat73(str(path)) as content:
+    with open_mat73(str(path)) as content, _whole(str(path)):
         return {name: np.asarray(_variable(content, name, path)[()]) for name in names}
+
+
+@contextmanager
+def _whole(where: str) -> Iterator[None]:
+    """What HDF5's library raises on damaged content is the file's fault."""
+    try:
+        yield
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        raise DataError(f"{where}: damaged ({error}); download it again") from error
 
 
 def first_variable(path: Path, names: Sequence[str]) -> str:
@@ -124,7 +135,7 @@ class MatImage:
     def load(self) -> FaceImage:
         """Read the pixels. Raises DataError naming file and element."""
         where = f"{self.path}: {self.variable}{{{self.index + 1}}}"
-        with open_mat73(self.path) as content:
+        with open_mat73(self.path) as content, _whole(where):
             references = np.asarray(_variable(content, self.variable, Path(self.path))[()]).reshape(-1)
             if self.index >= len(references):
                 raise DataError(f"{where}: the file holds {len(references)} images; is this the right file?")

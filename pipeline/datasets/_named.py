@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -21,36 +21,29 @@ def landmark_numbers(labels: Iterable[str], markup: Markup, where: str) -> dict[
         where: For messages.
 
     Returns:
-        Label → landmark, 0-based.
+        Label → landmark, 0-based. A label that is none is not in it: it is the face's that has it (``NamedPoints``).
 
     Raises:
-        DataError: A label that is no landmark, or numbers that may count from either.
+        DataError: Numbers that may count from either.
     """
     found = sorted(set(labels))
     if markup.names is not None:
         numbers = {name: index for index, name in enumerate(markup.names)}
-        for label in found:
-            if label not in numbers:
-                raise DataError(
-                    f"{where}: '{label}' is none of the names of markup '{markup.name}' ({', '.join(markup.names)}); "
-                    "rename it there or here"
-                )
-        return {label: numbers[label] for label in found}
+        return {label: numbers[label] for label in found if label in numbers}
     count = markup.num_landmarks
-    for label in found:
-        if not label.isdecimal() or int(label) > count:
-            raise DataError(
-                f"{where}: '{label}' is no landmark's number; markup '{markup.name}' has {count} and no names: "
-                "add 'names' to its YAML"
-            )
-    values = {int(label) for label in found}
+    digits = len(str(count))
+    valid = [label for label in found if label.isdecimal() and len(label) <= digits and int(label) <= count]
+    values = {int(label) for label in valid}
     if (0 in values) == (count in values):
+        span = (
+            f"{min(values)} to {max(values)}" if values else f"{', '.join(map(repr, found[:3]))}, not numbers"
+        )
         raise DataError(
-            f"{where}: landmarks are numbered {min(values, default=0)} to {max(values, default=0)}, which may count from "
-            f"0 or from 1; add 'names' to the YAML of markup '{markup.name}'"
+            f"{where}: landmarks are numbered {span}, which may count from 0 or from 1; add 'names' to the YAML of markup "
+            f"'{markup.name}'"
         )
     first = 0 if 0 in values else 1
-    return {label: int(label) - first for label in found}
+    return {label: int(label) - first for label in valid}
 
 
 class NamedPoints:
@@ -58,21 +51,33 @@ class NamedPoints:
 
     Args:
         markup: Theirs.
+        numbers: What ``landmark_numbers`` says of the export's labels.
         where: For messages.
     """
 
-    def __init__(self, markup: Markup, where: str) -> None:
+    def __init__(self, markup: Markup, numbers: Mapping[str, int], where: str) -> None:
         self.where = where
         self.points_K2 = np.full((markup.num_landmarks, 2), np.nan)
         self.visible_K = np.zeros(markup.num_landmarks, dtype=bool)
+        self._markup, self._numbers = markup, numbers
         self._given: set[int] = set()
 
-    def add(self, landmark: int, label: str, x: float, y: float, *, visible: bool) -> None:
+    def add(self, label: str, x: float, y: float, *, visible: bool) -> None:
         """Set one landmark, px.
 
         Raises:
-            DataError: It is given twice.
+            DataError: The markup has none of that name, or it is given twice.
         """
+        landmark = self._numbers.get(label)
+        if landmark is None:
+            names = self._markup.names
+            known = f"the names of markup '{self._markup.name}' ({', '.join(names)})" if names else None
+            raise DataError(
+                f"{self.where}: '{label}' is none of {known}; rename it there or here"
+                if known
+                else f"{self.where}: '{label}' is no landmark's number; markup '{self._markup.name}' has "
+                f"{self._markup.num_landmarks} and no names: add 'names' to its YAML"
+            )
         if landmark in self._given:
             raise DataError(
                 f"{self.where}: landmark '{label}' is given twice; remove one, or group the faces"

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.datasets._checks import below, box, file, folder
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._mat import read_mat
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import listed_file, require_unique_names
+from pipeline.datasets.image import listed_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -79,10 +80,10 @@ class AFLW:
         return load_markup("aflw19")
 
     def records(self) -> list[FaceRecord]:
-        """All faces of the subset, sorted by name.
+        """All faces of the subset, sorted by name. A malformed row or a missing image is an ``Unusable``.
 
         Raises:
-            DataError: Arrays of unexpected shape or content, or a missing image.
+            DataError: Arrays of unexpected shape.
         """
         content = read_mat(self.path, ("data", "mask_new", "bbox", "nameList", "ra"))
         data, mask, bbox = content["data"], content["mask_new"], content["bbox"]
@@ -99,23 +100,23 @@ class AFLW:
             chosen = chosen[(mask[chosen] == 1).all(axis=1)]
         if not len(chosen):
             raise DataError(f"{self.path}: no faces in its subset '{self.subset}'; download it again")
-        records = []
+        faces = Gathering(self.source)
         for row in chosen.tolist():
             where = f"{self.path}, row {row + 1}"
-            image = below(_text(names[row]), self.root, where)
-            annotation = annotation_from(data[row], mask[row], bbox[row], where)
-            name = f"{image}#{row + 1}"
-            records.append(
-                listed_file(
-                    self.root / image,
-                    where=where,
-                    remedy="unpack AFLW's images into 'root'",
-                    source=self.source,
-                    name=name,
-                    annotation=annotation,
+            with faces.entry(f"row {row + 1}"):
+                image = below(_text(names[row]), self.root, where)
+                annotation = annotation_from(data[row], mask[row], bbox[row], where)
+                faces.add(
+                    listed_file(
+                        self.root / image,
+                        where=where,
+                        remedy="unpack AFLW's images into 'root'",
+                        source=self.source,
+                        name=f"{image}#{row + 1}",
+                        annotation=annotation,
+                    )
                 )
-            )
-        return list(require_unique_names(records))
+        return faces.ordered(self.path, "faces")
 
 
 def _text(cell: Any) -> str:

@@ -1,8 +1,10 @@
 """Keypoints in COCO's JSON: what most annotation tools export, and many data sets are distributed in.
 
 ``images`` (id, file_name), ``categories`` (id, name, keypoints), ``annotations`` (image_id, category_id, keypoints: x, y, v per
-landmark; bbox: left, top, width, height). v is 2 where visible, 1 where occluded at (x, y), 0 where not labelled. A face
-without any labelled landmark, and a crowd, is left out: so COCO marks boxes that nobody annotated.
+landmark; bbox: left, top, width, height). v is 2 where visible, 1 where occluded at (x, y), 0 where not labelled. Not every
+file keeps to that: in many published ones every labelled landmark has 1 (``one_means``). A face without any labelled landmark,
+and a crowd, is left out: so COCO marks boxes that nobody annotated. ``width`` and ``height`` of an image are compared with the
+file's.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets._checks import box, load_json, number
+from pipeline.datasets._checks import box, load_json, number, size
 from pipeline.datasets._export import CORNER, Export
+from pipeline.datasets._gather import Gathering
+from pipeline.datasets._visibility import check_one_means
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.image import StoredImage
 from pipeline.errors import DataError
@@ -30,11 +34,13 @@ class CocoKeypoints(Export):
         category: Name of the category that has the landmarks; needed where several have keypoints.
         origin: Where (0, 0) lies: at the ``centre`` of the top-left pixel, as in COCO itself, or at its ``corner``, as in
             the exports of tools that draw on a canvas (CVAT, Label Studio).
+        one_means: What v = 1 means: ``occluded``, as COCO says, or ``visible``, as in files whose authors tell apart only what
+            is labelled (mmpose's faces). None for the former.
         source: Name written beside every sample.
         upright: Turn images as their EXIF orientation says: only where the landmarks refer to that.
 
     Raises:
-        DataError: A file or folder does not exist, or the origin is neither.
+        DataError: A file or folder does not exist, or the origin or ``one_means`` is neither of its words.
         ConfigError: No such markup.
     """
 
@@ -47,6 +53,7 @@ class CocoKeypoints(Export):
         markup: str,
         category: str | None = None,
         origin: str = "centre",
+        one_means: str | None = None,
         source: str = "coco",
         upright: bool = False,
     ) -> None:
@@ -54,34 +61,54 @@ class CocoKeypoints(Export):
         if origin not in _SHIFT:
             raise DataError(f"field 'origin' is {origin!r}: give 'centre' or 'corner'")
         self.category = category
+        self._least_visible = 1 if check_one_means(one_means) == "visible" else 2
         self._shift = _SHIFT[origin]
 
     def records(self) -> list[FaceRecord]:
-        """All annotated faces, sorted by name.
+        """All annotated faces, sorted by name; a malformed annotation is an ``Unusable``.
 
         Raises:
-            DataError: Naming the annotation's id and the field.
+            DataError: No COCO keypoints, no annotated face, or categories among which nothing says which.
         """
         content = load_json(self.path)
         if not isinstance(content, dict):
             raise DataError(
                 f"{self.path}: a {type(content).__name__}, expected COCO's object; export it again"
             )
-        images = {entry.get("id"): entry for entry in self._list(content, "images")}
+        # Ids are numbers, or text where tools write them so; nothing else can be looked up.
+        images = {
+            entry["id"]: entry
+            for entry in self._list(content, "images")
+            if isinstance(entry.get("id"), (int, str))
+        }
         category, order_K = self._category(self._list(content, "categories"))
-        records: list[StoredImage] = []
+        faces = Gathering(self.source)
         for position, entry in enumerate(self._list(content, "annotations")):
-            where = f"{self.path}: annotation {entry.get('id', f'number {position + 1}')}"
+            identity = entry.get("id", f"number {position + 1}")
+            where = f"{self.path}: annotation {identity}"
             if entry.get("category_id") != category or entry.get("iscrowd"):
                 continue
-            annotation = self._annotation(entry, order_K, where)
-            if annotation is None:
-                continue
-            if entry.get("image_id") not in images:
-                raise DataError(f"{where}: no image has the id {entry.get('image_id')!r}; export it again")
-            image = self.image(images[entry["image_id"]].get("file_name"), where)
-            records.append(self.face(image, entry.get("id", position), annotation, where))
-        return self.ordered(records, "annotated faces")
+            with faces.entry(f"annotation {identity}"):
+                annotation = self._annotation(entry, order_K, where)
+                if annotation is not None:
+                    faces.add(self._record(entry, images, position, annotation, where))
+        return faces.ordered(self.path, "annotated faces")
+
+    def _record(
+        self,
+        entry: dict[str, Any],
+        images: dict[int | str, dict[str, Any]],
+        position: int,
+        annotation: Annotation,
+        where: str,
+    ) -> StoredImage:
+        image_id = entry.get("image_id")
+        image = images.get(image_id) if isinstance(image_id, (int, str)) else None
+        if image is None:
+            raise DataError(f"{where}: no image has the id {image_id!r}; export it again")
+        declared = size(image.get("width"), image.get("height"), where)
+        name = self.image(image.get("file_name"), where)
+        return self.face(name, entry.get("id", position), annotation, where, declared)
 
     def _list(self, content: dict[str, Any], field: str) -> list[dict[str, Any]]:
         entries = content.get(field)
@@ -92,7 +119,11 @@ class CocoKeypoints(Export):
         return entries
 
     def _category(self, categories: list[dict[str, Any]]) -> tuple[Any, np.ndarray]:
-        having = [entry for entry in categories if entry.get("keypoints")]
+        """The faces' category, and where among its keypoints each landmark of the markup is."""
+        # An empty list stands for landmarks without names, as in the published files of mmpose: the markup's, in its order.
+        having = [entry for entry in categories if isinstance(entry.get("keypoints"), list)]
+        if any(entry["keypoints"] for entry in having) and self.category is None:
+            having = [entry for entry in having if entry["keypoints"]]
         if self.category is not None:
             having = [entry for entry in having if entry.get("name") == self.category]
         if len(having) != 1:
@@ -102,6 +133,8 @@ class CocoKeypoints(Export):
             )
         names = [str(name) for name in having[0]["keypoints"]]
         count = self._markup.num_landmarks
+        if not names:
+            return having[0].get("id"), np.arange(count)
         if len(names) != count:
             raise DataError(
                 f"{self.path}: category '{having[0].get('name')}' has {len(names)} keypoints, markup "
@@ -126,9 +159,9 @@ class CocoKeypoints(Export):
         points_K2 = np.full((len(order_K), 2), np.nan)
         visible_K = np.zeros(len(order_K), dtype=bool)
         for k, (x, y, v) in enumerate(triples):
-            if v not in (0, 1, 2):
+            if isinstance(v, bool) or v not in (0, 1, 2):
                 raise DataError(f"{where}: visibility of landmark {k} is {v!r}, expected 0, 1 or 2")
-            visible_K[k] = v == 2
+            visible_K[k] = v >= self._least_visible
             if v:
                 points_K2[k] = number(x, where, f"x of landmark {k}"), number(y, where, f"y of landmark {k}")
         if np.isnan(points_K2).all():

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datasets._checks import box, file, require_faces
+from pipeline.datasets._checks import box, file
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._mat import MatImage, first_variable, read_mat73
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.errors import DataError
@@ -65,10 +66,10 @@ class COFW:
         return load_markup("cofw29")
 
     def records(self) -> list[FaceRecord]:
-        """All faces in the file's order: ``train/0001`` …, ``test/0001`` …, MATLAB's numbers.
+        """All faces in the file's order: ``train/0001`` …, ``test/0001`` …, MATLAB's numbers; a malformed one is an ``Unusable``.
 
         Raises:
-            DataError: Arrays of unexpected shape or content.
+            DataError: Arrays of unexpected shape.
         """
         names = (f"phis{self._part}", f"bboxes{self._part}")
         arrays = read_mat73(self.path, names)
@@ -81,14 +82,14 @@ class COFW:
         split = "train" if self._part == "Tr" else "test"
         # LFPW's 845 come first.
         start = 845 if self.subset == "cofw" and split == "train" else 0
-        records: list[FaceRecord] = []
+        faces = Gathering(self.source)
         for index in range(start, phis.shape[1]):
             where = f"{self.path}: face {index + 1}"
-            annotation = annotation_from(phis[:, index], boxes[:, index], where)
             name = f"{split}/{index + 1:04d}"
-            records.append(MatImage(self.source, name, str(self.path), f"Is{self._part}", index, annotation))
-        require_faces(len(records), self.path, "faces")
-        return records
+            with faces.entry(name):
+                annotation = annotation_from(phis[:, index], boxes[:, index], where)
+                faces.add(MatImage(self.source, name, str(self.path), f"Is{self._part}", index, annotation))
+        return faces.ordered(self.path, "faces")
 
 
 READER = COFW

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets._checks import folder
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._mat import MatImage, read_mat
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.image import stored_file
@@ -70,10 +71,10 @@ class COFW68:
         return load_markup("ibug68")
 
     def records(self) -> list[FaceRecord]:
-        """All faces by number.
+        """All faces by number. A malformed annotation, or one without image, is an ``Unusable``.
 
         Raises:
-            DataError: No annotations, a malformed one, or one without image.
+            DataError: No annotations.
         """
         numbered = {
             int(match[1]): path
@@ -82,7 +83,11 @@ class COFW68:
         }
         if not numbered:
             raise DataError(f"{self.annotations}: no files N_points.mat; unpack COFW68_Data into it")
-        return [self._record(number, path) for number, path in sorted(numbered.items())]
+        faces = Gathering(self.source)
+        for number, path in sorted(numbered.items()):
+            with faces.entry(f"test/{number:04d}"):
+                faces.add(self._record(number, path))
+        return faces.ordered(self.annotations, "faces")
 
     def _record(self, number: int, path: Path) -> FaceRecord:
         annotation, name = read_points(path), f"test/{number:04d}"

@@ -3,7 +3,7 @@
 A face is either a ``points`` shape with all K landmarks in the markup's order, or a ``skeleton`` whose points are named
 (``names`` of the markup, or numbers). A skeleton's point with ``outside`` has no position, one with ``occluded`` is invisible; a
 ``points`` shape is occluded as a whole. A ``box`` of the same group is the face's box. CVAT's (0, 0) is the top-left corner of
-the image: half a pixel is subtracted.
+the image: half a pixel is subtracted. An image's ``width`` and ``height`` are compared with the file's.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from pipeline.datasets._checks import Box, box, number
+from pipeline.datasets._checks import Box, box, number, size
 from pipeline.datasets._export import CORNER, Export
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._named import NamedPoints, landmark_numbers
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage
 from pipeline.errors import DataError
 
 
@@ -32,7 +32,7 @@ class _NoEntities(ElementTree.TreeBuilder):
 def _parse(path: Path) -> ElementTree.Element:
     try:
         return ElementTree.parse(path, ElementTree.XMLParser(target=_NoEntities())).getroot()
-    except (ElementTree.ParseError, OSError, ValueError) as error:
+    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:  # LookupError: its encoding
         raise DataError(f"{path}: no XML ({error}); export it again") from error
     except DataError as error:
         raise DataError(f"{path}: {error}; do not use this file") from error
@@ -69,10 +69,10 @@ class Cvat(Export):
         self.label = label
 
     def records(self) -> list[FaceRecord]:
-        """All faces, sorted by name. An image without shapes has none.
+        """All faces, sorted by name; a malformed shape is an ``Unusable``. An image without shapes has none.
 
         Raises:
-            DataError: Another export, or naming image and shape.
+            DataError: Another export, or one whose labels leave open which are the faces'.
         """
         root = _parse(self.path)
         if root.tag != "annotations" or root.find("track") is not None:
@@ -92,29 +92,40 @@ class Cvat(Export):
         )
         names = [str(point.get("label")) for point in inner]
         numbers = landmark_numbers(names, self._markup, str(self.path)) if names else {}
-        records = [r for image in root.iterfind("image") for r in self._faces(image, label, numbers)]
-        return self.ordered(records, f"faces labelled '{label}'")
+        faces = Gathering(self.source)
+        for image in root.iterfind("image"):
+            with faces.entry(f"image {image.get('id')}"):
+                self._image(image, label, numbers, faces)
+        return faces.ordered(self.path, f"faces labelled '{label}'")
 
-    def _faces(self, image: ElementTree.Element, label: str, numbers: dict[str, int]) -> list[StoredImage]:
+    def _image(
+        self, image: ElementTree.Element, label: str, numbers: dict[str, int], faces: Gathering
+    ) -> None:
         name = self.image(image.get("name"), f"{self.path}: image {image.get('id')}")
         boxes = {s.get("group_id"): s for s in image.iterfind("box") if s.get("group_id")}
-        found: list[StoredImage] = []
+        declared = size(image.get("width"), image.get("height"), f"{self.path}: {name}")
         shapes = (s for s in image if s.tag in {"points", "skeleton"} and s.get("label") == label)
         for count, shape in enumerate(shapes, start=1):
             where = f"{self.path}: {name}, face {count}"
-            whole = shape.tag == "points"
-            points_K2, visible_K = (
-                self._points(shape, where) if whole else self._skeleton(shape, numbers, where)
-            )
-            attributes: dict[str, Any] = {
-                str(a.get("name")): a.text for a in shape.iterfind("attribute") if a.get("name")
-            }
-            given = boxes.get(shape.get("group_id"))
-            annotation = Annotation(
-                points_K2, visible_K, _box(given, where) if given is not None else None, attributes
-            )
-            found.append(self.face(name, count, annotation, where))
-        return found
+            with faces.entry(f"{name}#{count}"):
+                given = boxes.get(shape.get("group_id"))
+                annotation = self._annotation(shape, given, numbers, where)
+                faces.add(self.face(name, count, annotation, where, declared))
+
+    def _annotation(
+        self,
+        shape: ElementTree.Element,
+        given: ElementTree.Element | None,
+        numbers: dict[str, int],
+        where: str,
+    ) -> Annotation:
+        """A face from its shape, and the box that is grouped with it."""
+        whole = shape.tag == "points"
+        points_K2, visible_K = self._points(shape, where) if whole else self._skeleton(shape, numbers, where)
+        attributes: dict[str, Any] = {
+            str(a.get("name")): a.text for a in shape.iterfind("attribute") if a.get("name")
+        }
+        return Annotation(points_K2, visible_K, None if given is None else _box(given, where), attributes)
 
     def _points(self, shape: ElementTree.Element, where: str) -> tuple[np.ndarray, np.ndarray]:
         pairs = [_pair(text, where) for text in str(shape.get("points", "")).split(";") if text]
@@ -129,12 +140,12 @@ class Cvat(Export):
     def _skeleton(
         self, shape: ElementTree.Element, numbers: dict[str, int], where: str
     ) -> tuple[np.ndarray, np.ndarray]:
-        face = NamedPoints(self._markup, where)
+        face = NamedPoints(self._markup, numbers, where)
         for point in shape.iterfind("points"):
             label = str(point.get("label"))
             if point.get("outside") != "1":
                 x, y = _pair(str(point.get("points", "")), f"{where}, point '{label}'")
-                face.add(numbers[label], label, x, y, visible=point.get("occluded") != "1")
+                face.add(label, x, y, visible=point.get("occluded") != "1")
         if face.empty:
             raise DataError(f"{where}: every point is outside; remove the shape")
         return face.points_K2, face.visible_K

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
+from pipeline.errors import DataError
 from pipeline.markup import Markup
+
+Reason = Literal["unreadable", "bad_annotation", "wrong_size"]
+"""Why an entry of a data set gives no face."""
+
+
+class UnusableError(DataError):
+    """What is wrong with one face of a data set; the others are not concerned.
+
+    Args:
+        problem: File, line or field, and the remedy.
+        reason: Its kind.
+    """
+
+    def __init__(self, problem: str, reason: Reason) -> None:
+        super().__init__(problem)
+        self.reason: Reason = reason
+
+    def __reduce__(self) -> tuple[type[UnusableError], tuple[str, Reason]]:
+        return type(self), (str(self), self.reason)  # it travels between processes
 
 
 @dataclass(frozen=True)
@@ -59,8 +79,35 @@ class FaceRecord(Protocol):
         """Read and decode the image.
 
         Raises:
-            DataError: The file is missing, truncated or no image; the message names it.
+            DataError: The file is missing, truncated or no image; the message names it. ``UnusableError`` says the kind.
         """
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """An entry that gives no face: a malformed annotation, a missing image. A ``FaceRecord`` that never loads.
+
+    So one bad entry neither ends a preparation nor vanishes: it is left out and listed, as an image that cannot be read.
+
+    Attributes:
+        source: Name of the data set.
+        name: What the list of rejects calls it: the image's name where it is known, else file and line.
+        reason: The kind of problem.
+        problem: File, line or field, and the remedy.
+    """
+
+    source: str
+    name: str
+    reason: Reason
+    problem: str
+
+    def load(self) -> FaceImage:
+        """Raises UnusableError."""
+        raise UnusableError(self.problem, self.reason)
+
+    def fingerprint(self) -> str:
+        """Not the problem: it names the folder, which may move."""
+        return self.reason
 
 
 @runtime_checkable
@@ -72,9 +119,9 @@ class FaceReader(Protocol):
         """The markup of its landmarks, or None for an unlabelled set."""
 
     def records(self) -> Sequence[FaceRecord]:
-        """All images in a fixed order (sorted by name).
+        """All images in a fixed order (sorted by name); what is wrong with a single one is an ``Unusable``.
 
         Raises:
-            DataError: Naming the file, the line or field, and the remedy: missing folder, empty set, malformed
-                annotation.
+            DataError: Naming the file, the field and the remedy: what is wrong with the whole set, e.g. a missing folder, an
+                empty set, a table without one of its columns.
         """

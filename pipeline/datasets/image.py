@@ -1,85 +1,30 @@
-"""Encoded image → RGB pixels, with every odd kind of file either handled on purpose or refused by name.
+"""Images in files and tars: what a record knows of one, and how it is read.
 
 Orientation: a camera may store an image lying down and say so in EXIF. Landmarks of the published sets refer
 to the stored pixels, so labelled sets are read as stored (``upright=False``); unlabelled photographs are
-turned upright (``upright=True``), since a detector finds no lying faces.
+turned upright (``upright=True``), since a detector finds no lying faces. Where the annotation declares its image's size,
+that size decides. See ``pipeline.datasets._decode``.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
-import itertools
 import os
-from dataclasses import dataclass
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
-from pipeline.datasets.face import Annotation, FaceImage
+from pipeline.datasets._decode import DeclaredSize, decode_image
+from pipeline.datasets.face import Annotation, FaceImage, FaceRecord, Unusable, UnusableError
 from pipeline.errors import DataError
 
-MAX_PIXELS = 64_000_000
-"""Refuse larger images: a few kB can claim gigapixels (decompression bomb)."""
-
-EXTENSIONS = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+EXTENSIONS = frozenset(
+    {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+)
 """What a folder of images is searched for, lower case."""
-
-
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode.startswith("I"):  # 16-bit grey ("I;16*"), which Pillow ≤ 10 and TIFF call "I"
-        grey = np.asarray(image).astype(np.int64)
-        if grey.min() < 0 or grey.max() > 65535:
-            raise DataError(f"{name}: grey values outside 16 bits; convert the image to 8-bit RGB")
-        return Image.fromarray((grey >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise DataError(f"{name}: floating-point pixels have no agreed range; convert the image to 8-bit RGB")
-    if image.has_transparency_data:
-        # Dropping alpha would reveal whatever colour lies beneath transparent pixels.
-        opaque = Image.new("RGBA", image.size, "white")
-        opaque.alpha_composite(image.convert("RGBA"))
-        return opaque.convert("RGB")
-    return image.convert("RGB")
-
-
-def decode_image(content: bytes, name: str, *, upright: bool) -> np.ndarray:
-    """Decode one image completely.
-
-    Grey, 16-bit grey, palette and CMYK become RGB; transparency is laid over white; of an animation the first
-    frame counts.
-
-    Args:
-        content: The encoded file.
-        name: What errors call it.
-        upright: Apply the EXIF orientation; see the module's docstring.
-
-    Returns:
-        (H, W, 3) uint8 RGB.
-
-    Raises:
-        DataError: Truncated, damaged, no image, or more than ``MAX_PIXELS``.
-    """
-    # Global in Pillow, and other libraries switch it on: half a face must never be decoded as grey.
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise DataError(f"{name}: {image.width}×{image.height} px, over {MAX_PIXELS / 1e6:.0f} Mpx")
-            image.load()
-            rgb = _to_rgb(ImageOps.exif_transpose(image) if upright else image, name)
-            return np.asarray(rgb)
-    except UnidentifiedImageError as error:
-        raise DataError(f"{name}: not an image; remove the file or replace it") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: {error}") from error
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        IndexError,
-    ) as error:  # what Pillow's decoders raise on damaged files
-        raise DataError(f"{name}: damaged image ({error}); remove the file or replace it") from error
 
 
 @dataclass(frozen=True)
@@ -94,6 +39,7 @@ class StoredImage:
         upright: Apply the EXIF orientation.
         offset: First byte of the image in the file.
         length: Bytes of the image.
+        declared: The size that the annotation says the image has, or None.
     """
 
     source: str
@@ -103,8 +49,10 @@ class StoredImage:
     upright: bool
     offset: int
     length: int
+    declared: DeclaredSize | None = None
 
     def _read(self) -> bytes:
+        regular_size(Path(self.path))  # opening a pipe would wait for ever
         try:
             with Path(self.path).open("rb") as file:
                 file.seek(self.offset)
@@ -121,11 +69,18 @@ class StoredImage:
         """Read and decode. Raises DataError naming the file."""
         content = self._read()
         label = self.path if self.offset == 0 else f"{self.path}: {self.name}"
-        return FaceImage(decode_image(content, label, upright=self.upright), self.annotation, content)
+        image_HW3 = decode_image(content, label, upright=self.upright, declared=self.declared)
+        annotation = self.annotation
+        if annotation is not None and self.declared is not None:
+            height, width = image_HW3.shape[:2]
+            annotation = _scaled(annotation, width / self.declared.width, height / self.declared.height)
+        return FaceImage(image_HW3, annotation, content)
 
     def fingerprint(self) -> str:
         """Changes with the annotation and the image's size in bytes; cheap: the image is not read."""
         digest = hashlib.sha256(f"{self.source}\0{self.name}\0{self.length}\0{self.upright}\0".encode())
+        if self.declared is not None:
+            digest.update(repr(self.declared).encode())
         if self.annotation is not None:
             digest.update(np.ascontiguousarray(self.annotation.points_K2, dtype="<f8").tobytes())
             digest.update(np.ascontiguousarray(self.annotation.visible_K, dtype=bool).tobytes())
@@ -133,21 +88,66 @@ class StoredImage:
         return digest.hexdigest()
 
 
+def _scaled(annotation: Annotation, x: float, y: float) -> Annotation:
+    """The annotation of an image whose pixels are x times narrower and y times lower; corners lie half a pixel off centres."""
+    if x == y == 1.0:
+        return annotation
+    points_K2 = (annotation.points_K2 + 0.5) * (x, y) - 0.5
+    box = annotation.box
+    if box is not None:
+        left, top, right, bottom = box
+        box = (
+            (left + 0.5) * x - 0.5,
+            (top + 0.5) * y - 0.5,
+            (right + 0.5) * x - 0.5,
+            (bottom + 0.5) * y - 0.5,
+        )
+    return replace(annotation, points_K2=points_K2, box=box)
+
+
+def printable(name: object) -> str:
+    """A name as it can be written and printed: what is no Unicode in it (a Latin-1 file name) is spelt out."""
+    return str(name).encode("utf-8", "backslashreplace").decode()
+
+
+def regular_size(path: Path) -> int:
+    """Bytes of a file.
+
+    Raises:
+        UnusableError: There is none, it is no regular file (a pipe, a device), or its name is no Unicode.
+    """
+    try:
+        found = os.stat(path)  # noqa: PTH116 -- several times faster than Path.stat over a million files
+        str(path).encode()
+    except OSError as error:
+        raise UnusableError(f"{printable(path)}: {error.strerror}", "unreadable") from error
+    except UnicodeEncodeError as error:
+        raise UnusableError(f"{printable(path)}: its name is not UTF-8; rename it", "unreadable") from error
+    except ValueError as error:  # a NUL in the name
+        raise UnusableError(f"{printable(path)!r}: {error}", "unreadable") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise UnusableError(f"{path}: no regular file; remove it", "unreadable")
+    return found.st_size
+
+
 def stored_file(
-    path: Path, *, source: str, name: str, annotation: Annotation | None = None, upright: bool = False
+    path: Path,
+    *,
+    source: str,
+    name: str,
+    annotation: Annotation | None = None,
+    upright: bool = False,
+    declared: DeclaredSize | None = None,
 ) -> StoredImage:
     """The record of a whole file.
 
     Raises:
-        DataError: The file is missing or empty.
+        UnusableError: The file is missing, empty or no regular one.
     """
-    try:
-        length = os.stat(path).st_size  # noqa: PTH116 -- several times faster than Path.stat over a million files
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
+    length = regular_size(path)
     if length == 0:
-        raise DataError(f"{path}: the file is empty; remove it or replace it")
-    return StoredImage(source, name, str(path), annotation, upright, 0, length)
+        raise UnusableError(f"{path}: the file is empty; remove it or replace it", "unreadable")
+    return StoredImage(source, name, str(path), annotation, upright, 0, length, declared)
 
 
 def listed_file(
@@ -159,6 +159,7 @@ def listed_file(
     name: str,
     annotation: Annotation,
     upright: bool = False,
+    declared: DeclaredSize | None = None,
 ) -> StoredImage:
     """The record of a whole file that an annotation names.
 
@@ -170,26 +171,34 @@ def listed_file(
         name: Image's name within it.
         annotation: What is known of the face.
         upright: Apply the EXIF orientation.
+        declared: The size that the annotation says the image has.
 
     Raises:
-        DataError: The file is missing or empty; the message starts with ``where`` and ends with ``remedy``.
+        UnusableError: The file is missing or empty; the message starts with ``where`` and ends with ``remedy``.
     """
     try:
-        return stored_file(path, source=source, name=name, annotation=annotation, upright=upright)
-    except DataError as error:
-        raise DataError(f"{where}: {error}; {remedy}") from error
+        return stored_file(
+            path, source=source, name=name, annotation=annotation, upright=upright, declared=declared
+        )
+    except UnusableError as error:
+        raise UnusableError(f"{where}: {error}; {remedy}", error.reason) from error
 
 
-def require_unique_names(records: list[StoredImage]) -> list[StoredImage]:
-    """Records sorted by name.
+def name_by_place(image: str, points_K2: np.ndarray) -> str:
+    """What one of several faces in an image is called: by the mean of its landmarks, the same in every list and order."""
+    x, y = np.nanmean(points_K2, axis=0)
+    return f"{image}#{x:.1f}_{y:.1f}"
 
-    Raises:
-        DataError: Two records share a name; nothing downstream could tell them apart.
-    """
-    ordered = sorted(records, key=lambda record: record.name)
-    for previous, record in itertools.pairwise(ordered):
-        if previous.name == record.name:
-            raise DataError(
-                f"{record.path}: the name '{record.name}' is taken by {previous.path}; rename or remove one"
-            )
+
+def uniquely_named(records: Sequence[FaceRecord]) -> list[FaceRecord]:
+    """Records sorted by name; of those that share one, the first. The others are left out: nothing could tell them apart."""
+    ordered: list[FaceRecord] = []
+    for record in sorted(records, key=lambda record: (record.name, isinstance(record, Unusable))):
+        previous = ordered[-1] if ordered else None
+        if previous is None or previous.name != record.name or isinstance(record, Unusable):
+            ordered.append(record)
+            continue
+        first, second = (getattr(r, "path", r.source) for r in (previous, record))
+        problem = f"{second}: the name '{record.name}' is taken by {first}; rename or remove one"
+        ordered.append(Unusable(record.source, record.name, "bad_annotation", problem))
     return ordered

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.datasets.face import FaceImage, FaceRecord
+from pipeline.datasets.face import FaceImage, FaceRecord, Unusable
 from pipeline.datasets.open import open_reader
 from pipeline.errors import ConfigError
 from pipeline.markup import Markup, load_markup
@@ -82,7 +82,10 @@ class Mapped:
 
     def records(self) -> list[FaceRecord]:
         """The other reader's, mapped. Raises what it raises."""
-        return [MappedFace(record, self._mapping) for record in self._reader.records()]
+        return [
+            record if isinstance(record, Unusable) else MappedFace(record, self._mapping)
+            for record in self._reader.records()
+        ]
 
 
 READER = Mapped

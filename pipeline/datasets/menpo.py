@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.datasets._checks import folder
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._pairs import pair, subfolders
+from pipeline.datasets._pts import read_pts
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import require_unique_names, stored_file
-from pipeline.datasets.w300 import read_pts
+from pipeline.datasets.image import stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -55,18 +56,21 @@ class Menpo:
     def records(self) -> list[FaceRecord]:
         """All faces of the subsets, sorted by name.
 
+        A malformed annotation (a profile among semi-frontal faces has 39 points), an image without annotation and the reverse
+        are each an ``Unusable``.
+
         Raises:
-            DataError: Malformed annotation (a profile among semi-frontal faces has 39 points), an image without
-                annotation or the reverse.
+            DataError: A subset without annotations.
         """
-        count = self._markup.num_landmarks
-        records = []
+        visible_K = np.ones(self._markup.num_landmarks, dtype=bool)
+        faces = Gathering(self.source)
         for subset in self.subsets:
-            for image, pts in pair(self.root / subset, self.root / subset):
-                annotation = Annotation(read_pts(pts, count), np.ones(count, dtype=bool))
+            for image, pts in pair(self.root / subset, self.root / subset, subset, faces):
                 name = image.relative_to(self.root).as_posix()
-                records.append(stored_file(image, source=self.source, name=name, annotation=annotation))
-        return list(require_unique_names(records))
+                with faces.entry(name):
+                    annotation = Annotation(read_pts(pts, len(visible_K)), visible_K)
+                    faces.add(stored_file(image, source=self.source, name=name, annotation=annotation))
+        return faces.ordered(self.root, "faces")
 
 
 READER = Menpo

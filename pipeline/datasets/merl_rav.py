@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets._checks import folder
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._pairs import pair, subfolders
+from pipeline.datasets._pts import read_pts
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import require_unique_names, stored_file
-from pipeline.datasets.w300 import read_pts
+from pipeline.datasets.image import stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -70,17 +71,20 @@ class MerlRav:
     def records(self) -> list[FaceRecord]:
         """All faces of the subsets, sorted by name; the pose folder is the attribute ``pose``.
 
+        A malformed annotation, an image without annotation and the reverse are each an ``Unusable``.
+
         Raises:
-            DataError: Malformed annotation, an image without annotation or the reverse.
+            DataError: A subset without annotations.
         """
-        records = []
+        faces = Gathering(self.source)
         for subset in self.subsets:
-            for image, pts in pair(self.root / subset, self.root / subset):
-                annotation = read_signed_pts(pts)
-                annotation.attributes["pose"] = subset.split("/")[0]
+            for image, pts in pair(self.root / subset, self.root / subset, subset, faces):
                 name = f"{subset}/{image.name}"
-                records.append(stored_file(image, source=self.source, name=name, annotation=annotation))
-        return list(require_unique_names(records))
+                with faces.entry(name):
+                    annotation = read_signed_pts(pts)
+                    annotation.attributes["pose"] = subset.split("/")[0]
+                    faces.add(stored_file(image, source=self.source, name=name, annotation=annotation))
+        return faces.ordered(self.root, "faces")
 
 
 READER = MerlRav

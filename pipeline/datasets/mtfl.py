@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets._checks import below, folder, lines, numbers, require_faces
+from pipeline.datasets._checks import below, folder, lines, numbers
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, listed_file, require_unique_names
+from pipeline.datasets.image import listed_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -70,29 +71,29 @@ class MTFL:
         return load_markup("mtfl5")
 
     def records(self) -> list[FaceRecord]:
-        """All faces, sorted by name.
+        """All faces, sorted by name. A malformed line, a missing image or one given twice is an ``Unusable``.
 
         Raises:
-            DataError: Malformed line, missing image, or an image given twice.
+            DataError: An empty list.
         """
-        records: list[StoredImage] = []
+        faces = Gathering(self.source)
         for number, line in enumerate(lines(self.list), start=1):
             if not line.strip():  # the official lists end in such lines
                 continue
             where = f"{self.list}, line {number}"
-            name, annotation = parse_line(line, self.root, where)
-            records.append(
-                listed_file(
-                    self.root / name,
-                    where=where,
-                    remedy="unpack MTFL.zip into 'root'",
-                    source=self.source,
-                    name=name,
-                    annotation=annotation,
+            with faces.entry(f"{self.list.name}, line {number}"):
+                name, annotation = parse_line(line, self.root, where)
+                faces.add(
+                    listed_file(
+                        self.root / name,
+                        where=where,
+                        remedy="unpack MTFL.zip into 'root'",
+                        source=self.source,
+                        name=name,
+                        annotation=annotation,
+                    )
                 )
-            )
-        require_faces(len(records), self.list, "faces")
-        return list(require_unique_names(records))
+        return faces.ordered(self.list, "faces")
 
 
 READER = MTFL

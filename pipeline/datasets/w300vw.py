@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.datasets._checks import folder
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._pairs import pair
+from pipeline.datasets._pts import read_pts
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, require_unique_names, stored_file
-from pipeline.datasets.w300 import read_pts
+from pipeline.datasets.image import stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -98,36 +99,45 @@ class W300VW:
         return load_markup("ibug68")
 
     def records(self) -> list[FaceRecord]:
-        """All annotated frames, sorted by name. A frame without annotation is left out.
+        """All annotated frames, sorted by name. A malformed annotation, or one without frame, is an ``Unusable``.
+
+        A frame without annotation is none of the set.
 
         Raises:
-            DataError: Frames were not extracted, or are numbered from 0; malformed annotation, or one without frame.
+            DataError: Frames were not extracted, or are numbered from 0.
         """
-        return list(require_unique_names([r for video in self.videos for r in self._frames(video)]))
+        faces = Gathering(self.source)
+        for video in self.videos:
+            self._frames(video, faces)
+        return faces.ordered(self.root, "annotated frames")
 
-    def _frames(self, video: str) -> list[StoredImage]:
+    def _frames(self, video: str, faces: Gathering) -> None:
         base = self.root / video
         if not (base / "annot").is_dir():
             raise DataError(f"{base / 'annot'}: no annotations; unpack 300VW_Dataset into 'root' again")
         if not (base / self.frames).is_dir():
             raise DataError(f"{base / self.frames}: no such folder; {_extract(base, self.frames)}")
         pairs = pair(
-            base / "annot", base / self.frames, spare_images=True, remedy=_extract(base, self.frames)
+            base / "annot",
+            base / self.frames,
+            video,
+            faces,
+            spare_images=True,
+            remedy=_extract(base, self.frames),
         )
         for zero in sorted((base / self.frames).glob("000000.*")):
             raise DataError(
                 f"{zero}: frames are numbered from 0, annotations from 1; {_extract(base, self.frames)}"
             )
-        records = []
         for image, pts in pairs[:: self.every]:
-            annotation = Annotation(
-                read_pts(pts, 68),
-                np.ones(68, dtype=bool),
-                attributes={"video": video, "frame": image.stem},
-            )
             name = f"{video}/{image.name}"
-            records.append(stored_file(image, source=self.source, name=name, annotation=annotation))
-        return records
+            with faces.entry(name):
+                annotation = Annotation(
+                    read_pts(pts, 68),
+                    np.ones(68, dtype=bool),
+                    attributes={"video": video, "frame": image.stem},
+                )
+                faces.add(stored_file(image, source=self.source, name=name, annotation=annotation))
 
 
 READER = W300VW

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets._checks import below, box, folder, lines, numbers, require_faces
+from pipeline.datasets._checks import below, box, folder, lines, numbers
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, listed_file, require_unique_names
+from pipeline.datasets.image import listed_file, name_by_place
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
 
@@ -91,30 +92,29 @@ class WFLW:
         return load_markup("wflw98")
 
     def records(self) -> list[FaceRecord]:
-        """All faces of the subset, sorted by name.
+        """All faces of the subset, sorted by name. A malformed line, a missing image or a face given twice is an ``Unusable``.
 
         Raises:
-            DataError: Malformed line, missing image, a face given twice.
+            DataError: An empty list.
         """
-        records: list[StoredImage] = []
+        faces = Gathering(self.source)
         for number, line in enumerate(lines(self.list), start=1):
             if not line.strip():
                 continue
             where = f"{self.list}, line {number}"
-            name, annotation = parse_line(line, self.images, where)
-            x, y = annotation.points_K2.mean(axis=0)
-            records.append(
-                listed_file(
-                    self.images / name,
-                    where=where,
-                    remedy="unpack WFLW_images.tar.gz into 'root'",
-                    source=self.source,
-                    name=f"{name}#{x:.1f}_{y:.1f}",
-                    annotation=annotation,
+            with faces.entry(f"{self.list.name}, line {number}"):
+                name, annotation = parse_line(line, self.images, where)
+                faces.add(
+                    listed_file(
+                        self.images / name,
+                        where=where,
+                        remedy="unpack WFLW_images.tar.gz into 'root'",
+                        source=self.source,
+                        name=name_by_place(name, annotation.points_K2),
+                        annotation=annotation,
+                    )
                 )
-            )
-        require_faces(len(records), self.list, "faces")
-        return list(require_unique_names(records))
+        return faces.ordered(self.list, "faces")
 
 
 READER = WFLW

@@ -56,6 +56,12 @@ class Crop:
         return asdict(self)
 
 
+def outside(points_N2: np.ndarray, width: int, height: int) -> np.ndarray:
+    """(…,) bool: which points (x, y) px lie off an image of this size; False where a point is NaN."""
+    off = (points_N2 < -0.5) | (points_N2 > np.array([width, height]) - 0.5)
+    return np.asarray(off.any(axis=-1))
+
+
 def crop_around(points_N2: np.ndarray, *, side_factor: float, size: int) -> Crop:
     """The square centred on the points' bounding box, with side ``side_factor`` × its longer side.
 

@@ -12,6 +12,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, ShardError
+from pipeline.faces.crop import outside
+from pipeline.faces.mirror import wrong_partner
 from pipeline.markup import Markup
 from pipeline.shards.duplicates import decode_crop
 from pipeline.shards.findings import Findings
@@ -20,11 +22,11 @@ from pipeline.shards.read import RawSample, iterate_shard
 
 _AGAIN = "prepare the set again"
 _MAX_OUTSIDE_SHARE = 0.01  # of landmarks outside their image; 300-W has a few where faces are cut off
+_NAMED = 5  # faces that a finding names
 _MAX_CUT_SHARE = 0.05  # of landmarks outside the stored square
 _MIN_SPREAD = 0.1  # of the square's side that the landmarks must span; normalised coordinates span some 1 px
 _MAX_SWAPPED_SHARE = 0.05  # of faces whose left eye is right of the right one: only extreme poses
-_MAX_ASYMMETRY = 0.2  # of the mean shape's extent, between a landmark and its mirrored partner
-_ENOUGH_FACES = 20  # for a mean shape to be symmetric
+_MAX_OFF_SHARE = 0.5  # of a face's landmarks outside its image; a preparation leaves such faces out
 
 
 @dataclass
@@ -36,8 +38,11 @@ class SetContent:
         images: (source, name) of each image.
         hashes: Of the stored JPEGs.
         shapes: (K, 2) landmarks of each face, in shares of the square's side; NaN where the position is not known.
-        outside: Landmarks outside their original image.
-        cut: Landmarks outside the stored square.
+        outside: Landmarks outside their original image, visible or not.
+        cut: Landmarks outside the stored square, visible or not.
+        visible: Visible landmarks.
+        outside_faces: (landmarks outside, key) of the faces that have any.
+        cut_faces: The same of the stored square.
     """
 
     keys: list[str] = field(default_factory=list)
@@ -46,6 +51,9 @@ class SetContent:
     shapes: list[np.ndarray] = field(default_factory=list)
     outside: int = 0
     cut: int = 0
+    visible: int = 0
+    outside_faces: list[tuple[int, str]] = field(default_factory=list)
+    cut_faces: list[tuple[int, str]] = field(default_factory=list)
 
 
 def _sha256(file: BinaryIO) -> tuple[int, str]:
@@ -111,8 +119,8 @@ def _check_points(
         findings.add("error", where, "no landmark has a position", "remove the face", "unknown")
         return
     stored_K2 = meta.crop_points() / meta.size
-    if visible_K.sum() > 2:
-        spread = float(np.ptp(stored_K2[visible_K], axis=0).max())
+    if known_K.sum() > 2:
+        spread = float(np.ptp(stored_K2[known_K], axis=0).max())
         if not _MIN_SPREAD < spread < 1 / _MIN_SPREAD:
             findings.add(
                 "error",
@@ -122,9 +130,21 @@ def _check_points(
                 "spread",
             )
             return
-    outside_K = ((points_K2 < -0.5) | (points_K2 > np.array([meta.width, meta.height]) - 0.5)).any(axis=1)
-    content.outside += int((outside_K & visible_K).sum())
-    content.cut += int((~meta.crop.contains(points_K2) & visible_K).sum())
+    off = int(outside(points_K2, meta.width, meta.height).sum())
+    cut = int((~meta.crop.contains(points_K2[known_K])).sum())
+    if off > _MAX_OFF_SHARE * known_K.sum():
+        findings.add(
+            "error",
+            where,
+            f"{off} of {known_K.sum()} landmarks lie outside its image, '{meta.image}' of {meta.width}×{meta.height} px",
+            "remove the face, or correct its annotation",
+            "outside",
+        )
+    content.outside += off
+    content.cut += cut
+    content.visible += int(visible_K.sum())
+    content.outside_faces += [(off, meta.key)] if off else []
+    content.cut_faces += [(cut, meta.key)] if cut else []
     content.shapes.append(stored_K2)
 
 
@@ -219,23 +239,10 @@ def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: 
                 f"in {swapped:.0%} of the faces the left eye lies right of the right one",
                 "left is the viewer's: check the landmarks' order, and that no image was mirrored alone",
             )
-    # What some faces hide would shift the mean: only faces that show whatever any face of the set shows are averaged.
-    known_NK = np.isfinite(shapes_NK2).all(axis=2)
-    shapes_NK2 = shapes_NK2[known_NK[:, known_NK.any(axis=0)].all(axis=1)]
-    if len(shapes_NK2) < _ENOUGH_FACES:
-        return
-    mean_K2 = shapes_NK2.mean(axis=0)
-    low, high = np.nanmin(mean_K2, axis=0), np.nanmax(mean_K2, axis=0)
-    mirrored_K2 = np.stack([low[0] + high[0] - mean_K2[:, 0], mean_K2[:, 1]], axis=1)[permutation]
-    distance_K = np.nan_to_num(np.linalg.norm(mirrored_K2 - mean_K2, axis=1) / float((high - low).max()))
-    worst = int(distance_K.argmax())
-    if distance_K[worst] > _MAX_ASYMMETRY:
+    wrong = wrong_partner(shapes_NK2, permutation)
+    if wrong is not None:
         findings.add(
-            "error",
-            url,
-            f"mirrored, landmark {worst} becomes {permutation[worst]}, which lies {distance_K[worst]:.0%} of "
-            "the mean face away",
-            f"correct flip_pairs of markup '{markup.name}', or the landmarks' order",
+            "error", url, wrong, f"correct flip_pairs of markup '{markup.name}', or the landmarks' order"
         )
 
 
@@ -271,13 +278,28 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
         findings.add(
             "warning",
             url,
-            f"{content.outside / total:.1%} of the landmarks lie outside their image",
+            f"{content.outside / total:.1%} of the landmarks lie outside their image{_worst(content.outside_faces)}",
             "check that the annotation belongs to these images, and that it is in pixels",
         )
     if content.cut > _MAX_CUT_SHARE * total:
         findings.add(
             "warning",
             url,
-            f"{content.cut / total:.1%} of the landmarks lie outside the stored square",
+            f"{content.cut / total:.1%} of the landmarks lie outside the stored square{_worst(content.cut_faces)}",
             "raise crop.side_factor",
         )
+    if content.visible == 0:
+        findings.add(
+            "warning",
+            url,
+            "no landmark of the set is visible",
+            "if its annotation says 1 for what is visible, set the reader's 'one_means' to visible and prepare it again",
+        )
+
+
+def _worst(faces: list[tuple[int, str]]) -> str:
+    """The faces that have most of them."""
+    named = ", ".join(
+        f"{key} ({count})" for count, key in sorted(faces, key=lambda face: (-face[0], face[1]))[:_NAMED]
+    )
+    return f", most of them in {named}" if len(faces) > _NAMED else f": in {named}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import queue
 import struct
 import threading
@@ -22,7 +23,17 @@ from pipeline.shards.attributes import labels_of
 from pipeline.shards.stream import SampleStream, StreamSample
 
 # What damaged JSON and damaged JPEGs raise, in Pillow's parsers too.
-_UNUSABLE = (OSError, ValueError, KeyError, TypeError, SyntaxError, ArithmeticError, struct.error)
+_UNUSABLE = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    ArithmeticError,
+    RecursionError,
+    struct.error,
+)
 _PAD_GREY = 127  # a sample that cannot be decoded keeps its place as a grey image of weight 0
 
 
@@ -103,6 +114,14 @@ class _Decoded:
     five_52: np.ndarray = field(default_factory=_no_five)
 
 
+def _scale(meta: dict[str, Any]) -> float:
+    """Stored px per original px."""
+    side, size = float(meta["side"]), float(meta["size"])
+    if not (0 < side < math.inf and 0 < size < math.inf):
+        raise ValueError(f"a square of {side:g} px, stored at {size:g}")
+    return size / side
+
+
 def _decode(
     sample: StreamSample, size: int, num_landmarks: int, attributes: tuple[str, ...] = ()
 ) -> _Decoded:
@@ -114,10 +133,11 @@ def _decode(
     try:
         meta = json.loads(sample.raw.json)
         with Image.open(io.BytesIO(sample.raw.jpg)) as opened:
+            # Before it is decoded: a few kB can claim gigapixels.
+            if opened.size != (size, size):
+                raise ValueError(f"image is {opened.width}×{opened.height}, the manifest says {size}×{size}")
             image = np.asarray(opened.convert("RGB"))
-        if image.shape != (size, size, 3):
-            raise ValueError(f"image is {image.shape[1]}×{image.shape[0]}, the manifest says {size}×{size}")
-        scale = meta["size"] / meta["side"]
+        scale = _scale(meta)
 
         def stored(points: Any) -> np.ndarray:
             return (np.array(points, dtype=np.float64) + 0.5 - (meta["left"], meta["top"])) * scale - 0.5
@@ -131,6 +151,10 @@ def _decode(
         points = stored([(np.nan, np.nan) if p is None else p for p in meta["points"]])
         if points.shape != (num_landmarks, 2):
             raise ValueError(f"{len(points)} landmarks, the manifest says {num_landmarks}")
+        if np.isinf(points).any() or np.isnan(points).any(axis=1).tolist() != [
+            p is None for p in meta["points"]
+        ]:
+            raise ValueError("a landmark is not finite")
         visible = np.array(meta["visible"] if meta.get("visible") else [True] * num_landmarks, dtype=bool)
         if visible.shape != (num_landmarks,):
             raise ValueError(f"'visible' has {len(visible)} entries, the manifest says {num_landmarks}")

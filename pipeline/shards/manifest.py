@@ -27,7 +27,11 @@ MANIFEST_NAME = "manifest.json"
 class ShardEntry(Strict):
     """One tar of the set."""
 
-    path: str = Field(description="file name relative to the manifest's folder")
+    path: str = Field(
+        # Whoever wrote the manifest must not choose which other files are opened.
+        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",
+        description="file name in the manifest's folder",
+    )
     samples: int = Field(ge=1)
     bytes: int = Field(ge=1)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -181,11 +185,13 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
     try:
         with fsspec.open(url, "rt", encoding="utf-8") as file:
             raw = json.load(file)
+    except RecursionError as error:
+        raise ManifestError(f"{url}: nested too deeply for a manifest; prepare the set again") from error
     except FileNotFoundError as error:
         raise ManifestError(
             f"{url}: no such manifest; run 'landmarks prepare' first, or correct the path"
         ) from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # no UTF-8 too, and a number of thousands of digits
         raise ManifestError(f"{url}: not JSON ({error}); prepare the set again") from error
     except OSError as error:
         raise ManifestError(f"{url}: cannot read: {error.strerror or error}; correct the path") from error

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from pipeline.datasets.face import FaceRecord
+import numpy as np
+
+from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.open import check_reader, open_reader
 from pipeline.errors import ConfigError
+from pipeline.faces.mirror import wrong_partner
 from pipeline.markup import Markup, own_definition
 from pipeline.shards.duplicates import comparison_settings
 from pipeline.shards.manifest import join
@@ -39,6 +42,7 @@ class SetPlan:
         references: Names of the sets it must not repeat.
         source: For the manifest.
         settings: Everything of the config that shapes its bytes.
+        remarks: What the reader has to say of what it passed over.
     """
 
     name: str
@@ -50,6 +54,7 @@ class SetPlan:
     references: tuple[str, ...]
     source: dict[str, Any]
     settings: dict[str, Any]
+    remarks: tuple[str, ...] = ()
 
     @property
     def chunks(self) -> list[tuple[FaceRecord, ...]]:
@@ -135,6 +140,22 @@ def _markup(entry: SetConfig, markup: Markup | None) -> Markup | None:
     return markup
 
 
+def _check_flip_pairs(entry: SetConfig, markup: Markup | None, records: Sequence[FaceRecord]) -> None:
+    """Wrong pairs would teach every mirrored face wrongly: found before the first image is read.
+
+    Raises:
+        ConfigError: Naming a landmark, and the one that its mirror image lies on.
+    """
+    if markup is None:
+        return
+    annotations = [getattr(record, "annotation", None) for record in records]
+    shapes = [a.points_K2 for a in annotations if isinstance(a, Annotation)]
+    fitting = [shape for shape in shapes if shape.shape == (markup.num_landmarks, 2)]
+    wrong = wrong_partner(np.stack(fitting), markup.flip_permutation) if fitting else None
+    if wrong is not None:
+        raise ConfigError(f"set '{entry.name}': markup '{markup.name}': {wrong}; correct its flip_pairs")
+
+
 def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
     reader = open_reader(entry.reader)
     records = list(reader.records())
@@ -146,7 +167,9 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
         min_face_px=config.min_face_px,
         on_no_face=config.on_no_face,
         several_faces=entry.several_faces,
+        max_pixels=round(config.max_image_mpx * 1e6),
     )
+    _check_flip_pairs(entry, options.markup, records)
     # How the detector batches and where it runs are not part of a set's identity.
     detector = {k: v for k, v in asdict(config.detector).items() if k not in {"batch", "device"}}
     references = entry.drop_near_duplicates_of
@@ -160,7 +183,7 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
             (entry.name, entry.split, kept, references),
             (entry.validation.name, "validation", held, (*references, *own)),
         ]
-    plans = []
+    plans: list[SetPlan] = []
     for name, split, chosen, compared in parts:
         source: dict[str, Any] = {
             **entry.reader,
@@ -182,6 +205,8 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
             "samples_per_shard": config.samples_per_shard,
             "near_duplicates": comparison_settings() if compared else None,
         }
+        if config.max_image_mpx != PrepareConfig.model_fields["max_image_mpx"].default:
+            settings["max_image_mpx"] = config.max_image_mpx
         definition = own_definition(options.markup)
         if definition is not None:  # a YAML of one's own may change under the same name
             settings["markup"] = definition
@@ -196,6 +221,8 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
                 references=compared,
                 source=source,
                 settings=settings,
+                # Of the whole data set, so once.
+                remarks=tuple(getattr(reader, "remarks", ())) if not plans else (),
             )
         )
     return plans
@@ -205,8 +232,8 @@ def plan_sets(config: PrepareConfig) -> list[SetPlan]:
     """Open every data set and lay out what will be written, in order.
 
     Raises:
-        ConfigError: Unknown reader or parameter, a labelled set without landmarks, an empty validation part.
-        DataError: Missing folder, empty set, malformed annotation.
+        ConfigError: Unknown reader or parameter, a labelled set without landmarks, wrong flip_pairs, an empty validation part.
+        DataError: Missing folder, empty set, a list of faces that cannot be read as a whole.
     """
     for entry in config.sets:  # cheap checks of all sets before reading the annotations of any
         try:

@@ -15,18 +15,33 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from pipeline.datasets.face import Annotation, FaceImage, FaceRecord
+from pipeline.datasets._decode import MAX_PIXELS, pixel_limit
+from pipeline.datasets.face import Annotation, FaceImage, FaceRecord, UnusableError
 from pipeline.errors import DataError
-from pipeline.faces.crop import extract
+from pipeline.faces.crop import extract, outside
 from pipeline.markup import Markup
 from pipeline.shards.manifest import CropPolicy, SampleMeta
 from pipeline.shards.place import DECIMALS, Detector, Face, Placement, place_labelled, place_unlabelled
 from pipeline.shards.read import RawSample
 from pipeline.shards.write import encode_meta, sample_key
 
-REASONS = ("unreadable", "no_face", "several_faces", "too_small", "near_duplicate")
-_DECODED_AT_ONCE = 32
-"""Images held decoded in one worker; bounds its memory."""
+REASONS = (
+    "unreadable",
+    "bad_annotation",
+    "wrong_size",
+    "off_image",
+    "no_face",
+    "several_faces",
+    "too_small",
+    "near_duplicate",
+)
+_AT_ONCE = 32
+"""Images given to the detector together, at most."""
+_BYTES_AT_ONCE = 256 * 2**20
+"""Decoded bytes from which on no further image is read beside those held; bounds a worker's memory, whatever their sizes."""
+_MAX_OFF_IMAGE = 0.5
+"""Share of a face's known landmarks that may lie off its image. Cut-off faces have some; an annotation that belongs to another
+image, or is in other units, has most."""
 
 
 class Duplicates(Protocol):
@@ -60,6 +75,7 @@ class ChunkOptions:
     min_face_px: float
     on_no_face: Literal["landmarks", "reject"]
     several_faces: Literal["keep_largest", "reject"]
+    max_pixels: int = MAX_PIXELS
 
     @property
     def needs_detector(self) -> bool:
@@ -83,10 +99,26 @@ def encode_jpeg(image_HW3: np.ndarray, quality: int) -> bytes:
     return buffer.getvalue()
 
 
+def _off_image(annotation: Annotation, image_HW3: np.ndarray) -> str | None:
+    """What to say of a face most of whose landmarks lie off its image; whether they are visible does not matter."""
+    height, width = image_HW3.shape[:2]
+    known_N2 = annotation.points_K2[np.isfinite(annotation.points_K2).all(axis=1)]
+    off = int(outside(known_N2, width, height).sum())
+    if off <= _MAX_OFF_IMAGE * len(known_N2):
+        return None
+    farthest = known_N2[np.abs(known_N2 - (width / 2, height / 2)).max(axis=1).argmax()]
+    return (
+        f"{off} of {len(known_N2)} landmarks lie off the image of {width}×{height} px, the farthest at "
+        f"({farthest[0]:.0f}, {farthest[1]:.0f})"
+    )
+
+
 def _place(
-    faces: Sequence[Face], annotation: Annotation | None, options: ChunkOptions
+    faces: Sequence[Face], image: FaceImage, annotation: Annotation | None, options: ChunkOptions
 ) -> Placement | tuple[str, str]:
     """The square, or (reason, detail) why there is none."""
+    if annotation is not None and (off := _off_image(annotation, image.image_HW3)) is not None:
+        return "off_image", off
     if annotation is not None and options.markup is not None:
         placed = place_labelled(
             faces, annotation, options.markup, options.crop, fall_back=options.on_no_face == "landmarks"
@@ -139,19 +171,34 @@ def _count(counts: Counter[str], annotation: Annotation | None, placed: Placemen
     counts["samples"] += 1
     counts["landmark_placed"] += placed.five_source == "landmarks"
     if annotation is not None:
-        known = annotation.points_K2[np.isfinite(annotation.points_K2).all(axis=1)]
+        known_K = np.isfinite(annotation.points_K2).all(axis=1)
+        known = annotation.points_K2[known_K]
         cut = int((~placed.crop.contains(known)).sum())
         counts["landmarks"] += len(known)
+        counts["landmarks_hidden"] += len(known) - int(annotation.visible_K[known_K].sum())
         counts["landmarks_cut"] += cut
         counts["faces_cut"] += cut > 0
 
 
-def _load(records: Sequence[FaceRecord]) -> Iterator[tuple[FaceRecord, FaceImage | DataError]]:
+def _load(
+    records: Sequence[FaceRecord], max_pixels: int
+) -> Iterator[list[tuple[FaceRecord, FaceImage | Exception]]]:
+    """The records' images, as many at a time as may be held decoded."""
+    group: list[tuple[FaceRecord, FaceImage | Exception]] = []
+    held = 0
     for record in records:
         try:
-            yield record, record.load()
-        except DataError as error:
-            yield record, error
+            with pixel_limit(max_pixels):
+                image = record.load()
+            group.append((record, image))
+            held += image.image_HW3.nbytes + len(image.content)
+        except (DataError, OSError) as error:  # a reader's own record may let a file system's error through
+            group.append((record, error))
+        if len(group) == _AT_ONCE or held >= _BYTES_AT_ONCE:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
 
 
 def prepare_chunk(
@@ -172,20 +219,20 @@ def prepare_chunk(
         Samples and rejects. An image that cannot be used is never fatal: it is a recorded reject.
     """
     result = ChunkResult()
-    for start in range(0, len(records), _DECODED_AT_ONCE):
-        loaded = list(_load(records[start : start + _DECODED_AT_ONCE]))
+    for loaded in _load(records, options.max_pixels):
         readable = [image.image_HW3 for _, image in loaded if isinstance(image, FaceImage)]
         detected = iter(
             detector.detect(readable) if detector is not None and readable else [[]] * len(readable)
         )
         kept: list[tuple[FaceRecord, FaceImage, Annotation | None, Placement, np.ndarray]] = []
         for record, image in loaded:
-            if isinstance(image, DataError):
-                result.rejects.append(Reject(record.name, "unreadable", str(image)))
+            if isinstance(image, Exception):
+                reason = image.reason if isinstance(image, UnusableError) else "unreadable"
+                result.rejects.append(Reject(record.name, reason, str(image)))
                 continue
             # A labelled data set may serve as an unlabelled one: its landmarks are then not looked at.
             annotation = image.annotation if options.role == "labelled" else None
-            placed = _place(next(detected), annotation, options)
+            placed = _place(next(detected), image, annotation, options)
             if isinstance(placed, tuple):
                 result.rejects.append(Reject(record.name, *placed))
             else:
@@ -198,9 +245,14 @@ def prepare_chunk(
                 result.rejects.append(Reject(record.name, "near_duplicate", f"of {match}"))
                 continue
             meta = _meta(record, image, annotation, placed)
+            try:
+                described = encode_meta(meta)
+            except DataError as error:  # a value of the box or the attributes that JSON does not have
+                result.rejects.append(Reject(record.name, "bad_annotation", str(error)))
+                continue
             _count(result.counts, annotation, placed)
             jpeg = encode_jpeg(crop, options.crop.jpeg_quality)
-            result.samples.append(RawSample(meta.key, jpeg, encode_meta(meta)))
+            result.samples.append(RawSample(meta.key, jpeg, described))
     order = {record.name: index for index, record in enumerate(records)}
     result.rejects.sort(key=lambda reject: order[reject.name])
     return result

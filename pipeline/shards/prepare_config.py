@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from pipeline.datasets._decode import MAX_PIXELS
 from pipeline.faces.detect import DetectorConfig
 from pipeline.shards.manifest import CropPolicy
 from pipeline.strict import Strict
@@ -101,6 +102,14 @@ class PrepareConfig(Strict):
         default=32.0,
         ge=0,
         description="smallest side of the square in the original image, px; smaller faces are blurred",
+    )
+    max_image_mpx: float = Field(
+        default=MAX_PIXELS / 1e6,
+        gt=0,
+        # Pillow refuses larger ones itself, as decompression bombs.
+        le=178,
+        description="larger images are left out: a file of a few kB can claim gigapixels. A worker holds 3 bytes a pixel, "
+        "several times over while it decodes",
     )
     detector: DetectorConfig = DetectorConfig()
     on_no_face: Literal["landmarks", "reject"] = Field(

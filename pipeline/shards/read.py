@@ -21,6 +21,8 @@ from pipeline.storage import is_local, local_path
 BLOCK = 512
 _READ_AHEAD = 1 << 20
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,95}")
+_MAX_MEMBER = 1 << 28
+"""Bytes; a stored face has some thousand. A damaged or hostile header may claim gigabytes, which would be allocated."""
 _REMEDY = "copy the shard again, or prepare the set again"
 
 
@@ -64,6 +66,8 @@ def _parse(header: bytes, url: str, after: str) -> tuple[str, int]:
         name = header[:100].rstrip(b"\0").decode("ascii")
     except ValueError as error:
         raise ShardError(f"{where}: no tar header here, the file is damaged; {_REMEDY}") from error
+    if not 0 <= size <= _MAX_MEMBER:
+        raise ShardError(f"{where}: '{name}' claims {size} bytes; {_REMEDY}")
     # The sum counts its own eight bytes as blanks.
     if sum(header) - sum(header[148:156]) + 256 != stated:
         raise ShardError(f"{where}: the header of '{name}' is damaged; {_REMEDY}")

@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.methods.build import make_generator
 from pipeline.methods.model_file import DESCRIPTION, WEIGHTS, ModelDescription, load_description
 from pipeline.shards.manifest import Manifest, join
+from pipeline.storage import exists
 from pipeline.training.config.experiment import ExperimentConfig
 
 
@@ -28,11 +29,11 @@ def model_folder(named: str) -> str:
     Raises:
         DataError: Neither, or a run that is not finished.
     """
-    if _exists(join(named, DESCRIPTION)):
+    if exists(join(named, DESCRIPTION)):
         return named
-    if not _exists(join(named, "config.yaml")):
+    if not exists(join(named, "config.yaml")):
         raise DataError(f"{named}: neither a run's folder (config.yaml) nor a model's ({DESCRIPTION})")
-    if not _exists(join(named, "finished.json")):
+    if not exists(join(named, "finished.json")):
         raise DataError(
             f"{named}: the run is not finished; run 'landmarks train' again, or name its models/best to use it as it is"
         )
@@ -137,8 +138,3 @@ def _differences(description: ModelDescription, config: ExperimentConfig) -> str
 
 def _shape(tensor: Any) -> str:
     return "none" if tensor is None else str(tuple(tensor.shape))
-
-
-def _exists(url: str) -> bool:
-    filesystem, path = fsspec.core.url_to_fs(url)
-    return bool(filesystem.exists(path))

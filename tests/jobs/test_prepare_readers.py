@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from pipeline.datasets.registry import reader_names
 from scipy.io import savemat
 
 from jobs.prepare import prepare
 from jobs.settings import prepare_config
 from pipeline.markup import load_markup
+from pipeline.registry import names
 from pipeline.shards.manifest import Manifest, SampleMeta
 from pipeline.shards.read import iterate_shard
 from pipeline.shards.verify import verify
@@ -229,7 +229,7 @@ def prepared(folder: Path, entries: list[dict]) -> list[tuple[Manifest, list[tup
 
 def test_every_reader_has_a_case():
     """Besides images without landmarks, and faces that are rendered: a new reader comes with its own."""
-    assert {writer.__name__ for writer in CASES} | {"folder", "synthetic"} == set(reader_names())
+    assert {writer.__name__ for writer in CASES} | {"folder", "synthetic"} == set(names("reader"))
 
 
 @pytest.mark.parametrize("writer", CASES, ids=lambda writer: writer.__name__)

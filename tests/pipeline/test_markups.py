@@ -11,7 +11,7 @@ from scipy.io import loadmat
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import procrustes
 
-from pipeline.datasets.w300 import read_pts
+from pipeline.datasets._pts import read_pts
 from pipeline.markup import load_markup
 from pipeline.markup_mapping import find_mapping
 

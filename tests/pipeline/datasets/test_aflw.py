@@ -27,7 +27,7 @@ def content():
 
 
 @pytest.fixture
-def read(tmp_path, monkeypatch):
+def read(tmp_path, monkeypatch, sound):
     monkeypatch.setattr(module, "TRAINING", 2)
     for name in NAMES:
         (tmp_path / "flickr" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def read(tmp_path, monkeypatch):
 
     def reading(subset="test", **changed):
         savemat(tmp_path / "info.mat", {**content(), **changed})
-        return AFLW(str(tmp_path / "info.mat"), str(tmp_path / "flickr"), subset).records()
+        return sound(AFLW(str(tmp_path / "info.mat"), str(tmp_path / "flickr"), subset).records())
 
     return reading
 

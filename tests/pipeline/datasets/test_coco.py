@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.coco import CocoKeypoints
+from pipeline.datasets.face import UnusableError
 from pipeline.errors import DataError
 
 CONTENT = {
@@ -31,7 +32,7 @@ MARKUP = "name: three\nnum_landmarks: 3\nflip_pairs: [[0, 1]]\n"
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(tmp_path, sound):
     (tmp_path / "images" / "sub").mkdir(parents=True)
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "sub" / "a.jpg")
 
@@ -40,7 +41,9 @@ def read(tmp_path):
         path = tmp_path / f"m{abs(hash(markup))}.yaml"
         path.write_text(markup)
         (tmp_path / "c.json").write_text(json.dumps(content))
-        return CocoKeypoints(str(tmp_path / "c.json"), str(tmp_path / "images"), str(path), **given).records()
+        return sound(
+            CocoKeypoints(str(tmp_path / "c.json"), str(tmp_path / "images"), str(path), **given).records()
+        )
 
     return reading
 
@@ -120,3 +123,41 @@ def test_other_errors(read):
         read(origin="top")
     with pytest.raises(DataError, match="a list, expected COCO's object"):
         read([])
+
+
+def test_landmarks_without_names_are_in_the_markups_order(read):
+    content = copy.deepcopy(CONTENT)
+    content["categories"] = [{"id": 1, "name": "face", "keypoints": [], "skeleton": []}]
+    for given in ({}, {"category": "face"}):
+        first, second = read(content, markup=MARKUP + "names: [tip, left, right]\n", **given)
+        np.testing.assert_array_equal(first.annotation.points_K2[:2], [[1, 2], [3, 4.5]])
+        np.testing.assert_array_equal(second.annotation.points_K2, [[5, 6], [6, 6], [7, 7]])
+
+
+def test_what_one_means_is_the_readers_to_be_told(read):
+    assert read()[0].annotation.visible_K.tolist() == [True, False, False]
+    assert read(one_means="occluded")[0].annotation.visible_K.tolist() == [True, False, False]
+    assert read(one_means="visible")[0].annotation.visible_K.tolist() == [True, True, False]
+    with pytest.raises(DataError, match="field 'one_means' is 'seen': give 'occluded' or 'visible'"):
+        read(one_means="seen")
+
+
+@pytest.mark.parametrize(("width", "height"), [(16, 16), (8, 9)])
+def test_another_size_than_the_files_is_refused_and_none_is_no_size(read, width, height):
+    content = copy.deepcopy(CONTENT)
+    content["images"][0] |= {"width": width, "height": height}
+    with pytest.raises(UnusableError, match=f"a.jpg: 8×8 px, but .* annotated at {width}×{height} px"):
+        read(content)[0].load()
+    content["images"][0] |= {"width": 0, "height": 0}
+    assert read(content)[0].load().image_HW3.shape == (8, 8, 3)
+
+
+def test_a_bad_annotation_leaves_the_others(tmp_path, read):
+    content = copy.deepcopy(CONTENT)
+    content["annotations"][0]["keypoints"][1] = "up"
+    with pytest.raises(DataError):
+        read(content)  # says what is wrong
+    path = next(tmp_path.glob("m*.yaml"))
+    reader = CocoKeypoints(str(tmp_path / "c.json"), str(tmp_path / "images"), str(path))
+    bad, good = reader.records()
+    assert (bad.name, bad.reason, good.name) == ("annotation 17", "bad_annotation", "sub/a.jpg#18")

@@ -17,7 +17,7 @@ WORDS = np.array([1.0, 2.0, 3.0, 4.0])
 
 
 @pytest.fixture
-def read(tmp_path, monkeypatch):
+def read(tmp_path, monkeypatch, sound):
     """Read a file of given arrays."""
     path = tmp_path / "COFW_test_color.mat"
     path.touch()
@@ -26,7 +26,7 @@ def read(tmp_path, monkeypatch):
         arrays = {f"phis{part}": phis, f"bboxes{part}": boxes}
         monkeypatch.setattr(module, "first_variable", lambda _, names: next(n for n in names if n in arrays))
         monkeypatch.setattr(module, "read_mat73", lambda _, names: {n: arrays[n] for n in names})
-        return COFW(str(path), **given).records()
+        return sound(COFW(str(path), **given).records())
 
     return reading
 

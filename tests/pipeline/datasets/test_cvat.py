@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.cvat import Cvat
+from pipeline.datasets.face import UnusableError
 from pipeline.errors import DataError
 
 MARKUP = "name: three\nnum_landmarks: 3\nflip_pairs: [[0, 1]]\n"
@@ -27,16 +28,16 @@ def xml(*shapes, name="a.jpg"):
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(tmp_path, sound):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.jpg")
     (tmp_path / "m.yaml").write_text(MARKUP)
     (tmp_path / "named.yaml").write_text(MARKUP + "names: ['3', '2', '1']\n")
 
     def reading(content, markup="m.yaml", **given):
         (tmp_path / "annotations.xml").write_text(content)
-        return Cvat(
-            str(tmp_path / "annotations.xml"), str(tmp_path), str(tmp_path / markup), **given
-        ).records()
+        return sound(
+            Cvat(str(tmp_path / "annotations.xml"), str(tmp_path), str(tmp_path / markup), **given).records()
+        )
 
     return reading
 
@@ -90,3 +91,20 @@ def test_the_label_of_faces(read):
 def test_what_is_wrong_is_named(read, content, message):
     with pytest.raises(DataError, match=message):
         read(content)
+
+
+def test_another_size_than_the_files_is_refused(read):
+    (record,) = read(xml(SKELETON).replace('width="8"', 'width="16"'))
+    with pytest.raises(UnusableError, match="a.jpg: 8×8 px, but .* annotated at 16×8 px"):
+        record.load()
+
+
+def test_a_bad_face_leaves_the_others(tmp_path, read):
+    bad = POINTS.format(0, "").replace("3.5,4.0;", "")
+    with pytest.raises(DataError, match="face 1: 2 points"):
+        read(xml(bad, SKELETON))
+    reader = Cvat(str(tmp_path / "annotations.xml"), str(tmp_path), str(tmp_path / "m.yaml"))
+    assert [(type(r).__name__, r.name) for r in reader.records()] == [
+        ("Unusable", "a.jpg#1"),
+        ("StoredImage", "a.jpg#2"),
+    ]

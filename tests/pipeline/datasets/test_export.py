@@ -27,24 +27,15 @@ def export(tmp_path):
 
 
 def test_a_face_is_called_by_its_image_and_number_and_carries_what_the_reader_was_given(export):
-    record = export.face("a.png", 17, FACE, "entry 3")
+    record = export.face("a.png", 17, FACE, "entry 3", None)
     assert (record.name, record.source, record.upright, record.annotation) == ("a.png#17", "mine", True, FACE)
     assert record.load().image_HW3.shape == (4, 4, 3)
 
 
 def test_what_is_missing_is_named_with_its_entry_and_remedy(export, tmp_path):
     with pytest.raises(DataError, match=r"entry 3: .*b\.png: No such file.*; correct 'root'"):
-        export.face("b.png", 1, FACE, "entry 3")
+        export.face("b.png", 1, FACE, "entry 3", None)
     with pytest.raises(DataError, match=r"entry 3: '\.\./a\.png' leads out"):
         export.image("../a.png", "entry 3")
     with pytest.raises(DataError, match="set 'path' to a list"):
         Faces(str(tmp_path / "none"), str(tmp_path), "mtfl5", source="mine", upright=True)
-
-
-def test_faces_come_by_name_and_there_is_one_at_least(export):
-    faces = [export.face("a.png", number, FACE, "entry") for number in (2, 1)]
-    assert [face.name for face in export.ordered(faces, "faces")] == ["a.png#1", "a.png#2"]
-    with pytest.raises(DataError, match=r"faces\.list: no faces with points in it"):
-        export.ordered([], "faces with points")
-    with pytest.raises(DataError, match="the name 'a.png#1' is taken"):
-        export.ordered([faces[1], faces[1]], "faces")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.datasets.face import Unusable
 from pipeline.datasets.folder import ImageFolder
 from pipeline.errors import DataError
 
@@ -117,14 +120,61 @@ def test_wrong_roots(tmp_path, folder):
     with pytest.raises(DataError, match=r"readme\.txt: neither a folder nor a plain \.tar"):
         ImageFolder(str(folder / "readme.txt"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"empty: no images in it \(looked for \.bmp, \.jpeg"):
+    with pytest.raises(DataError, match=r"empty: no images in it \(looked for \.bmp, \.gif"):
         ImageFolder(str(tmp_path / "empty")).records()
     with pytest.raises(DataError, match="empty list"):
         ImageFolder([])
     with pytest.raises(DataError, match="field 'limit' is 0"):
         ImageFolder(str(folder), limit=0)
-    with pytest.raises(DataError, match=r"the name 'faces/3\.png' is taken"):
-        ImageFolder([str(folder), str(folder)]).records()
+    with pytest.raises(DataError, match=r"faces is given twice; remove one"):
+        ImageFolder([str(folder), str(folder)])
+    with pytest.raises(DataError, match=r"none-\*\.tar: no such folder or file"):
+        ImageFolder(str(tmp_path / "none-*.tar"))
+    with pytest.raises(DataError, match="field 'root' is .*alanced"):
+        ImageFolder(str(tmp_path / "x-{1..2.tar"))
+
+
+def test_roots_of_one_name_are_told_apart_by_their_parents_and_one_alone_is_called_as_before(tmp_path):
+    for parent in "AB":
+        (tmp_path / parent / "images").mkdir(parents=True)
+        (tmp_path / parent / "images" / "1.png").write_bytes(png(1))
+    tar = write_tar(tmp_path / "A" / "web.tar", {"1.png": png(2)})
+    roots = [str(tmp_path / "A" / "images"), str(tmp_path / "B" / "images"), str(tar)]
+    assert [r.name for r in ImageFolder(roots).records()] == ["A/images/1.png", "B/images/1.png", "web/1.png"]
+    assert [r.name for r in ImageFolder(roots[0]).records()] == ["images/1.png"]
+
+
+def test_tars_of_a_folder_a_pattern_and_a_list_in_braces_are_the_same(tmp_path):
+    for number in range(2):
+        write_tar(tmp_path / f"{number:03d}.tar", {f"{number}.png": png(number)})
+    forms = [str(tmp_path), str(tmp_path / "*.tar"), str(tmp_path / "{000..001}.tar")]
+    forms.append([str(tmp_path / "000.tar"), str(tmp_path / "001.tar")])
+    for form in forms:
+        records = ImageFolder(form).records()
+        assert [r.name for r in records] == ["000/0.png", "001/1.png"]
+        assert int(records[1].load().image_HW3[0, 0, 0]) == 1
+    (tmp_path / "a.png").write_bytes(png(3))  # the archive beside its own content
+    assert [r.name for r in ImageFolder(str(tmp_path)).records()] == [f"{tmp_path.name}/a.png"]
+
+
+def test_what_cannot_be_read_is_left_out_by_name(folder):
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "link.jpg").symlink_to(folder / "gone.jpg")
+    (folder / "empty.jpg").touch()
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9.jpg")).write_bytes(png(1))
+    left_out = {r.name: r.problem for r in ImageFolder(str(folder)).records() if isinstance(r, Unusable)}
+    assert left_out.keys() == {"faces/pipe.jpg", "faces/link.jpg", "faces/empty.jpg", "faces/caf\\udce9.jpg"}
+
+
+def test_what_is_passed_over_is_counted(folder):
+    for name in ("a.jp2", "b.jp2", "noextension", "c.gif", "d.jfif"):
+        (folder / name).write_bytes(png(1))
+    reader = ImageFolder(str(folder))
+    assert {"faces/c.gif", "faces/d.jfif"} <= {r.name for r in reader.records()}
+    (remark,) = reader.remarks
+    assert "faces: 4 files are no images by their extension and passed over: 2 × .jp2, " in remark
+    assert "1 × .txt" in remark
+    assert "1 × no extension" in remark
 
 
 def test_damaged_image_is_listed_and_fails_by_name_when_read(folder):

@@ -1,17 +1,18 @@
-"""Odd and damaged images."""
+"""Images in files: what is listed, what is read."""
 
 from __future__ import annotations
 
 import io
+import os
 import pickle
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFile
+from PIL import Image
 
-from pipeline.datasets import image as module
-from pipeline.datasets.face import Annotation, FaceRecord
-from pipeline.datasets.image import StoredImage, decode_image, require_unique_names, stored_file
+from pipeline.datasets._decode import DeclaredSize
+from pipeline.datasets.face import Annotation, FaceRecord, Unusable, UnusableError
+from pipeline.datasets.image import StoredImage, name_by_place, printable, stored_file, uniquely_named
 from pipeline.errors import DataError
 
 
@@ -24,75 +25,6 @@ def encode(image, kind="PNG", **options):
 @pytest.fixture
 def noise():
     return np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
-
-
-def test_rgb_is_untouched(noise):
-    decoded = decode_image(encode(Image.fromarray(noise)), "a.png", upright=False)
-    assert decoded.dtype == np.uint8
-    np.testing.assert_array_equal(decoded, noise)
-
-
-def test_grey_becomes_three_equal_channels(noise):
-    decoded = decode_image(encode(Image.fromarray(noise[..., 0])), "a.png", upright=False)
-    np.testing.assert_array_equal(decoded, np.repeat(noise[..., :1], 3, axis=2))
-
-
-def test_sixteen_bit_grey_keeps_its_high_byte():
-    deep = np.array([[0, 255, 256], [32768, 65280, 65535]], dtype=np.uint16)
-    decoded = decode_image(encode(Image.fromarray(deep)), "a.png", upright=False)
-    np.testing.assert_array_equal(decoded[..., 1], [[0, 0, 1], [128, 255, 255]])
-
-
-def test_transparency_is_laid_over_white():
-    rgba = np.zeros((2, 2, 4), dtype=np.uint8)
-    rgba[0, 0] = (10, 20, 30, 255)
-    rgba[1, 1] = (200, 0, 0, 0)  # a colour nobody sees
-    decoded = decode_image(encode(Image.fromarray(rgba)), "a.png", upright=False)
-    assert decoded[0, 0].tolist() == [10, 20, 30]
-    assert decoded[1, 1].tolist() == [255, 255, 255]
-
-
-def test_cmyk_becomes_rgb():
-    cmyk = Image.new("CMYK", (8, 8), (0, 255, 255, 0))  # no cyan, full magenta and yellow: red
-    decoded = decode_image(encode(cmyk, "JPEG", quality=100), "a.jpg", upright=False)
-    assert decoded.shape == (8, 8, 3)
-    assert decoded[4, 4, 0] > 200
-    assert decoded[4, 4, 1] < 60
-
-
-def test_first_frame_of_an_animation_counts():
-    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "blue")]
-    content = encode(frames[0], "PNG", save_all=True, append_images=frames[1:])
-    decoded = decode_image(content, "a.png", upright=False)
-    assert decoded[0, 0].tolist() == [255, 0, 0]
-
-
-def test_orientation_is_applied_only_if_asked_for(noise):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90° clockwise to view
-    content = encode(Image.fromarray(noise), "PNG", exif=exif)
-    np.testing.assert_array_equal(decode_image(content, "a.png", upright=False), noise)
-    np.testing.assert_array_equal(decode_image(content, "a.png", upright=True), np.rot90(noise, -1))
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_truncated_image_is_refused_even_if_pillow_was_told_otherwise(noise, kind, monkeypatch):
-    content = encode(Image.fromarray(np.tile(noise, (4, 4, 1))), kind)
-    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    with pytest.raises(DataError, match=r"a\.jpg: damaged image .*replace it"):
-        decode_image(content[: len(content) // 2], "a.jpg", upright=False)
-
-
-@pytest.mark.parametrize("content", [b"", b"no image at all", b"\xff\xd8\xff\xe0"])
-def test_no_image(content):
-    with pytest.raises(DataError, match=r"^a\.jpg: "):
-        decode_image(content, "a.jpg", upright=False)
-
-
-def test_decompression_bomb_is_refused_before_it_is_decoded(monkeypatch):
-    monkeypatch.setattr(module, "MAX_PIXELS", 99)
-    with pytest.raises(DataError, match="10×10 px, over"):
-        decode_image(encode(Image.new("RGB", (10, 10))), "a.png", upright=False)
 
 
 def test_record_travels_and_loads(tmp_path, noise):
@@ -135,7 +67,64 @@ def test_missing_and_empty_files(tmp_path):
         stored_file(tmp_path / "b.png", source="s", name="b")
 
 
-def test_repeated_name():
+def test_of_records_of_one_name_the_first_is_kept():
     records = [StoredImage("s", "n", path, None, False, 0, 1) for path in ("/a/n", "/b/n")]
-    with pytest.raises(DataError, match=r"/b/n: the name 'n' is taken by /a/n"):
-        require_unique_names(records)
+    kept, left_out = uniquely_named([Unusable("s", "n", "unreadable", "x"), *records])[::2]
+    assert kept is records[0]
+    assert isinstance(left_out, Unusable)
+    with pytest.raises(UnusableError, match=r"/b/n: the name 'n' is taken by /a/n"):
+        uniquely_named(records)[1].load()
+
+
+def test_only_regular_files_are_opened(tmp_path, noise):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(UnusableError, match=r"pipe\.jpg: no regular file"):
+        stored_file(tmp_path / "pipe.jpg", source="s", name="p")
+    (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
+    with pytest.raises(UnusableError, match=r"link\.jpg: No such file"):
+        stored_file(tmp_path / "link.jpg", source="s", name="l")
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(Image.fromarray(noise)))
+    record = stored_file(path, source="s", name="a.png")
+    path.unlink()
+    os.mkfifo(path)  # since it was listed
+    with pytest.raises(UnusableError, match="no regular file"):
+        record.load()
+
+
+def test_names_that_are_no_unicode(tmp_path):
+    latin = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.jpg")
+    type(tmp_path)(latin).write_bytes(b"x")
+    with pytest.raises(UnusableError, match=r"caf\\udce9\.jpg: its name is not UTF-8; rename it"):
+        stored_file(type(tmp_path)(latin), source="s", name="c")
+    for name in ("a\0b.jpg", "\ud800.jpg"):
+        with pytest.raises(UnusableError):
+            stored_file(tmp_path / name, source="s", name="n")
+    assert printable("caf\udce9") == "caf\\udce9"
+
+
+def test_an_annotation_in_shares_follows_the_images_scale(tmp_path, noise):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode(Image.fromarray(noise)))  # 30 × 40
+    annotation = Annotation(
+        np.array([[59.5, 79.5], [-0.5, -0.5]]), np.ones(2, dtype=bool), (-0.5, 1.5, 29.5, 39.5)
+    )
+    declared = DeclaredSize(60, 80, relative=True)
+    record = stored_file(path, source="s", name="a", annotation=annotation, declared=declared)
+    loaded = record.load().annotation
+    np.testing.assert_allclose(loaded.points_K2, [[29.5, 39.5], [-0.5, -0.5]])  # corner stays corner
+    np.testing.assert_allclose(loaded.box, (-0.5, 0.5, 14.5, 19.5))
+    assert (
+        record.fingerprint() != stored_file(path, source="s", name="a", annotation=annotation).fingerprint()
+    )
+
+
+def test_an_unusable_record_says_why_and_travels():
+    record = pickle.loads(pickle.dumps(Unusable("s", "n", "wrong_size", "a.png: 1×1 px")))
+    with pytest.raises(UnusableError, match="a.png: 1×1 px") as caught:
+        record.load()
+    assert pickle.loads(pickle.dumps(caught.value)).reason == "wrong_size"
+
+
+def test_a_faces_place_is_its_name_whatever_its_order_and_what_it_hides():
+    assert name_by_place("a.jpg", np.array([[1.0, 2.0], [np.nan, np.nan], [2.0, 3.0]])) == "a.jpg#1.5_2.5"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.datasets.face import UnusableError
 from pipeline.datasets.label_studio import LabelStudio, image_path
 from pipeline.errors import DataError
 
@@ -31,15 +32,15 @@ HIDDEN = {"id": "L", "type": "choices", "value": {"choices": ["occluded"]}, **SI
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(tmp_path, sound):
     (tmp_path / "m.yaml").write_text(MARKUP)
     Image.new("RGB", (200, 100)).save(tmp_path / "1a2b-a.jpg")
 
     def reading(*tasks, **given):
         (tmp_path / "e.json").write_text(json.dumps(list(tasks)))
-        return LabelStudio(
-            str(tmp_path / "e.json"), str(tmp_path), str(tmp_path / "m.yaml"), **given
-        ).records()
+        return sound(
+            LabelStudio(str(tmp_path / "e.json"), str(tmp_path), str(tmp_path / "m.yaml"), **given).records()
+        )
 
     return reading
 
@@ -97,12 +98,12 @@ def test_only_one_annotation_counts(read):
         (task(FACE[0], FACE[0]), "task 5, face 1: landmark 'tip' is given twice; remove one, or group"),
         (task(keypoint("tip", "x", 1)), "task 5, face 1: region's x is 'x', expected a number"),
         (task({**FACE[0], "image_rotation": 90}), "task 5, face 1: the image was rotated"),
-        (task({**FACE[0], "original_width": None}), "task 5, face 1: original_width is None"),
-        (task({**FACE[0], "value": {"keypointlabels": ["a", "b"]}}), r"task 5: a keypoint has the labels \['a', 'b'\]"),
+        (task({**FACE[0], "original_width": None}), "task 5, face 1: the image's width is None"),
+        (task({**FACE[0], "value": {"keypointlabels": ["a", "b"]}}), r"task 5, face 1: a keypoint has the labels \['a', 'b'\]"),
         (task(*FACE, image="/data/local-files/?d=../a.jpg"), r"task 5: '\.\./a\.jpg' leads out of"),
         (task(*FACE, image="b.jpg"), r"task 5: .*b\.jpg: No such file"),
         (task(*FACE, image=None), "task 5: the image's path is None"),
-        (task(), r"e\.json: no annotated faces"),
+        (task(), r"e\.json: no keypoints in it, but no regions at all"),
         ({"id": 5, "image": "a.jpg", "kp": []}, "task 5: no 'annotations'; export 'JSON', not 'JSON-MIN'"),
         (3, "no list of tasks"),
     ],
@@ -110,3 +111,35 @@ def test_only_one_annotation_counts(read):
 def test_what_is_wrong_is_named(read, given, message):
     with pytest.raises(DataError, match=message):
         read(given)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 0.5])
+def test_shares_are_of_the_real_size(read, tmp_path, scale):
+    Image.new("RGB", (int(200 * scale), int(100 * scale))).save(tmp_path / "1a2b-a.jpg")
+    (record,) = read(task(*FACE))
+    # (10 %, 20 %) of the image, whatever its size.
+    np.testing.assert_allclose(record.load().annotation.points_K2[0], [20 * scale - 0.5, 20 * scale - 0.5])
+
+
+def test_an_image_of_another_shape_is_refused(read, tmp_path):
+    Image.new("RGB", (100, 100)).save(tmp_path / "1a2b-a.jpg")
+    (record,) = read(task(*FACE))
+    with pytest.raises(UnusableError, match="1a2b-a.jpg: 100×100 px, but .* annotated at 200×100 px"):
+        record.load()
+
+
+def test_an_export_without_keypoints_says_what_it_holds(read):
+    region = {
+        "id": "b",
+        "type": "rectanglelabels",
+        "value": {"x": 1, "y": 1, "width": 5, "height": 5},
+        **SIZE,
+    }
+    with pytest.raises(
+        DataError, match="no keypoints in it, but 2 rectanglelabels; annotate faces with KeyPoint"
+    ):
+        read(task(region, region))
+    wrong = task(*FACE)
+    wrong["data"] = {"photo": "1a2b-a.jpg"}
+    with pytest.raises(DataError, match="task 5: 'data' has no 'image', only photo; set 'field'"):
+        read(wrong)

@@ -13,13 +13,13 @@ LINE = " lfw_5590\\A_0001.jpg 11.75 49.25 37.75 12.75 42.75 11.5 14.75 34.25 53.
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(tmp_path, sound):
     (tmp_path / "lfw_5590").mkdir()
     Image.new("RGB", (64, 64)).save(tmp_path / "lfw_5590" / "A_0001.jpg")
 
     def reading(content):
         (tmp_path / "training.txt").write_bytes(content.encode())
-        return MTFL(str(tmp_path), "training").records()
+        return sound(MTFL(str(tmp_path), "training").records())
 
     return reading
 

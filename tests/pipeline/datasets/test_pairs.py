@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from pipeline.datasets._gather import Gathering
 from pipeline.datasets._pairs import pair, subfolders
 from pipeline.errors import DataError
 
@@ -14,25 +15,45 @@ def touch(folder, *names):
         (folder / name).touch()
 
 
+def paired(folder, **given):
+    """(pairs, {what was left out: why})."""
+    faces = Gathering("s")
+    pairs = [(image.name, pts.name) for image, pts in pair(folder, folder, "set", faces, **given)]
+    return pairs, {record.name: record.problem for record in faces.listed()}
+
+
 def test_pairs_are_sorted_and_hidden_files_ignored(tmp_path):
-    touch(tmp_path, "b.pts", "b.JPG", "a.pts", "a.png", "._a.jpg", "readme.txt")
-    assert [(p.name, a.name) for p, a in pair(tmp_path, tmp_path)] == [("a.png", "a.pts"), ("b.JPG", "b.pts")]
+    touch(
+        tmp_path,
+        "b.pts",
+        "b.JPG",
+        "a.PTS",
+        "a.png",
+        "c.jpeg",
+        "c.pts",
+        "d.bmp",
+        "d.pts",
+        "._a.jpg",
+        "readme.txt",
+    )
+    pairs, left_out = paired(tmp_path)
+    assert pairs == [("a.png", "a.PTS"), ("b.JPG", "b.pts"), ("c.jpeg", "c.pts"), ("d.bmp", "d.pts")]
+    assert not left_out
 
 
-def test_what_does_not_pair_is_named(tmp_path):
+def test_what_does_not_pair_is_left_out_by_name(tmp_path):
     touch(tmp_path, "b.png")
     with pytest.raises(DataError, match=r"no \.pts files"):
-        pair(tmp_path, tmp_path)
-    touch(tmp_path, "a.pts")
-    with pytest.raises(DataError, match=r"a\.pts: no image a\.jpg or a\.png in .*; do this"):
-        pair(tmp_path, tmp_path, remedy="do this")
-    touch(tmp_path, "a.png")
-    with pytest.raises(DataError, match=r"b\.png: no annotation b\.pts in"):
-        pair(tmp_path, tmp_path)
-    assert len(pair(tmp_path, tmp_path, spare_images=True)) == 1
-    touch(tmp_path, "a.jpg")
-    with pytest.raises(DataError, match=r"a\.png: shares its annotation with a\.jpg"):
-        pair(tmp_path, tmp_path)
+        paired(tmp_path)
+    touch(tmp_path, "a.pts", "c.pts", "c.png", "d.pts", "d.jpg", "d.png")
+    pairs, left_out = paired(tmp_path, remedy="do this")
+    assert pairs == [("c.png", "c.pts")]
+    assert left_out.keys() == {"set/a.pts", "set/b.png", "set/d.jpg", "set/d.png"}
+    assert "no image a.jpg or a.png in" in left_out["set/a.pts"]
+    assert left_out["set/a.pts"].endswith("; do this")
+    assert "b.png: no annotation b.pts in" in left_out["set/b.png"]
+    assert "d.png: shares its annotation or image with d.jpg" in left_out["set/d.jpg"]
+    assert "set/b.png" not in paired(tmp_path, spare_images=True)[1]
 
 
 def test_subsets(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.datasets.face import UnusableError
 from pipeline.datasets.table import FaceTable
 from pipeline.errors import ConfigError, DataError
 
@@ -17,7 +18,7 @@ ROW = "a.png,1,2,3,4,5.5,6"
 
 
 @pytest.fixture
-def read(tmp_path):
+def read(tmp_path, sound):
     """Write a table, read it."""
     (tmp_path / "three.yaml").write_text(MARKUP)
     for name in ("a.png", "sub/b.png"):
@@ -26,9 +27,9 @@ def read(tmp_path):
 
     def reading(content, name="t.csv"):
         (tmp_path / name).write_text(content)
-        return FaceTable(
-            str(tmp_path / name), str(tmp_path / "images"), str(tmp_path / "three.yaml")
-        ).records()
+        return sound(
+            FaceTable(str(tmp_path / name), str(tmp_path / "images"), str(tmp_path / "three.yaml")).records()
+        )
 
     return reading
 
@@ -76,12 +77,20 @@ def test_json_lines_say_the_same_as_csv(read):
         (f"{HEADER}\n{ROW.replace('5.5', 'wide')}\n", "line 2: field 'x2' is 'wide', expected a number"),
         (f"{HEADER}\n{ROW.replace('5.5', 'inf')}\n", "line 2: field 'x2' is 'inf', not finite"),
         (f"{HEADER}\na.png,1,2,3,4,,\n", "line 2: point 2 is empty but visible"),
-        (f"{HEADER},v0,v1,v2\n{ROW},1,1,2\n", "line 2: field 'v2' is '2', expected 0 or 1"),
+        (
+            f"{HEADER},v0,v1,v2\n{ROW},1,1,2\n",
+            "line 2: v is 2 for some landmarks and 1 for others: set 'one_means'",
+        ),
         (f"{HEADER},v0,v1,v2\na.png,,,,,,,0,0,0\n", "line 2: a face without any point"),
         (f"{HEADER},left,top,right,bottom\n{ROW},5,0,4,9\n", "line 2: the box is empty"),
         (f"{HEADER}\n{ROW.replace('a.png', 'c.png')}\n", r"line 2: .*c\.png: No such file"),
-        (f"{HEADER}\n{ROW.replace('a.png', '../a.png')}\n", r"line 2: '\.\./a\.png' leads out of 'root'"),
-        (f"{HEADER}\n{ROW}\n{ROW}\n", r"the name 'a\.png' is taken"),
+        (f"{HEADER}\n{ROW.replace('a.png', '../a.png')}\n", r"line 2: '\.\./a\.png' leads out of"),
+        (f"{HEADER}\n{ROW}\n{ROW}\n", r"the name 'a\.png#3\.2_4\.0' is taken"),
+        (
+            f"{HEADER.replace(',', ';')}\n{ROW}\n",
+            "line 1: columns are separated by semicolons; export the table with commas",
+        ),
+        (f"{HEADER},v0,v1,v2\n{ROW},1,1,yes\n", "line 2: field 'v2' is 'yes', expected 0 or 1"),
     ],
 )
 def test_bad_csv_names_line_and_field(read, content, message):
@@ -103,7 +112,7 @@ def test_bad_csv_names_line_and_field(read, content, message):
         ),
         ('{"path": "a.png", "points": [[1, 2], [3, 4], [4, 5]], "visible": [1]}', "line 1: 1 visibilities"),
         ('{"path": "a.png", "points": [[1, 2], [3, 4], [4, 5]], "box": [1]}', "line 1: field 'box' is"),
-        ('{"points": [[1, 2], [3, 4], [4, 5]]}', "line 1: field 'path' is None"),
+        ('{"points": [[1, 2], [3, 4], [4, 5]]}', "line 1: the image's path is None"),
     ],
 )
 def test_bad_json_lines_name_line_and_field(read, row, message):
@@ -122,3 +131,75 @@ def test_wrong_arguments(tmp_path):
     (tmp_path / "t.csv").touch()
     with pytest.raises(DataError, match="nowhere: no such folder; set 'root'"):
         FaceTable(str(tmp_path / "t.csv"), str(tmp_path / "nowhere"), "ibug68")
+
+
+def test_several_faces_of_an_image_are_apart_whatever_their_order(read):
+    rows = ["a.png,1,2,3,4,5.5,6", "a.png,0,0,1,1,2,2", "sub/b.png,1,2,3,4,5,6"]
+    names = [record.name for record in read("\n".join([HEADER, *rows]))]
+    assert names == ["a.png#1.0_1.0", "a.png#3.2_4.0", "sub/b.png"]
+    swapped = read("\n".join([HEADER, *rows[::-1]]))
+    assert [record.name for record in swapped] == names
+    np.testing.assert_array_equal(swapped[0].annotation.points_K2, [[0, 0], [1, 1], [2, 2]])
+
+
+def test_paths_of_windows(read):
+    assert read(f"{HEADER}\nsub\\b.png,1,2,3,4,5,6\n")[0].name == "sub/b.png"
+
+
+@pytest.mark.parametrize(
+    ("codes", "visible"),
+    [
+        ("1,0,1", [True, False, True]),
+        ("1.0,0.0,1.0", [True, False, True]),
+        ("True,False,true", [True, False, True]),
+        ("2,2,2", [True, True, True]),
+    ],
+)
+def test_spellings_of_visibility(read, codes, visible):
+    (record,) = read(f"{HEADER},v0,v1,v2\n{ROW},{codes}\n")
+    assert record.annotation.visible_K.tolist() == visible
+
+
+@pytest.mark.parametrize(
+    ("one_means", "visible", "placed"),
+    [
+        ("visible", [True, True, False], [True, True, True]),
+        ("occluded", [True, False, False], [True, True, False]),
+    ],
+)
+def test_what_one_means_beside_two(read, tmp_path, one_means, visible, placed):
+    content = f"{HEADER},v0,v1,v2\na.png,1,2,3,4,0,0,2,1,0\n"
+    with pytest.raises(
+        DataError, match="line 2: v is 2 for some landmarks and 0 for others: set 'one_means'"
+    ):
+        read(content)
+    reader = FaceTable(
+        str(tmp_path / "t.csv"), str(tmp_path / "images"), str(tmp_path / "three.yaml"), one_means=one_means
+    )
+    annotation = reader.records()[0].annotation
+    assert annotation.visible_K.tolist() == visible
+    assert np.isfinite(annotation.points_K2).all(axis=1).tolist() == placed
+
+
+def test_the_annotated_size(read):
+    (record,) = read(f"{HEADER},width,height\n{ROW},16,16\n")
+    with pytest.raises(UnusableError, match="a.png: 8×8 px, but .* annotated at 16×16 px"):
+        record.load()
+    assert read(f"{HEADER},width,height\n{ROW},8,8\n")[0].load()
+    row = {"path": "a.png", "points": [[1, 2], [3, 4], [5, 6]], "size": [8, 16]}
+    with pytest.raises(UnusableError, match="8×8 px, but .* at 8×16 px"):
+        read(json.dumps(row), "t.jsonl")[0].load()
+
+
+def test_one_bad_line_leaves_the_others(tmp_path, read):
+    good = json.dumps({"path": "a.png", "points": [[1, 2], [3, 4], [5, 6]]}).encode()
+    with pytest.raises(DataError, match="no faces"):
+        read("", "t.jsonl")
+    (tmp_path / "t.jsonl").write_bytes(b"\xff\xfe{}\n" + good + b"\n" + b"[" * 100_000 + b"\n{" + b"\n")
+    reader = FaceTable(str(tmp_path / "t.jsonl"), str(tmp_path / "images"), str(tmp_path / "three.yaml"))
+    assert [(r.name, type(r).__name__) for r in reader.records()] == [
+        ("a.png", "StoredImage"),
+        ("line 1", "Unusable"),
+        ("line 3", "Unusable"),
+        ("line 4", "Unusable"),
+    ]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.datasets.w300 import W300, read_pts
+from pipeline.datasets._pts import read_pts
+from pipeline.datasets.face import Unusable
+from pipeline.datasets.w300 import W300
 from pipeline.errors import DataError
 
 POINTS = np.random.default_rng(0).uniform(1, 60, (68, 2)).round(3)
@@ -46,13 +48,16 @@ def test_reads_faces_sorted_by_name_with_zero_based_landmarks(root):
         (pts().replace(f"{POINTS[0][0]} ", "", 1), r"a\.pts, line 4: expected 'x y'"),
         (pts().replace(f"{POINTS[2][1]}", "nan", 1), r"a\.pts, line 6: .* is not finite"),
         (pts(closing=""), r"a\.pts, line 72: expected|a\.pts: no line '}'"),
-        ("68 points", r"a\.pts: no line '{'"),
+        ("68 points", r"a\.pts, line 1: expected 'x y', got '68 points'"),
+        ("version: 1\n1 2\n", r"a\.pts: no line '{'"),
+        ("", r"a\.pts: no line '{'"),
+        (pts(POINTS[:67]).split("{")[1].split("}")[0], r"a\.pts: 67 points, expected 68"),
     ],
 )
-def test_malformed_annotation_names_file_and_line(root, content, message):
+def test_malformed_annotation_names_file_and_line(root, content, message, sound):
     (root / "afw" / "a.pts").write_text(content)
     with pytest.raises(DataError, match=message):
-        W300(str(root), ["afw"]).records()
+        sound(W300(str(root), ["afw"]).records())
 
 
 def test_annotation_that_is_no_text(root):
@@ -61,23 +66,41 @@ def test_annotation_that_is_no_text(root):
         read_pts(root / "afw" / "a.pts", 68)
 
 
-def test_missing_halves_of_a_pair(root):
+def test_lines_without_header_are_the_same_landmarks(root):
+    (root / "afw" / "a.pts").write_text(pts().split("{")[1].split("}")[0])
+    np.testing.assert_allclose(read_pts(root / "afw" / "a.pts", 68), POINTS - 1)
+
+
+def test_one_run_names_all_that_is_bad_and_keeps_the_rest(root):
+    (root / "afw" / "a.pts").write_text(pts(POINTS[:67]))
+    (root / "helen" / "testset" / "d.pts").write_text(pts())
+    records = W300(str(root), ["afw", "helen/testset"]).records()
+    left_out = {r.name: (r.reason, r.problem) for r in records if isinstance(r, Unusable)}
+    assert left_out.keys() == {"afw/a.png", "helen/testset/d.pts"}
+    assert left_out["afw/a.png"][0] == "bad_annotation"
+    assert "67 points, expected 68" in left_out["afw/a.png"][1]
+    assert len(records) == 4
+
+
+def test_missing_halves_of_a_pair(root, sound):
     (root / "afw" / "b.pts").unlink()
-    with pytest.raises(DataError, match=r"b\.jpg: no annotation b\.pts beside it"):
-        W300(str(root), ["afw"]).records()
+    with pytest.raises(
+        DataError, match=r"b\.jpg: no annotation b\.pts in .*; restore it or remove the image"
+    ):
+        sound(W300(str(root), ["afw"]).records())
     (root / "afw" / "b.jpg").unlink()
     (root / "afw" / "a.png").unlink()
-    with pytest.raises(DataError, match=r"a\.pts: no a\.jpg or a\.png beside it; restore or remove it"):
-        W300(str(root), ["afw"]).records()
+    with pytest.raises(DataError, match=r"a\.pts: no image a\.jpg or a\.png in .*; restore or remove it"):
+        sound(W300(str(root), ["afw"]).records())
 
 
-def test_two_images_of_one_annotation(root):
+def test_two_images_of_one_annotation(root, sound):
     Image.new("RGB", (8, 8)).save(root / "afw" / "a.jpg")
-    with pytest.raises(DataError, match=r"a\.png: shares its annotation with a\.jpg"):
-        W300(str(root), ["afw"]).records()
+    with pytest.raises(DataError, match=r"a\.png: shares its annotation or image with a\.jpg"):
+        sound(W300(str(root), ["afw"]).records())
 
 
-def test_wrong_folders(root):
+def test_wrong_folders(root, sound):
     with pytest.raises(DataError, match="nowhere: no such folder; set 'root'"):
         W300(str(root / "nowhere"), ["afw"])
     with pytest.raises(DataError, match=r"lfpw/testset: no such folder; 300-W has afw, helen/trainset"):
@@ -88,7 +111,7 @@ def test_wrong_folders(root):
         W300(str(root), "afw")
     (root / "ibug").mkdir()
     with pytest.raises(DataError, match=r"ibug: no \.pts files"):
-        W300(str(root), ["ibug"]).records()
+        sound(W300(str(root), ["ibug"]).records())
 
 
 @pytest.mark.real_data

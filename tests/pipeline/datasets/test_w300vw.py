@@ -43,22 +43,22 @@ def test_a_last_frame_without_annotation_is_left_out(root):
     assert len(W300VW(str(root), videos=["114"]).records()) == 5
 
 
-def test_video_that_was_not_extracted_says_how(root):
+def test_video_that_was_not_extracted_says_how(root, sound):
     frames = root / "114" / "frames"
     (frames / "000004.png").unlink()
     with pytest.raises(DataError, match=r"000004\.pts: no image 000004\.jpg .*; extract its frames once"):
-        W300VW(str(root), videos=["114"]).records()
+        sound(W300VW(str(root), videos=["114"]).records())
     frames.rename(root / "elsewhere")
     with pytest.raises(
         DataError, match=r"frames: no such folder; extract .*ffmpeg -i .*vid\.avi -start_number 1"
     ):
-        W300VW(str(root), videos=["114"]).records()
+        sound(W300VW(str(root), videos=["114"]).records())
 
 
-def test_frames_numbered_from_0_would_all_be_one_late(root):
+def test_frames_numbered_from_0_would_all_be_one_late(root, sound):
     Image.new("RGB", (80, 80)).save(root / "114" / "frames" / "000000.png")
     with pytest.raises(DataError, match=r"000000\.png: frames are numbered from 0, annotations from 1"):
-        W300VW(str(root), videos=["114"]).records()
+        sound(W300VW(str(root), videos=["114"]).records())
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,9 @@ def test_two_faces_of_one_image_and_the_same_face_in_a_subset_list(root):
         (line(name="../out.jpg"), r"line 1: '\.\./out\.jpg' leads out of"),
     ],
 )
-def test_what_is_wrong_is_named(root, content, message):
+def test_what_is_wrong_is_named(root, content, message, sound):
     with pytest.raises(DataError, match=message):
-        write(root, content).records()
+        sound(write(root, content).records())
 
 
 def test_wrong_arguments(root):

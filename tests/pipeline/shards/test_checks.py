@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.shards.checks import SetContent, check_file, check_set, check_shard
+from pipeline.shards.checks import SetContent, check_file, check_sample, check_set, check_shard
 from pipeline.shards.findings import Findings
-from pipeline.shards.manifest import Manifest, ShardEntry, load_manifest
-from pipeline.shards.read import iterate_shard
+from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry, load_manifest
+from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.shards.write import encode_meta
 
 
 @pytest.fixture
@@ -87,3 +88,40 @@ def test_file_against_its_entry(tmp_path):
     assert [
         "sha256" in f.message or "bytes" in f.message or "no such" in f.message for f in findings.all
     ] == [True] * 3
+
+
+def _sample(manifest, **changes):
+    meta = {"key": "k-1", "source": "s", "image": "a.jpg", "width": 160, "height": 160, "left": 10.0, "top": 6.0,
+            "side": 120.0, "size": manifest.crop.size, "points": [(20.0 + k, 30.0 + k) for k in range(68)],
+            "visible": [True] * 68}  # fmt: skip
+    return RawSample("k-1", b"no image", encode_meta(SampleMeta.model_validate(meta | changes)))
+
+
+def test_a_face_off_its_image_is_named_whatever_is_visible(content):
+    manifest, seen = content
+    for visible in (True, False):
+        findings = Findings()
+        far = [(5000.0 + k, 30.0 + k) for k in range(68)]
+        check_sample(_sample(manifest, points=far, visible=[visible] * 68), "x.tar", manifest, seen, findings)
+        assert findings.all[0].message == "68 of 68 landmarks lie outside its image, 'a.jpg' of 160×160 px"
+        assert findings.all[0].file == "x.tar: k-1"
+
+
+def test_faces_with_most_landmarks_outside_are_named_and_hidden_ones_count(content):
+    manifest, seen = content
+    findings = Findings()
+    some = [(-50.0 - k, 30.0 + k) if k < 30 else (20.0 + k, 30.0 + k) for k in range(68)]
+    check_sample(_sample(manifest, points=some, visible=[False] * 68), "x.tar", manifest, seen, findings)
+    assert (seen.outside, seen.outside_faces) == (30, [(30, "k-1")])
+    seen.outside = 1000
+    check_set("m", manifest, seen, findings)
+    (message,) = [f.message for f in findings.all if "outside their image" in f.message]
+    assert message.endswith("lie outside their image: in k-1 (30)")
+
+
+def test_a_set_without_any_visible_landmark_is_mentioned(content):
+    manifest, seen = content
+    seen.visible = 0
+    findings = Findings()
+    check_set("m", manifest, seen, findings)
+    assert [f.message for f in findings.all] == ["no landmark of the set is visible"]

@@ -168,7 +168,7 @@ BROKEN = {
     "too few landmarks": (lambda s: with_json(s, points=[(1.0, 2.0)] * 5), "5 landmarks"),
     "ragged landmarks": (lambda s: with_json(s, points=[[1.0]] + [(1.0, 2.0)] * 67), "ValueError"),
     "wrong visibility": (lambda s: with_json(s, visible=[True] * 5), "'visible' has 5 entries"),
-    "square of no size": (lambda s: with_json(s, side=0), "ZeroDivisionError"),
+    "square of no size": (lambda s: with_json(s, side=0), "a square of 0 px"),
 }
 
 
@@ -324,3 +324,31 @@ def test_waiting_for_data_is_counted(toy_sets, monkeypatch):
     finally:
         monkeypatch.undo()
         loader.close()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"side": -5.0}, "a square of -5 px"),
+        ({"side": 0.0}, "a square of 0 px"),
+        ({"side": 1e999}, "a square of inf px"),
+        ({"size": float("nan")}, "stored at nan"),
+        ({"points": [[1e999, 1.0]] * 68}, "a landmark is not finite"),
+        ({"points": [[float("nan"), 1.0]] * 68}, "a landmark is not finite"),
+        ({"left": 1e999}, "a landmark is not finite"),
+        ({"points": {"a": 1}}, "Error"),
+        ({"visible": 5}, "Error"),
+    ],
+)
+def test_numbers_that_place_nothing_are_quarantined(samples, changes, reason):
+    quarantine = Quarantine(1.0)
+    batch = collate([with_json(samples[0], **changes), samples[1]], SIZE, 68, quarantine)
+    assert batch.valid_B.tolist() == [False, True]
+    assert reason in next(iter(quarantine.entries.values()))
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"[]", b"null", b"\xff"])
+def test_a_sample_of_any_json_is_quarantined(samples, content):
+    quarantine = Quarantine(1.0)
+    odd = StreamSample(samples[0].index, samples[0].ordinal, samples[0].raw._replace(json=content))
+    assert collate([odd], SIZE, 68, quarantine).valid_B.tolist() == [False]

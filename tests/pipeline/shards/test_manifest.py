@@ -180,3 +180,18 @@ def test_addresses(url, folder):
     assert parent(url) == folder
     assert manifest_url(url) == url
     assert join(folder + "/", "manifest.json") == (url if folder != "." else "./manifest.json")
+
+
+@pytest.mark.parametrize(
+    "path", ["../../etc/passwd", "/etc/passwd", "a/b.tar", "..", ".hidden.tar", "s3://b/a.tar", "a.tar\n", ""]
+)
+def test_a_shard_is_a_file_of_the_manifests_own_folder(tmp_path, path):
+    shards = [RAW["shards"][0] | {"path": path}, RAW["shards"][1]]
+    with pytest.raises(ManifestError, match=r"manifest\.json: field 'shards\.0\.path'"):
+        load_manifest(written(tmp_path, shards=shards))
+
+
+def test_a_manifest_nested_without_end(tmp_path):
+    (tmp_path / "manifest.json").write_text("[" * 100_000)
+    with pytest.raises(ManifestError, match=r"manifest\.json: nested too deeply"):
+        load_manifest(str(tmp_path))

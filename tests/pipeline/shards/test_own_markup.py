@@ -129,6 +129,6 @@ def test_packaged_markups_are_named_only(toy_sets, tmp_path):
 def test_a_broken_definition_is_named(toy_sets):
     manifest = load_manifest(str(toy_sets["train"])).model_copy(update={"markup_definition": {"name": "x"}})
     with pytest.raises(
-        ConfigError, match="manifest of 'toy', field 'markup_definition': not a markup: KeyError"
+        ConfigError, match="manifest of 'toy', field 'markup_definition': field 'num_landmarks' is missing"
     ):
         _ = manifest.layout

@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
-from pipeline.errors import ConfigError, DataError
+from pipeline.datasets.face import Unusable
+from pipeline.datasets.synthetic import SyntheticFaces
+from pipeline.errors import ConfigError
+from pipeline.markup import load_markup
 from pipeline.shards.plan import RECORDS_PER_CHUNK, hold_out, plan_sets
 from pipeline.shards.prepare_config import PrepareConfig, ValidationConfig
 
@@ -148,6 +152,45 @@ def test_wrong_input_is_named(raw, tmp_path):
         ConfigError, match="set 'train': reader 'folder' has no landmarks; set role to unlabelled"
     ):
         plans(wrong)
-    (tmp_path / "300w" / "afw" / "00.pts").write_text("version: 1\n")
-    with pytest.raises(DataError, match=r"00\.pts: no line"):
+    (tmp_path / "300w" / "afw" / "00.pts").unlink()
+    (tmp_path / "300w" / "afw" / "01.pts").write_text("version: 1\n")
+    left_out = [r.problem for plan in plans(raw) for r in plan.records if isinstance(r, Unusable)]
+    assert len(left_out) == 2
+    assert any("01.pts: no line" in problem for problem in left_out)
+
+
+def test_wrong_flip_pairs_are_found_before_any_image_is_read(raw, tmp_path):
+    definition = load_markup("ibug68").definition
+    pairs = [
+        [36, 42] if p == [36, 45] else [39, 45] if p == [39, 42] else p for p in definition["flip_pairs"]
+    ]
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(definition | {"name": "wrong", "flip_pairs": pairs}))
+    rows = ["path," + ",".join(f"x{k},y{k}" for k in range(68))]
+    for index, record in enumerate(SyntheticFaces(20, seed=2, size=64).records()):
+        points = ",".join(map(str, record.load().annotation.points_K2.ravel()))
+        rows.append(f"{index:02d}.jpg,{points}")
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    reader = {"reader": "table", "path": str(tmp_path / "t.csv"), "root": str(tmp_path / "300w" / "afw")}
+    raw["sets"][0]["reader"] = reader | {"markup": str(tmp_path / "wrong.yaml")}
+    with pytest.raises(
+        ConfigError, match="markup 'wrong': mirrored, landmark 36 lies on 45, not on its partner 42"
+    ):
         plans(raw)
+    raw["sets"][0]["reader"] = reader | {"markup": "ibug68"}
+    assert len(plans(raw)) == 2
+
+
+def test_larger_images_are_part_of_the_identity_only_where_they_are_allowed(raw):
+    before, allowed = plans(raw)[0], plans(raw | {"max_image_mpx": 100})[0]
+    assert allowed.config_hash(()) != before.config_hash(())
+    assert (before.options.max_pixels, allowed.options.max_pixels) == (64_000_000, 100_000_000)
+
+
+def test_what_a_reader_passed_over_is_said(raw, tmp_path):
+    (tmp_path / "300w" / "notes.txt").touch()
+    raw["sets"] = [
+        {"name": "u", "role": "unlabelled", "reader": {"reader": "folder", "root": str(tmp_path / "300w")}}
+    ]
+    raw["crop"] = {"points": "detector"}
+    (plan,) = plans(raw)
+    assert "× .pts" in plan.remarks[0]

@@ -114,3 +114,15 @@ def test_links_and_extended_headers_are_refused(tmp_path):
 def test_missing_shard(tmp_path):
     with pytest.raises(ShardError, match=r"gone\.tar: no such shard"):
         list(iterate_shard(str(tmp_path / "gone.tar")))
+
+
+@pytest.mark.parametrize("size", [b"77777777777", b"-0000000001", b"02000000001"])
+def test_a_header_that_claims_more_than_any_face_is_refused_unread(shard, size):
+    content = bytearray(shard.read_bytes())
+    header = content[:512]
+    header[124:136] = size + b"\0"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    shard.write_bytes(header + content[512:])
+    with pytest.raises(ShardError, match="claims|no tar header"):
+        list(iterate_shard(str(shard)))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
+from pipeline.datasets.face import Unusable
 from pipeline.errors import ConfigError, DataError, ManifestError, ShardError, StorageError
 from pipeline.shards.manifest import CropPolicy, load_manifest
 from pipeline.shards.plan import RECORDS_PER_CHUNK, SetPlan
 from pipeline.shards.prepare import ChunkOptions, ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
-from pipeline.shards.staging import Staging, assemble, check_rejects, existing
+from pipeline.shards.staging import Staging, assemble, check_entries, check_rejects, existing, remarks
 
 DIGEST = "0123456789abcdef" * 4
 OTHER = "f" * 64
@@ -130,14 +131,54 @@ def test_stale_shards_and_temporary_files_go_last(tmp_path):
     ]
 
 
-def test_limit_of_rejects(tmp_path):
-    chosen = plan(tmp_path, records=10)
-    check_rejects(chosen, Counter(no_face=5), 0.5)
+def test_limit_of_rejects_names_the_first_and_lists_all(tmp_path):
+    chosen, staging = plan(tmp_path, records=10), Staging(str(tmp_path), "u", DIGEST)
+    fill(staging, chosen, bad={str(i) for i in range(6)})
+    check_rejects(chosen, Counter(no_face=5), 0.5, staging)
     with pytest.raises(
-        DataError, match=r"6 of 10 images left out \(4 no_face, 2 unreadable\), more than the 50%"
+        DataError, match=r"6 of 10 images left out \(6 no_face\), more than the 50%"
+    ) as caught:
+        check_rejects(chosen, Counter(no_face=6), 0.5, staging)
+    listed = tmp_path / ".staging" / "u" / "rejected.jsonl"
+    assert f"All are listed in {listed}. The first:\n  0: no_face: why\n" in str(caught.value)
+    assert str(caught.value).endswith("\n  … and 1 more")
+    assert [json.loads(line)["name"] for line in listed.read_text().splitlines()] == list("012345")
+    everything = Staging(str(tmp_path), "u", OTHER)
+    fill(everything, chosen, bad={str(i) for i in range(10)})
+    with pytest.raises(
+        DataError, match=r"10 of 10 images left out \(10 no_face\), all that there are; look at"
     ):
-        check_rejects(chosen, Counter(no_face=4, unreadable=2), 0.5)
+        assemble(chosen, OTHER, everything, 1.0)
+
+
+def test_a_filter_that_empties_a_set_names_its_key(tmp_path):
+    chosen = replace(plan(tmp_path, records=2), references=("train",))
     staging = Staging(str(tmp_path), "u", DIGEST)
-    fill(staging, chosen, bad={str(i) for i in range(10)})
-    with pytest.raises(DataError, match=r"every image was left out \(10 no_face\)"):
+    staging.write(0, ChunkResult([], [Reject(str(i), "near_duplicate", "of x") for i in range(2)], Counter()))
+    with pytest.raises(
+        DataError, match="they repeat train: use other images, set 'validation.drop_near_duplicates'"
+    ):
         assemble(chosen, DIGEST, staging, 1.0)
+
+
+def test_bad_entries_of_the_data_set_stop_before_any_image_is_read(tmp_path):
+    entries = [Unusable("s", f"{i}.jpg", "bad_annotation", f"{i}.pts: 67 points") for i in range(3)]
+    chosen = replace(plan(tmp_path), records=(*entries, *(Record(str(i)) for i in range(3))))
+    staging = Staging(str(tmp_path), "u", DIGEST)
+    check_entries(chosen, staging, 0.5)
+    with pytest.raises(DataError, match=r"3 of 6 images left out \(3 bad_annotation\)") as caught:
+        check_entries(chosen, staging, 0.49)
+    assert all(f"{i}.jpg: bad_annotation: {i}.pts: 67 points" in str(caught.value) for i in range(3))
+
+
+def test_what_whoever_prepared_a_set_should_know(tmp_path):
+    chosen, staging = plan(tmp_path, records=10), Staging(str(tmp_path), "u", DIGEST)
+    fill(staging, chosen, bad={"3"})
+    (remark,) = remarks(chosen, assemble(chosen, DIGEST, staging, 0.5))
+    assert remark.endswith("u/rejected.jsonl. The first:\n  3: no_face: why")
+    whole = Staging(str(tmp_path), "u", OTHER)
+    fill(whole, chosen)
+    manifest = assemble(chosen, OTHER, whole, 0.5)
+    assert remarks(chosen, manifest) == []
+    hidden = manifest.model_copy(update={"statistics": {"landmarks_hidden_share": 1.0}})
+    assert "no landmark of the set is visible" in remarks(chosen, hidden)[0]

@@ -140,7 +140,7 @@ def test_landmarks_in_other_units(sets):
 
 def test_landmarks_outside_the_image_and_the_square(sets):
     def change(index, jpg, meta):
-        return jpg, meta | {"points": [[x + 90, y] for x, y in meta["points"]]}
+        return jpg, meta | {"points": [[x + 60, y] for x, y in meta["points"]]}
 
     rewrite(sets["train"], change)
     report = verify([str(sets["train"])])
