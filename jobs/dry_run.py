@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +22,8 @@ from pipeline.training.plan import Plan, make_plan
 from pipeline.training.run import WHERE, run_folder_of
 
 _ADAM_BYTES_PER_PARAMETER = 16  # weight, gradient, two moments, fp32
+# A network that cannot have more than these MACs is run; a larger one on the meta device, which costs a second for any size.
+_REAL_MACS = 20e9
 
 
 def _balance(plan: Plan) -> str:
@@ -39,14 +43,16 @@ def _objective(part: ObjectiveConfig) -> str:
     )
 
 
-def _generator_cost(config: ExperimentConfig, markup: Markup) -> Cost:
+def _generator_cost(config: ExperimentConfig, markup: Markup, parameters: int) -> Cost:
     with without_pretrained():
-        try:
-            with torch.device("meta"):  # where a network of any size costs nothing
-                generator = build_generator(config, markup)
-            return cost(generator, config.input_size)
-        except (NotImplementedError, RuntimeError):  # one that looks at its values, of which there are none
-            return cost(build_generator(config, markup), config.input_size)
+        if parameters * config.input_size**2 > _REAL_MACS:
+            with suppress(
+                NotImplementedError, RuntimeError
+            ):  # of a network that looks at its values: there are none
+                with torch.device("meta"):
+                    generator = build_generator(config, markup)
+                return cost(generator, config.input_size)
+        return cost(build_generator(config, markup), config.input_size)
 
 
 def _check_readers(config: ExperimentConfig) -> None:
@@ -69,7 +75,7 @@ def describe(config: ExperimentConfig) -> None:
     assert plan.networks is not None  # make_plan checked them
     console = Console()
     console.print(to_yaml(config), highlight=False, markup=False)
-    costs = _generator_cost(config, plan.markup)
+    costs = _generator_cost(config, plan.markup, plan.networks.generator)
     generator, discriminator = plan.networks.generator, plan.networks.discriminator
     workers = config.cluster.workers
     images = (config.training.batch + config.unlabelled_batch * plan.networks.views) // workers

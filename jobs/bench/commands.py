@@ -26,6 +26,21 @@ def bench_train(
     run(experiment(config, overrides or []), steps=steps, rounds=rounds, out=out)
 
 
+@bench.command("start")
+def bench_start(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option(help="of the training", min=1)] = 12,
+    rounds: Annotated[int, typer.Option(help="times each command is run, in turn", min=1)] = 3,
+    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
+) -> None:
+    """What a start costs: CPU seconds over all processes, of --help, a dry run and a training of a few steps."""
+    from jobs.bench.start import bench as run
+    from jobs.settings import experiment
+
+    run(experiment(config, overrides or []), steps=steps, rounds=rounds, out=out)
+
+
 @bench.command("prepare")
 def bench_prepare(
     images: Annotated[list[str], typer.Argument(metavar="FOLDER…", help="folders of images")],

@@ -27,11 +27,19 @@ def largest_valid(possible: int, world_sizes: list[int]) -> int:
 
 
 def trainer_class(config: ExperimentConfig) -> Any:
-    """``TorchTrainer``, or one whose elastic policy only chooses valid numbers of workers."""
+    """``TorchTrainer`` without what nobody here uses; its elastic policy only chooses valid numbers of workers."""
     from ray.train.torch import TorchTrainer
+    from ray.train.v2._internal.callbacks import DatasetsCallback
+
+    class LeanTrainer(TorchTrainer):
+        # Ray starts a process, and imports its data library in every worker, to hand out data sets of its own, of which there
+        # are none. Neither this nor the next place is public; tests/jobs/cluster/test_elastic.py fails when one moves.
+        def _create_default_callbacks(self) -> list[Any]:
+            callbacks = super()._create_default_callbacks()
+            return [callback for callback in callbacks if not isinstance(callback, DatasetsCallback)]
 
     if config.cluster.min_workers is None:
-        return TorchTrainer
+        return LeanTrainer
     from ray.train.v2._internal.execution.scaling_policy import ElasticScalingPolicy
 
     world_sizes = valid_world_sizes(config)
@@ -41,8 +49,7 @@ def trainer_class(config: ExperimentConfig) -> Any:
         def _count_possible_workers(self, reserved_resources: Any) -> int:
             return largest_valid(super()._count_possible_workers(reserved_resources), world_sizes)
 
-    class ElasticTrainer(TorchTrainer):
-        # Ray has no public place for a policy of one's own; tests/jobs/test_elastic.py fails when this one moves.
+    class ElasticTrainer(LeanTrainer):
         def _initialize_and_run_controller(self, **given: Any) -> Any:
             given["scaling_policy"] = DivisorPolicy(self.scaling_config)
             return super()._initialize_and_run_controller(**given)

@@ -58,7 +58,20 @@ def test_rays_policy_is_the_one_that_chooses(elastic):
 def test_a_fixed_number_of_workers_needs_no_policy(toy_experiment):
     from ray.train.torch import TorchTrainer
 
-    assert trainer_class(ExperimentConfig.model_validate(toy_experiment)) is TorchTrainer
+    made = trainer_class(ExperimentConfig.model_validate(toy_experiment))
+    assert made._initialize_and_run_controller is TorchTrainer._initialize_and_run_controller
+
+
+def test_nothing_is_started_for_data_sets_that_are_none_of_rays(toy_experiment):
+    # What it leaves out is Ray's own; this fails when Ray moves it.
+    from ray.train import ScalingConfig
+    from ray.train.torch import TorchTrainer
+
+    made = trainer_class(ExperimentConfig.model_validate(toy_experiment))
+    trainer = made(lambda: None, scaling_config=ScalingConfig(num_workers=1))
+    theirs = {type(callback).__name__ for callback in TorchTrainer._create_default_callbacks(trainer)}
+    ours = {type(callback).__name__ for callback in trainer._create_default_callbacks()}
+    assert theirs - ours == {"DatasetsCallback"}
 
 
 @pytest.mark.cluster
