@@ -60,13 +60,15 @@ def evaluate(
         evaluation = measure(model, name, answer, measured, manifest)
         protocol.save(evaluation, join(out, f"{name}.json"))
         answer.save(join(out, f"{name}.npz"))
+        curves = {}
         try:
             if model.tracked is not None:
                 model.tracked.log(evaluation, model.description.step)
-        except TrackingError as error:
-            console.print(f"[yellow]the numbers of '{name}' were not logged to MLflow: {error}")
+                curves = model.tracked.curves()
+        except TrackingError as error:  # the numbers are worth having without it
+            console.print(f"[yellow]the MLflow run of '{name}' cannot be read or added to: {error}")
         evaluations.append(evaluation)
-        runs.append(reported(model, evaluation, answer, manifest, data))
+        runs.append(reported(model, evaluation, answer, manifest, data, curves))
     report = join(out, "report.html")
     build_report(
         runs,

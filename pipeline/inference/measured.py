@@ -52,9 +52,14 @@ def measure(
 
 
 def reported(
-    model: TrainedModel, evaluation: Evaluation, predictions: Predictions, manifest: Manifest, data: str
+    model: TrainedModel,
+    evaluation: Evaluation,
+    predictions: Predictions,
+    manifest: Manifest,
+    data: str,
+    curves: dict[str, tuple[list[float], list[float]]],
 ) -> RunReport:
-    """A measured model as a report shows it, with its training curves and heatmaps of a few faces.
+    """A measured model as a report shows it, with heatmaps of a few faces.
 
     Args:
         model: The model.
@@ -62,13 +67,14 @@ def reported(
         predictions: Its answers on the whole set.
         manifest: Of the set.
         data: Where the set lies.
+        curves: Of its training, by what they show: steps, values.
     """
     return RunReport(
         name=evaluation.run,
         evaluation=evaluation,
         predictions=predictions,
         markup=manifest.layout,
-        curves=model.tracked.curves() if model.tracked is not None else {},
+        curves=curves,
         parameters=model.description.parameters,
         steps=model.description.step,
         images=model.training_images(),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import TrackingError
@@ -11,7 +14,8 @@ from pipeline.evaluation import protocol
 from pipeline.evaluation.protocol import Evaluation
 from pipeline.shards.manifest import join
 from pipeline.storage import read_text
-from pipeline.training.tracking import RUN_FILE
+from pipeline.training.config.experiment import TrackingConfig
+from pipeline.training.tracking import RUN_FILE, check_store
 
 _CURVES = (
     ("train/loss", "training loss"),
@@ -32,39 +36,49 @@ class TrackedRun:
     uri: str
     run_id: str
 
-    def _client(self) -> Any:
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        """A client of the store; what MLflow refuses within the block is a ``TrackingError``."""
         import mlflow
+        from mlflow.exceptions import MlflowException
 
-        return mlflow.MlflowClient(tracking_uri=self.uri)
+        check_store(TrackingConfig(uri=self.uri))
+        file = self.uri.removeprefix("sqlite:///")
+        if file != self.uri and not Path(file).is_file():
+            raise TrackingError(f"{self.uri}: no such file any more")  # MLflow would make an empty one
+        try:
+            yield mlflow.MlflowClient(tracking_uri=self.uri)
+        except MlflowException as error:
+            raise TrackingError(str(error)) from error
 
     def curves(self) -> dict[str, tuple[list[float], list[float]]]:
-        """Training curves by what they show: steps, values."""
-        client = self._client()
+        """Training curves by what they show: steps, values.
+
+        Raises:
+            TrackingError: The store is gone, or refuses.
+        """
         found: dict[str, tuple[list[float], list[float]]] = {}
-        for key, label in _CURVES:
-            # A restart logs the steps since its checkpoint again; the last value of a step counts.
-            points = {m.step: m.value for m in client.get_metric_history(self.run_id, key)}
-            if points:
-                found[label] = ([float(s) for s in sorted(points)], [points[s] for s in sorted(points)])
+        with self._opened() as client:
+            for key, label in _CURVES:
+                # A restart logs the steps since its checkpoint again; the last value of a step counts.
+                points = {m.step: m.value for m in client.get_metric_history(self.run_id, key)}
+                if points:
+                    found[label] = ([float(s) for s in sorted(points)], [points[s] for s in sorted(points)])
         return found
 
     def log(self, evaluation: Evaluation, step: int) -> None:
         """Add what was measured on a set, as metrics of a step and as a file.
 
         Raises:
-            TrackingError: The store refuses.
+            TrackingError: The store is gone, or refuses.
         """
-        from mlflow.exceptions import MlflowException
-
-        client, measured = self._client(), evaluation.protocol
-        try:
+        measured = evaluation.protocol
+        with self._opened() as client:
             for name, summary in evaluation.errors.items():
                 if summary.nme is not None:
                     key = f"{measured.split}/{measured.dataset}/nme_{name}"
                     client.log_metric(self.run_id, key, summary.nme, step=step)
             client.log_text(self.run_id, protocol.dump(evaluation), f"evaluation/{measured.dataset}.json")
-        except MlflowException as error:
-            raise TrackingError(str(error)) from error
 
 
 def tracked_run(run_folder: str) -> TrackedRun | None:

@@ -60,6 +60,14 @@ def test_what_was_measured_is_added(client, run):
         TrackedRun(client.uri, "0" * 32).log(evaluation, 12)
 
 
+def test_a_store_that_is_gone_is_said_and_not_made_anew(tmp_path):
+    with pytest.raises(TrackingError, match="no such file any more"):
+        TrackedRun(f"sqlite:///{tmp_path}/mlflow.db", "0" * 32).curves()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(TrackingError, match="no MLflow server answers"):
+        TrackedRun("http://127.0.0.1:9", "0" * 32).curves()
+
+
 def test_a_run_is_noted_beside_its_results(tmp_path):
     assert tracked_run(str(tmp_path)) is None
     (tmp_path / "mlflow.json").write_text(json.dumps({"uri": "http://m", "run_id": "1"}))
