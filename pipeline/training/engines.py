@@ -41,7 +41,6 @@ def _deepspeed() -> Any:
 
 def prepare_process(use_gpu: bool) -> None:
     """Settings DeepSpeed reads before its first engine; call once per worker, after the process group is up."""
-    leave_compiler_out()
     deepspeed = _deepspeed()
     from deepspeed.ops import __compatible_ops__
     from deepspeed.utils import logger
@@ -55,6 +54,7 @@ def prepare_process(use_gpu: bool) -> None:
         __compatible_ops__["deepspeed_shm_comm"] = False
     if not deepspeed.comm.is_initialized():
         deepspeed.init_distributed(dist_backend="nccl" if use_gpu else "gloo", verbose=False)
+    leave_compiler_out()  # only now: torch asks a compiler that is there to forget what it knew before the process group
 
 
 def make_optimizer(params: Iterable[nn.Parameter], config: Part) -> torch.optim.Optimizer:

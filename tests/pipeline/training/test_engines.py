@@ -19,6 +19,12 @@ assert torch.distributed.get_backend() == "gloo"
 # A worker's start must not take seconds for a tracker it does not use; nor may it be lost to whoever wants it later.
 assert "deepspeed.autotuning.autotuner" in sys.modules and "mlflow" not in sys.modules
 assert importlib.util.find_spec("mlflow") is not None
+# Nor for a compiler that compiles nothing: an optimizer's step would import it.
+weight = torch.nn.Parameter(torch.ones(2))
+optimizer = torch.optim.Adam([weight])
+weight.sum().backward()
+optimizer.step()
+assert not {"torch._inductor", "sympy"} & set(sys.modules)
 assert (tiny * 1e-10).item() == 0
 p = torch.softmax(torch.linspace(-95, 0, 64), 0)
 assert p[0].item() == 0 and abs(p.sum().item() - 1) < 1e-6
