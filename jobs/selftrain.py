@@ -242,3 +242,9 @@ def _describe(config: ExperimentConfig, teacher: Plan, faces: UnlabelledFaces, c
     ):
         table.add_row(f"[bold]{name}", value)
     console.print(table)
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("selftrain")

@@ -146,6 +146,8 @@ def _decode(
         # Means of landmarks stand in where no detector found the face: they would teach nothing that the landmarks do not.
         if meta.get("five") and meta.get("five_source", "detector") == "detector":
             five = stored(meta["five"]).astype(np.float32).reshape(5, 2)
+            if not np.isfinite(five).all():
+                raise ValueError("a point of the detector's five is not finite")
         if num_landmarks == 0:
             return _Decoded(key, image, nowhere, hidden, scale, None, (), five)
         points = stored([(np.nan, np.nan) if p is None else p for p in meta["points"]])
