@@ -10,11 +10,13 @@ from collections import Counter
 
 from jobs.cluster.prepare_pool import ChunkJob, PreparePool
 from jobs.cluster.progress import progress
+from pipeline.shards.assemble import assemble
 from pipeline.shards.duplicates import index_of_sets
 from pipeline.shards.manifest import Manifest, join
 from pipeline.shards.plan import SetPlan, plan_sets
 from pipeline.shards.prepare_config import PrepareConfig
-from pipeline.shards.staging import Staging, assemble, check_entries, check_rejects, existing, locked, remarks
+from pipeline.shards.rejects import check_entries, check_rejects, remarks
+from pipeline.shards.staging import Staging, existing, locked
 from pipeline.storage import absolute
 
 

@@ -139,3 +139,18 @@ def require_free_space(url: str, needed_bytes: int, what: str) -> None:
             f"{folder}: {free / 2**20:.0f} MiB free, but {what} needs about {needed_bytes / 2**20:.0f} MiB; "
             "free space or choose another disk"
         )
+
+
+def remove(url: str) -> None:
+    """Remove a file or folder, if it is there."""
+    filesystem, path = fsspec.url_to_fs(absolute(url))
+    if filesystem.exists(path):
+        filesystem.rm(path, recursive=True)
+
+
+def names_in(folder: str) -> list[str]:
+    """Names of what lies in a folder, sorted; none where there is no folder."""
+    filesystem, path = fsspec.url_to_fs(absolute(folder))
+    if not filesystem.exists(path):
+        return []
+    return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in filesystem.ls(path, detail=False))

@@ -43,8 +43,9 @@ def _whole(raw: dict[str, Any], folder: Path) -> float:
 def _steady(config: PrepareConfig) -> tuple[float, int, int]:
     """(seconds, images, faces) of the same work with workers that are already warm."""
     from jobs.cluster.prepare_pool import ChunkJob, PreparePool
+    from pipeline.shards.assemble import assemble
     from pipeline.shards.plan import plan_sets
-    from pipeline.shards.staging import Staging, assemble
+    from pipeline.shards.staging import Staging
 
     (plan,) = plan_sets(config)
     staging = Staging(config.out, plan.name, plan.config_hash([]))

@@ -10,11 +10,13 @@ import pytest
 
 from pipeline.datasets.face import Unusable
 from pipeline.errors import ConfigError, DataError, ManifestError, ShardError, StorageError
+from pipeline.shards.assemble import assemble
 from pipeline.shards.manifest import CropPolicy, load_manifest
 from pipeline.shards.plan import RECORDS_PER_CHUNK, SetPlan
 from pipeline.shards.prepare import ChunkOptions, ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
-from pipeline.shards.staging import Staging, assemble, check_entries, check_rejects, existing, remarks
+from pipeline.shards.rejects import check_entries, check_rejects, remarks
+from pipeline.shards.staging import Staging, existing
 
 DIGEST = "0123456789abcdef" * 4
 OTHER = "f" * 64
