@@ -145,8 +145,9 @@ def test_the_data_set_is_found_checked_and_prepared(example, tmp_path):
     with pytest.raises(ConfigError, match="has no parameter 'rot'; did you mean 'root'"):
         open_reader(entry["reader"] | {"rot": "x"})
     (tmp_path / "faces.txt").write_text("\n".join([rows[0], rows[1].rsplit(maxsplit=1)[0]]))
+    _, bad = open_reader(entry["reader"]).records()
     with pytest.raises(DataError, match=r"faces\.txt, line 2: 9 numbers, expected x y of each landmark"):
-        open_reader(entry["reader"]).records()
+        bad.load()
 
 
 class Engine:

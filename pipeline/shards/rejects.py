@@ -1,4 +1,4 @@
-"""Rejects: images and entries that give no sample; counted, listed with their reasons, over a set rate the end of a preparation."""
+"""Rejects: images and entries that give no sample, counted and listed with reasons; over a set rate they end a preparation."""
 
 from __future__ import annotations
 
