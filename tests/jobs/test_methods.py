@@ -45,6 +45,7 @@ def test_every_config_is_planned_with_and_without_unlabelled_faces(path, unlabel
     few = ["data.labelled_count=null", "data.unlabelled_count=null", "tune=null", "scale=null"]
     if compose(path, [], ExperimentConfig).data.focal_attributes:
         few.append("data.focal_attributes=[odd, rare]")  # those that the toy faces have
+    few.append("unlabelled.objectives=[]")  # of a config that has several
     config = plan(toy_sets, path.stem, [*few, *UNLABELLED[unlabelled]])
     printed = capsys.readouterr().out
     assert (config.unlabelled_batch > 0) == (unlabelled != "supervised")

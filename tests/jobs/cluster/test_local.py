@@ -36,5 +36,7 @@ def test_a_start_that_takes_too_long_says_what_to_set_and_leaves_nothing(monkeyp
         pass
     assert not ray.is_initialized()
     assert set(psutil.Process().children(recursive=True)) <= before[0]
-    left = set(os.environ) - set(before[1]) - {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED"}  # Ray sets these itself
+    left = (
+        set(os.environ) - set(before[1]) - {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED"}
+    )  # Ray sets these itself
     assert left <= {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"}
