@@ -25,7 +25,7 @@ def main(root: str) -> None:
     target_NK2, their_five_N52 = map(torch.from_numpy, read_points(held_out, f"{root}/validation"))
     left, right = train.layout.ocular
     ocular_N = (target_NK2[:, left] - target_NK2[:, right]).norm(dim=-1)
-    source = collect(None, None, data=held_out.name, data_config_hash=held_out.config_hash)
+    source = collect(None, None)
     rows = []
     for labels in BUDGETS:
         for draw in DRAWS if labels < train.samples else (0,):
@@ -44,7 +44,8 @@ def main(root: str) -> None:
                     "faces": int(nme_N.isfinite().sum()),
                     "protocol": "300w/validation · ocular · detector box",
                     "data_config_hash": held_out.config_hash,
-                    "commit": source.get("commit"),
+                    "commit": source["commit"],
+                    "dirty": source["dirty"],
                     "torch": torch.__version__,
                 }
             )
