@@ -13,6 +13,8 @@ ROOT = Path(__file__).resolve().parents[4]
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 ADVERSARIAL = {"objective": {"name": "adversarial"}}
 
+SUPERVISED = ["unlabelled.objective=null", "unlabelled.objectives=[]"]
+
 
 def experiment(**changes) -> ExperimentConfig:
     raw = {"name": "x", "data": {"train": "t", "validation": "v", "unlabelled": "u"}}
@@ -25,12 +27,12 @@ def test_there_are_configs():
     assert CONFIGS
 
 
-@pytest.mark.parametrize("overrides", [[], ["unlabelled.objective=null"]], ids=["as it is", "supervised"])
+@pytest.mark.parametrize("overrides", [[], SUPERVISED], ids=["as it is", "supervised"])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_config_composes_and_reads_back(path, overrides, monkeypatch):
     monkeypatch.chdir(ROOT)
     config = compose(path, overrides, ExperimentConfig)
-    assert (config.unlabelled.objective is None) == (config.unlabelled_batch == 0)
+    assert bool(config.unlabelled.active) == (config.unlabelled_batch > 0)
     if overrides:
         assert config.unlabelled_batch == 0
     again = validate(yaml.safe_load(to_yaml(config)), ExperimentConfig, str(path))
