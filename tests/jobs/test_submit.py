@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -15,6 +16,24 @@ from pipeline.errors import ClusterError, ConfigError
 
 pytestmark = pytest.mark.cluster
 STEPS = 80
+HELD = """
+import time
+from pathlib import Path
+from pipeline.losses import LaplaceKL
+
+class Held(LaplaceKL):
+    calls = 0
+
+    def per_landmark(self, p_BKHW, target_BK2, mask_BK=None):
+        Held.calls += 1
+        while Held.calls > 30 and Path("{gate}").exists():
+            time.sleep(0.05)
+        return super().per_landmark(p_BKHW, target_BK2, mask_BK)
+
+LOSS = Held
+"""
+"""A loss of the user's own, which travels with the config. After thirty steps it waits for a gate to go: a run that is to be
+stopped must not be over first."""
 
 
 @pytest.fixture
@@ -39,6 +58,15 @@ def folder(tmp_path, toy_sets) -> Path:
     return tmp_path
 
 
+def hold(folder: Path, gate: Path, **changes) -> None:
+    """Give the folder's experiment the loss that waits, and other changes."""
+    (folder / "my_team").mkdir()
+    (folder / "my_team" / "held.py").write_text(HELD.format(gate=gate))
+    path = folder / "toy.yaml"
+    raw = yaml.safe_load(path.read_text()) | {"loss": {"name": "my_team.held"}}
+    path.write_text(yaml.safe_dump(raw | changes))
+
+
 def steps_written(folder: Path) -> list[int]:
     path = folder / "outputs" / "runs" / "toy" / "trace" / "rank0.jsonl"
     if not path.exists():
@@ -58,6 +86,12 @@ def wait_for_steps(folder: Path, count: int, process) -> None:
 def test_stopped_then_resumed_through_a_cut_stream(job_cluster, proxy, terminal, folder):
     import mlflow
 
+    gate, elsewhere = folder / "gate", folder / "edited"
+    gate.touch()
+    elsewhere.mkdir()
+    shutil.copy(folder / "toy.yaml", elsewhere)
+    hold(folder, gate)
+    hold(elsewhere, gate, seed=5)
     command = ("submit", "--address", job_cluster.address, "train", "toy.yaml")
     first = terminal(*command, cwd=folder, env=job_cluster.environment)
     first.expect("Running entrypoint")
@@ -65,10 +99,6 @@ def test_stopped_then_resumed_through_a_cut_stream(job_cluster, proxy, terminal,
     other = job_cluster.landmarks(*command, "training.steps=81", cwd=folder)
     assert other.returncode == 2
     assert "it has nothing else, you ask for training.steps=81" in other.stderr
-    elsewhere = folder / "edited"
-    elsewhere.mkdir()
-    edited = yaml.safe_load((folder / "toy.yaml").read_text()) | {"seed": 5}
-    (elsewhere / "toy.yaml").write_text(yaml.safe_dump(edited))
     changed = job_cluster.landmarks(*command, cwd=elsewhere)
     assert changed.returncode == 2
     assert "its config has changed since" in changed.stderr
@@ -93,6 +123,7 @@ def test_stopped_then_resumed_through_a_cut_stream(job_cluster, proxy, terminal,
         assert second.alive(), second.output
         time.sleep(0.05)
     proxy.cut(refuse_s=2)
+    gate.unlink()
     assert second.wait() == 0, second.output
     assert "exists and is STOPPED" in second.output
     assert "connecting again" in second.output

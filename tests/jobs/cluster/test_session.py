@@ -18,6 +18,8 @@ def reachable(pid: int) -> list[str]:
     places = set()
     for process in (top, *top.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
+            if "RayTrainWorker" in process.name():
+                continue  # torch's store of a training that has just ended
             sockets = process.net_connections()
             # Ray's servers listen on IPv4 by way of IPv6.
             places |= {c.laddr.ip.removeprefix("::ffff:") for c in sockets if c.status == psutil.CONN_LISTEN}
