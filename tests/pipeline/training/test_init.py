@@ -12,11 +12,11 @@ from pipeline.methods.build import make_generator
 from pipeline.methods.model_file import ModelDescription, save_model
 from pipeline.registry import Part
 from pipeline.shards.manifest import CropPolicy, load_manifest
+from pipeline.training.build import build_generator
 from pipeline.training.config.compose import config_hash, validate
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
 from pipeline.training.init import check_init, identified, load_weights, model_folder
-from pipeline.training.plan import build_generator
 from pipeline.training.run import WHERE, ready, run_folder_of
 
 IBUG = load_markup("ibug68")
