@@ -318,7 +318,7 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
 
-    def expect(self, text: str, timeout_s: float = 200) -> None:
+    def expect(self, text: str, timeout_s: float = 400) -> None:
         """Wait until the text has been printed."""
         deadline = time.monotonic() + timeout_s
         while text not in self.output:
@@ -329,7 +329,7 @@ class Terminal:
     def alive(self) -> bool:
         return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
 
-    def wait(self, timeout_s: float = 200) -> int:
+    def wait(self, timeout_s: float = 400) -> int:
         """Exit code."""
         deadline = time.monotonic() + timeout_s
         while True:

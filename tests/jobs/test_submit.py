@@ -76,7 +76,7 @@ def steps_written(folder: Path) -> list[int]:
 
 
 def wait_for_steps(folder: Path, count: int, process) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 400
     while len(steps_written(folder)) < count:
         assert process.alive(), process.output
         assert time.monotonic() < deadline, process.output
