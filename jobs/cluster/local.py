@@ -61,7 +61,7 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
             # Ray's own helpers look their cluster up by address; with several on one machine they would find none.
             address = f"{ray.util.get_node_ip_address()}:{port}"
             stack.enter_context(environment(RAY_GCS_SERVER_PORT=str(port), RAY_ADDRESS=address))
-            before = set(psutil.Process().children())
+            before = _family()
             try:
                 with patience(limit, deadline, dashboard=dashboard):
                     ray.init(
@@ -76,7 +76,7 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
                     )
                 break
             except Exception as error:
-                _end(set(psutil.Process().children()) - before)
+                _end(before)
                 if time.monotonic() >= deadline:
                     raise ClusterError(
                         f"Ray did not start on this machine in {limit:g} s ({error}): on a busy machine, set the environment "
@@ -91,9 +91,15 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
             ray.shutdown()
 
 
-def _end(children: set[psutil.Process]) -> None:
-    """Kill what a start that failed left running: Ray itself knows of it only once it is up."""
-    for child in children:
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(children, timeout=10)
+def _family() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+def _end(before: set[psutil.Process]) -> None:
+    """Kill what a start that failed left running, and what that has started: Ray itself knows of it only once it is up."""
+    # Who is killed may have started another since it was seen to have none.
+    while left := _family() - before:
+        for child in left:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(left, timeout=10)

@@ -123,7 +123,10 @@ import json, sys
 from jobs.cluster.local import local_ray
 with local_ray(2, dashboard=True, worker_logs=False):
     import ray
+    from ray._private.utils import write_ray_address
     from ray._private.worker import get_dashboard_url
+    # As "ray start" does: jobs ask this file which of several clusters on one machine is theirs.
+    write_ray_address(ray.get_runtime_context().gcs_address)
     addresses = {"ray": ray.get_runtime_context().gcs_address, "jobs": f"http://{get_dashboard_url()}"}
     print(json.dumps(addresses), flush=True)
     sys.stdin.read()

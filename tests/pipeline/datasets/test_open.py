@@ -57,14 +57,14 @@ def test_wrong_specs(spec, message):
 
 
 def test_reader_of_the_users_own_module(tmp_path, monkeypatch):
-    package = tmp_path / "my_team"
+    package = tmp_path / "my_reading_team"
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "faces.py").write_text(
         "class Mine:\n    def __init__(self, root): self.root = root\n\nREADER = Mine\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    assert open_reader({"reader": "my_team.faces", "root": "r"}).root == "r"
+    assert open_reader({"reader": "my_reading_team.faces", "root": "r"}).root == "r"
 
 
 def test_what_the_reader_itself_finds_wrong_is_passed_on():
