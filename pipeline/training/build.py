@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from pipeline.augment.compose import Augmentation
+from pipeline.errors import ConfigError
 from pipeline.markup import Markup
 from pipeline.methods.base import Method
 from pipeline.methods.build import make_generator, make_method
@@ -25,9 +26,14 @@ def build_method(config: ExperimentConfig, markup: Markup, generator: nn.Module)
 
 
 def build_objectives(config: ExperimentConfig, markup: Markup) -> dict[str, UnlabelledObjective]:
-    """The unlabelled objectives a config names, by their names, in its order; none for a supervised run."""
-    return {
-        part.name: build(
+    """The unlabelled objectives a config names, by their names, in its order; none for a supervised run.
+
+    Raises:
+        ConfigError: A value that an objective refuses; one that learns from the average of the weights where there is none.
+    """
+    objectives = {}
+    for part in config.unlabelled.active:
+        objective: UnlabelledObjective = build(
             "objective",
             part,
             num_landmarks=markup.num_landmarks,
@@ -35,8 +41,12 @@ def build_objectives(config: ExperimentConfig, markup: Markup) -> dict[str, Unla
             markup=markup,
             augmented=config.augmentation is not None,
         )
-        for part in config.unlabelled.active
-    }
+        if objective.needs_teacher and not config.training.ema_decay:
+            raise ConfigError(
+                f"objective '{part.name}' learns from the average of the generator's weights: set training.ema_decay, e.g. 0.99"
+            )
+        objectives[part.name] = objective
+    return objectives
 
 
 def build_augmentation(config: ExperimentConfig, markup: Markup) -> Augmentation | None:

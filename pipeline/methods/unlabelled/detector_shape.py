@@ -10,6 +10,11 @@ The regression is a function of the label budget and nothing else. Its penalty i
 faces out (each with its mirror image; in groups where there are many). A landmark that is unknown on a labelled face stands at
 its mean there.
 
+The regression errs where five points say nothing (the jaw of a face that opens its mouth); a network that has learned from it
+sees the image, and errs elsewhere. So their mean is the better label. With ``teacher`` > 0 a label becomes, step by step, the
+weighted mean of the regression's landmarks and those of the averaged generator (of the image and its mirror image):
+self-training, held where it is by the regression, without rounds.
+
 The detector was itself trained on five points of other faces: results with this objective use that supervision, and say so.
 """
 
@@ -32,6 +37,7 @@ from pipeline.methods.unlabelled.base import (
     follow,
 )
 from pipeline.methods.unlabelled.detector_points import MIRRORED, check_five, face_frame
+from pipeline.methods.unlabelled.teacher import ask_teacher
 from pipeline.methods.unlabelled.weights import Weight
 
 # Of the ridge, in units of the mean variance of its inputs.
@@ -83,6 +89,12 @@ class DetectorShape(UnlabelledObjective):
         num_landmarks: K.
         image_size: Side of the network's input, px.
         markup: Of the landmarks.
+        teacher: Weight of the averaged generator in a label, at its highest; 0 leaves it out, 1 would leave the regression out.
+        teacher_from: Optimizer step up to which labels are the regression's alone.
+        teacher_ramp: Optimizer steps from there in which the weight rises to ``teacher``.
+
+    Raises:
+        ConfigError: A value out of range.
 
     Attributes:
         penalty: Chosen for the ridge; None before :meth:`learn`.
@@ -91,7 +103,26 @@ class DetectorShape(UnlabelledObjective):
 
     weight = Weight(share=1.0)
 
-    def __init__(self, num_landmarks: int, image_size: int, markup: Markup) -> None:
+    def __init__(
+        self,
+        num_landmarks: int,
+        image_size: int,
+        markup: Markup,
+        teacher: float = 0.0,
+        teacher_from: int = 1000,
+        teacher_ramp: int = 1000,
+    ) -> None:
+        if not 0.0 <= teacher < 1.0:
+            raise ConfigError(
+                f"objective 'detector_shape', teacher = {teacher}: it must be in 0 … 1, 1 excluded (that is 'mean_teacher')"
+            )
+        for name, steps in (("teacher_from", teacher_from), ("teacher_ramp", teacher_ramp)):
+            if steps < 0:
+                raise ConfigError(
+                    f"objective 'detector_shape', {name} = {steps}: a number of steps is not negative"
+                )
+        self.needs_teacher = teacher > 0.0
+        self._teacher = Weight(fixed=teacher, start_step=teacher_from, ramp_steps=teacher_ramp)
         self.side = image_size
         self.permutation_K = torch.from_numpy(markup.flip_permutation)
         self.penalty: float | None = None
@@ -144,11 +175,32 @@ class DetectorShape(UnlabelledObjective):
         """Faces without the points have nothing to teach."""
         check_five("detector_shape", batch)
 
-    def labels(self, batch: UnlabelledBatch) -> tuple[Tensor, Tensor]:
+    def labels(self, view: StepView) -> tuple[Tensor, Tensor]:
         """Landmarks of the changed images.
 
         Returns:
-            (B, K, 2) px of ``images_B3HW``, and (B, K) bool, those that count.
+            (B, K, 2) px of ``view.unlabelled.images_B3HW``, and (B, K) bool, those that count.
+        """
+        batch = view.unlabelled
+        points_BK2 = self.regressed(batch)
+        weight = self.teacher_weight(batch.draws.step)
+        if weight > 0.0:
+            # A face without five points stays without a label: NaN.
+            points_BK2 = points_BK2.lerp(ask_teacher(view, self.permutation_K, self.side)[0], weight)
+        order_K = self.permutation_K.to(points_BK2.device)
+        points_BK2 = follow(points_BK2, batch.affine_B23, batch.flip_B, order_K)
+        return points_BK2, inside(points_BK2, self.side) & batch.valid_B[:, None]
+
+    def teacher_weight(self, step: int) -> float:
+        """Of the averaged generator in a label, at an optimizer step."""
+        assert self._teacher.fixed is not None
+        return self._teacher.fixed * self._teacher.ramp(step)
+
+    def regressed(self, batch: UnlabelledBatch) -> Tensor:
+        """The regression's landmarks (B, K, 2), px of ``plain_B3HW``; NaN where there are no five points.
+
+        Raises:
+            TypeError: Before :meth:`learn`.
         """
         if self._regression is None:
             raise TypeError("detector_shape has not seen the labelled faces")
@@ -156,16 +208,13 @@ class DetectorShape(UnlabelledObjective):
         unit_B, axes_B22 = face_frame(batch.five_B52)
         centre_B12 = batch.five_B52.mean(1, keepdim=True)
         framed_B52 = (batch.five_B52 - centre_B12) @ axes_B22 / unit_B[:, None, None]
-        points_BK2 = regression(framed_B52) @ axes_B22.mT * unit_B[:, None, None] + centre_B12
-        order_K = self.permutation_K.to(points_BK2.device)
-        points_BK2 = follow(points_BK2, batch.affine_B23, batch.flip_B, order_K)
-        return points_BK2, inside(points_BK2, self.side) & batch.valid_B[:, None]
+        return regression(framed_B52) @ axes_B22.mT * unit_B[:, None, None] + centre_B12
 
     def generator_loss(
         self, discriminator: Discriminator | None, view: StepView
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The method's loss, mean over the landmarks that count."""
-        points_BK2, counts_BK = self.labels(view.unlabelled)
+        points_BK2, counts_BK = self.labels(view)
         loss, _ = view.method.supervised(view.output, points_BK2, counts_BK)
         ours_BK2 = view.method.points(view.output).detach()
         apart_BK = torch.where(counts_BK, (ours_BK2 - points_BK2).norm(dim=-1), 0.0)

@@ -29,7 +29,6 @@ from pipeline.augment.batch import FaceBatch
 from pipeline.augment.compose import Augmentation
 from pipeline.augment.geometry import inside
 from pipeline.errors import ConfigError
-from pipeline.heatmaps.uncertainty import spread
 from pipeline.markup import Markup
 from pipeline.methods.unlabelled.base import (
     Discriminator,
@@ -39,6 +38,7 @@ from pipeline.methods.unlabelled.base import (
     detached,
     follow,
 )
+from pipeline.methods.unlabelled.teacher import ask_teacher
 from pipeline.methods.unlabelled.weights import Weight
 from pipeline.registry import Part, build
 
@@ -123,22 +123,13 @@ class MeanTeacher(UnlabelledObjective):
         Returns:
             Points (B, K, 2), px of the input, and weights (B, K) in [0, 1], 0 outside the image.
         """
-        if view.teacher is None:
-            raise TypeError("the mean teacher needs the averaged generator")
-        plain_B3HW = view.unlabelled.plain_B3HW
-        prediction = view.method.decode(view.teacher(torch.cat([plain_B3HW, plain_B3HW.flip(-1)])))
-        plain_BK2, mirrored_BK2 = prediction.points_BK2.chunk(2)
-        order_K = self.permutation_K.to(plain_BK2.device)
-        mirrored_BK2 = mirrored_BK2[:, order_K]
-        mirrored_BK2 = torch.stack([self.side - 1 - mirrored_BK2[..., 0], mirrored_BK2[..., 1]], dim=-1)
-        weight_BK = torch.ones_like(plain_BK2[..., 0])
-        if prediction.covariance_BK22 is not None:
-            # |Σ| of a mirrored landmark is that of the landmark.
-            spread_BK, mirrored_BK = spread(prediction.covariance_BK22).chunk(2)
-            mean_BK = (spread_BK + mirrored_BK[:, order_K]) / 2
-            weight_BK = torch.exp(-mean_BK / (self.temperature * self.side))
+        points_BK2, spread_BK = ask_teacher(view, self.permutation_K, self.side)
+        weight_BK = torch.ones_like(points_BK2[..., 0])
+        if spread_BK is not None:
+            weight_BK = torch.exp(-spread_BK / (self.temperature * self.side))
+        order_K = self.permutation_K.to(points_BK2.device)
         affine_B23, flip_B = view.context
-        points_BK2 = follow((plain_BK2 + mirrored_BK2) / 2, affine_B23, flip_B, order_K)
+        points_BK2 = follow(points_BK2, affine_B23, flip_B, order_K)
         weight_BK = torch.where(flip_B.to(weight_BK.device)[:, None], weight_BK[:, order_K], weight_BK)
         counts_BK = (
             inside(points_BK2, self.side) & view.unlabelled.valid_B[:, None] & (weight_BK >= self.least)

@@ -181,12 +181,6 @@ class ExperimentConfig(Strict):
         return self
 
     def _unlabelled_possible(self) -> None:
-        for objective in self.unlabelled.active:
-            if find("objective", objective.name).needs_teacher and not self.training.ema_decay:
-                raise ValueError(
-                    f"objective '{objective.name}' learns from the average of the generator's weights: set "
-                    "training.ema_decay, e.g. 0.99"
-                )
         if not self.unlabelled.active:
             return
         if self.data.unlabelled is None:

@@ -71,6 +71,12 @@ def test_each_objective_has_its_weight_and_its_own_network_its_rate(make):
     assert group["lr"] == 0.005
 
 
+@pytest.mark.parametrize("part", [{"name": "mean_teacher"}, {"name": "detector_shape", "teacher": 0.5}])
+def test_a_teacher_without_an_average_is_refused(make, part):
+    with pytest.raises(ConfigError, match=f"objective '{part['name']}' learns from the average.*ema_decay"):
+        make(objectives=[{"name": "equivariance"}, part])
+
+
 def test_a_supervised_run_has_none(make):
     objectives, generator = make(objective=None)
     assert objectives.teachings == []

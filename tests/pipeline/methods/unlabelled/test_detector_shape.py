@@ -11,7 +11,7 @@ from pipeline.errors import ConfigError
 from pipeline.losses.l1 import L1
 from pipeline.markup import load_markup
 from pipeline.methods.laplace import Laplace
-from pipeline.methods.unlabelled.base import UnlabelledBatch
+from pipeline.methods.unlabelled.base import Draws, UnlabelledBatch
 from pipeline.methods.unlabelled.detector_shape import DetectorShape, fit
 from pipeline.models.output import Output, Stage, Traits
 
@@ -47,6 +47,17 @@ def batch_of(five: torch.Tensor, **changes) -> UnlabelledBatch:
     return replace(UnlabelledBatch.unchanged(torch.rand(len(five), 3, SIDE, SIDE), five.float()), **changes)
 
 
+@pytest.fixture
+def labels_of(make_view):
+    """Labels of a batch by an objective, optionally with a teacher."""
+
+    def labels(objective: DetectorShape, batch: UnlabelledBatch, teacher=None):
+        nothing = Output((Stage(points=torch.zeros(BATCH, 68, 2)),))
+        return objective.labels(make_view(REGRESSION, nothing, batch, teacher=teacher))
+
+    return labels
+
+
 def test_ridge_regression_is_numpys():
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 5, 2)), rng.normal(size=(40, 3, 2))
@@ -64,11 +75,11 @@ def test_ridge_regression_is_numpys():
     np.testing.assert_allclose(fitted(torch.from_numpy(x)).numpy(), expected, atol=1e-10)
 
 
-def test_what_the_five_points_determine_is_found_on_faces_never_seen():
+def test_what_the_five_points_determine_is_found_on_faces_never_seen(labels_of):
     objective = taught()
     assert objective.penalty == 0.01  # no noise: the smallest
     five, points = drawn(BATCH, seed=1)
-    labels, counts = objective.labels(batch_of(five))
+    labels, counts = labels_of(objective, batch_of(five))
     assert counts.all()
     # 0.1 of the faces' variation of 1 px at most: the smallest penalty is not none.
     assert (labels - points).norm(dim=-1).mean() < 0.1
@@ -80,26 +91,26 @@ def test_noise_asks_for_a_larger_penalty():
     assert noisy.left_out_error > quiet.left_out_error
 
 
-def test_a_mirrored_face_has_the_mirrored_landmarks():
+def test_a_mirrored_face_has_the_mirrored_landmarks(labels_of):
     objective = taught(noise=0.5)
     five, _ = drawn(BATCH, seed=2)
-    plain, _ = objective.labels(batch_of(five))
+    plain, _ = labels_of(objective, batch_of(five))
     turned = torch.stack([SIDE - 1 - five[..., 0], five[..., 1]], dim=-1)[:, [1, 0, 2, 4, 3]]
-    mirrored, _ = objective.labels(batch_of(turned))
+    mirrored, _ = labels_of(objective, batch_of(turned))
     back = torch.stack([SIDE - 1 - mirrored[..., 0], mirrored[..., 1]], dim=-1)[
         :, list(MARKUP.flip_permutation)
     ]
     torch.testing.assert_close(back, plain, atol=1e-3, rtol=0)
 
 
-def test_labels_follow_augmentation_under_their_names_there():
+def test_labels_follow_augmentation_under_their_names_there(labels_of):
     objective = taught()
     five, _ = drawn(BATCH, seed=3)
     flip = torch.arange(BATCH) % 2 == 0
     still = torch.zeros(BATCH, dtype=torch.float64)
     mirroring = affines(SIDE, still, still + 1, torch.zeros(BATCH, 2).double(), flip).float()
-    plain, _ = objective.labels(batch_of(five))
-    changed, _ = objective.labels(batch_of(five, affine_B23=mirroring, flip_B=flip))
+    plain, _ = labels_of(objective, batch_of(five))
+    changed, _ = labels_of(objective, batch_of(five, affine_B23=mirroring, flip_B=flip))
     assert torch.equal(changed[1], plain[1])
     by_hand = plain[0, list(MARKUP.flip_permutation)] * torch.tensor([-1.0, 1.0]) + torch.tensor(
         [SIDE - 1.0, 0.0]
@@ -107,13 +118,13 @@ def test_labels_follow_augmentation_under_their_names_there():
     torch.testing.assert_close(changed[0], by_hand)
 
 
-def test_the_loss_is_the_methods_on_the_labels_that_count(make_view):
+def test_the_loss_is_the_methods_on_the_labels_that_count(make_view, labels_of):
     objective = taught()
     five, _ = drawn(BATCH, seed=4)
     five[0] = torch.nan
     valid = torch.arange(BATCH) != 1
     batch = batch_of(five, valid_B=valid)
-    labels, counts = objective.labels(batch)
+    labels, counts = labels_of(objective, batch)
     assert counts.sum(1).tolist() == [0, 0, 68, 68, 68, 68]
     points = (labels.nan_to_num() + 3.0).requires_grad_()
     loss, metrics = objective.generator_loss(
@@ -128,15 +139,56 @@ def test_the_loss_is_the_methods_on_the_labels_that_count(make_view):
     assert not points.grad[:2].any()
 
 
-def test_unknown_landmarks_stand_at_their_mean():
+def test_unknown_landmarks_stand_at_their_mean(labels_of):
     five, points = drawn(30)
     points[3, 5] = torch.nan
     objective = DetectorShape(68, SIDE, MARKUP)
     objective.learn(five, points)
-    labels, _ = objective.labels(batch_of(drawn(BATCH, seed=1)[0]))
-    whole, _ = taught().labels(batch_of(drawn(BATCH, seed=1)[0]))
+    labels, _ = labels_of(objective, batch_of(drawn(BATCH, seed=1)[0]))
+    whole, _ = labels_of(taught(), batch_of(drawn(BATCH, seed=1)[0]))
     assert labels.isfinite().all()
     assert (labels - whole).abs().max() < 1.0
+
+
+def sees(plain: torch.Tensor, mirrored: torch.Tensor):
+    return lambda images: Output((Stage(points=torch.cat([plain, mirrored])),))
+
+
+def test_a_teachers_landmarks_enter_the_label_by_their_weight_and_move_with_it(labels_of):
+    objective = DetectorShape(68, SIDE, MARKUP, teacher=0.4, teacher_from=10, teacher_ramp=20)
+    objective.learn(*drawn(30))
+    five, _ = drawn(BATCH, seed=5)
+    five[0] = torch.nan
+    flip = torch.arange(BATCH) % 2 == 0
+    still = torch.zeros(BATCH, dtype=torch.float64)
+    maps = affines(SIDE, still + 10, still + 1, torch.zeros(BATCH, 2).double(), flip).float()
+    order = list(MARKUP.flip_permutation)
+    theirs = torch.rand(BATCH, 68, 2) * 20 + 30
+    # The mirrored view is 2 px off in x and y: seen from the plain image, −2 and +2 px, and the mean of both −1 and +1.
+    mirrored = torch.stack([SIDE - 1 - theirs[:, order, 0], theirs[:, order, 1]], -1) + 2.0
+    plain = objective.regressed(batch_of(five))
+    for step, weight in ((10, 0.0), (20, 0.2), (30, 0.4), (99, 0.4)):
+        assert objective.teacher_weight(step) == pytest.approx(weight)
+        batch = batch_of(five, affine_B23=maps, flip_B=flip, draws=Draws(step=step))
+        labels, counts = labels_of(objective, batch, sees(theirs, mirrored))
+        blended = (1 - weight) * plain + weight * (theirs + torch.tensor([-1.0, 1.0]))
+        moved = move(blended, maps)
+        expected = torch.where(flip[:, None, None], moved[:, order], moved)
+        torch.testing.assert_close(labels[1:], expected[1:], atol=1e-3, rtol=0)
+        assert not counts[0].any()
+
+
+def test_without_a_weight_no_teacher_is_asked_for():
+    assert not DetectorShape(68, SIDE, MARKUP).needs_teacher
+    assert DetectorShape(68, SIDE, MARKUP, teacher=0.1).needs_teacher
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"teacher": 1.0}, {"teacher": -0.1}, {"teacher_from": -1}, {"teacher_ramp": -1}]
+)
+def test_values_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError, match=f"'detector_shape', {next(iter(wrong))} = "):
+        DetectorShape(68, SIDE, MARKUP, **wrong)
 
 
 @pytest.mark.parametrize("found", [0, 3])

@@ -125,10 +125,6 @@ IMPOSSIBLE = {
         {"unlabelled": {"objectives": [{"name": "equivariance"}, {"name": "equivariance", "scale": 0.2}]}},
         "names 'equivariance' twice",
     ),
-    "teacher without an average": (
-        {"unlabelled": {"objectives": [{"name": "equivariance"}, {"name": "mean_teacher"}]}},
-        "objective 'mean_teacher' learns from the average",
-    ),
     "rate never drops": ({"schedule": {"name": "steps"}}, "key 'schedule': schedule 'steps' needs parameter 'milestones'"),
     "milestones in epochs": (
         {"schedule": {"name": "steps", "milestones": [100, 150]}},
