@@ -12,6 +12,7 @@ from pipeline.studies.scaling.answer import Answer, answer
 from pipeline.studies.scaling.cells import CellResult, Group, Study
 from pipeline.studies.scaling.curve import Curve, fit_curve
 from pipeline.studies.scaling.gain import Comparison, compare
+from pipeline.studies.scaling.room import Room, room
 from pipeline.studies.scaling.worth import Worth, worth
 
 
@@ -49,6 +50,7 @@ class Analysis:
         levels: Every group and N with a run that did not diverge.
         comparisons: Every N > 0 against none.
         curves: One per group.
+        rooms: Of the comparisons below the largest label budget.
         worths: Shown gains in labelled faces; those that can be told.
         answer: All of it in words.
     """
@@ -57,6 +59,7 @@ class Analysis:
     levels: tuple[Level, ...]
     comparisons: tuple[Comparison, ...]
     curves: tuple[Curve, ...]
+    rooms: tuple[Room, ...]
     worths: tuple[Worth, ...]
     answer: Answer
 
@@ -75,6 +78,11 @@ class Analysis:
         found = (x for x in self.comparisons if x.group == group and x.unlabelled == unlabelled)
         return next(found, None)
 
+    def room(self, comparison: Comparison) -> Room | None:
+        """The room of a comparison; None where there is none, or it is not known."""
+        where = (comparison.group, comparison.unlabelled)
+        return next((x for x in self.rooms if (x.group, x.unlabelled) == where), None)
+
 
 def analyse(study: Study) -> Analysis:
     """Levels, tests, curves and the answer in words; seconds for some dozen groups, and the same every time."""
@@ -87,8 +95,9 @@ def analyse(study: Study) -> Analysis:
     curves = tuple(fit_curve(study, group) for group in study.groups)
     supervised = {x.group: x.mean for x in levels if x.unlabelled == 0}
     worths = tuple(w for x in comparisons if (w := worth(x, supervised)) is not None)
-    words = answer(study, comparisons, curves, worths)
-    return Analysis(study, levels, comparisons, curves, worths, words)
+    rooms = tuple(r for x in comparisons if (r := room(x, supervised)) is not None)
+    words = answer(study, comparisons, curves, rooms, worths)
+    return Analysis(study, levels, comparisons, curves, rooms, worths, words)
 
 
 def _level(study: Study, group: Group, count: int, runs: list[CellResult]) -> Level:

@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.studies.scaling.cells import Group, Study, group_of
 from pipeline.studies.scaling.curve import Curve
 from pipeline.studies.scaling.gain import Comparison
+from pipeline.studies.scaling.room import Room
 from pipeline.studies.scaling.table import number, p_text
 from pipeline.studies.scaling.worth import Worth
 
@@ -72,7 +73,11 @@ class Answer:
 
 
 def answer(
-    study: Study, comparisons: Sequence[Comparison], curves: Sequence[Curve], worths: Sequence[Worth]
+    study: Study,
+    comparisons: Sequence[Comparison],
+    curves: Sequence[Curve],
+    rooms: Sequence[Room],
+    worths: Sequence[Worth],
 ) -> Answer:
     """Put numbers into words.
 
@@ -80,14 +85,18 @@ def answer(
         study: The study.
         comparisons: All of it.
         curves: One per group, in the order of ``study.groups``.
+        rooms: Of comparisons, where there is a larger label budget.
         worths: Those that could be told.
     """
     groups = []
     for group, curve in zip(study.groups, curves, strict=True):
         own = [c for c in comparisons if c.group == group]
+        if comparisons and set(study.of_group(group)) == {0} and not _diverged(study, group):
+            continue  # it is there for the others' room
         outcome = _outcome({c.verdict for c in own})
         most = max((c.unlabelled for c in own), default=0)
-        bought = [_worth(w) for w in worths if w.group == group and w.unlabelled == most]
+        bought = [_room(r) for r in rooms if r.group == group and r.unlabelled == most]
+        bought += [_worth(w) for w in worths if w.group == group and w.unlabelled == most]
         sentences = [*_diverged(study, group), *_compared(own), *bought]
         if own:
             sentences += _curve(curve, shown=outcome in {"gain", "harm", "mixed"})
@@ -144,6 +153,16 @@ def _evidence(c: Comparison) -> str:
     if c.interval is None or c.corrected_p is None:
         return f"{gain}; {seeds}"
     return f"{gain}, 95 % CI {_range(c.interval, '{:+.2f}')}; {p_text(c.corrected_p)}; {seeds}"
+
+
+def _room(r: Room) -> str:
+    closed = f"{number(r.closed, '{:.0f}')} %"
+    if r.interval is not None:
+        closed += f", 95 % CI {_range(r.interval, '{:.0f}')} %"
+    return (
+        f"The room was {r.points:.2f} points, to {r.error:.2f} % with {r.labelled:,} labelled faces and no unlabelled ones: "
+        f"{closed} of it closed."
+    )
 
 
 def _worth(w: Worth) -> str:

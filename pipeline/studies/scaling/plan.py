@@ -41,10 +41,12 @@ class StudyPlan:
     def facts(self) -> dict[str, str]:
         """What will be trained, by the names of the section's fields."""
         scale, steps = self.settings, sorted(set(self.steps.values()))
+        alone = scale.supervised_labelled
         images = sum(self.steps[n] * (c.training.batch + c.unlabelled_batch) for n, c in self.runs.items())
         return {
             "methods": ", ".join(scale.methods),
             "labelled": ", ".join(f"{n:,}" for n in scale.labelled),
+            **({"labelled alone": ", ".join(f"{n:,}" for n in alone)} if alone else {}),
             "unlabelled": ", ".join(f"{n:,}" for n in scale.unlabelled),
             "widths": ", ".join(map(str, scale.widths or ("the config's",))),
             "seeds": ", ".join(map(str, scale.seeds)),
@@ -94,11 +96,12 @@ def plan_study(config: ExperimentConfig) -> StudyPlan:
 
 
 def _cells(scale: ScaleConfig) -> list[Cell]:
+    counts = [*product(scale.labelled, scale.unlabelled), *((n, 0) for n in scale.supervised_labelled)]
     # Seeds outermost: a study that is stopped early has whole comparisons, of fewer seeds.
     return [
         Cell(labelled, unlabelled, method, width, seed)
-        for seed, method, width, labelled, unlabelled in product(
-            scale.seeds, scale.methods, scale.widths or (None,), scale.labelled, scale.unlabelled
+        for seed, method, width, (labelled, unlabelled) in product(
+            scale.seeds, scale.methods, scale.widths or (None,), counts
         )
     ]
 

@@ -58,7 +58,7 @@ def render_scaling_report(analysis: Analysis, *, title: str = _TITLE) -> str:
 
 
 def _charts(analysis: Analysis) -> list[dict[str, str]]:
-    budgets = sorted({level.group.labelled for level in analysis.levels})
+    budgets = sorted({level.group.labelled for level in analysis.levels if level.unlabelled})
     charts = []
     for labelled in budgets:
         alt = f"Error against unlabelled faces at {labelled:,} labelled faces; numbers in the table above"

@@ -31,6 +31,11 @@ class ScaleConfig(Strict):
         description="numbers of unlabelled faces; 0, the supervised column, is always among them"
     )
     labelled: tuple[int, ...] = Field(description="numbers of labelled faces")
+    supervised_labelled: tuple[int, ...] = Field(
+        (),
+        description="more numbers of labelled faces, trained without unlabelled ones only: the room that there is, and what "
+        "gains are worth in labels",
+    )
     methods: dict[_MethodName, MethodConfig] = Field(
         {"configured": MethodConfig()}, min_length=1, description="name → changes to the config"
     )
@@ -54,10 +59,15 @@ class ScaleConfig(Strict):
 
     @field_validator("labelled", "widths", "seeds")
     @classmethod
+    def _some(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is not None and not value:
+            raise ValueError("name at least one value, each once")
+        return value
+
+    @field_validator("labelled", "supervised_labelled", "widths", "seeds")
+    @classmethod
     def _distinct(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
-        if value is None:
-            return None
-        if not value or len(set(value)) != len(value):
+        if value is not None and len(set(value)) != len(value):
             raise ValueError("name at least one value, each once")
         return value
 
@@ -65,6 +75,12 @@ class ScaleConfig(Strict):
     def _positive(self) -> ScaleConfig:
         if len(self.unlabelled) < 2:
             raise ValueError("scale.unlabelled names no number above 0: there is nothing to compare with")
-        if min(self.labelled) < 1 or (self.widths is not None and min(self.widths) < 1):
-            raise ValueError("scale.labelled and scale.widths are at least 1")
+        if repeated := set(self.labelled) & set(self.supervised_labelled):
+            raise ValueError(
+                f"scale.supervised_labelled = {sorted(repeated)[0]} is in scale.labelled, which has it already"
+            )
+        if min((*self.labelled, *self.supervised_labelled)) < 1 or (
+            self.widths is not None and min(self.widths) < 1
+        ):
+            raise ValueError("scale.labelled, scale.supervised_labelled and scale.widths are at least 1")
         return self

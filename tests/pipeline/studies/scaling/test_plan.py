@@ -37,6 +37,21 @@ def test_cells_differ_in_what_they_compare_and_in_nothing_else(grid):
     assert supervised.scale is None
 
 
+def test_budgets_of_labels_alone_have_no_other_column_and_are_shared_by_the_methods(grid):
+    made = grid(
+        supervised_labelled=[60],
+        seeds=[0, 1],
+        methods={
+            "weak": {"semi_supervised": {"unlabelled.objective.weight": 0.001}},
+            "strong": {"semi_supervised": {"unlabelled.objective.weight": {"share": 0.1}}},
+        },
+    )
+    alone = {c: name for c, name in made.cells.items() if c.labelled == 60}
+    assert {(c.unlabelled, c.seed) for c in alone} == {(0, 0), (0, 1)}
+    assert len(set(alone.values())) == 2
+    assert made.facts["labelled alone"] == "60"
+
+
 def test_methods_that_differ_in_the_unlabelled_part_share_their_supervised_run(grid):
     made = grid(
         methods={

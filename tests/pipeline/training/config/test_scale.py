@@ -34,7 +34,7 @@ def test_values_that_are_given_once_are_kept(labelled, widths, seeds):
     assert validate(found.model_dump(mode="json"), ScaleConfig, "x") == found
 
 
-@pytest.mark.parametrize("key", ["labelled", "widths", "seeds"])
+@pytest.mark.parametrize("key", ["labelled", "supervised_labelled", "widths", "seeds"])
 @given(values=st.lists(st.integers(1, 99), min_size=1, max_size=4), again=st.integers(0, 3))
 def test_a_value_given_twice_is_refused(key, values, again):
     twice = [*values, values[again % len(values)]]
@@ -48,6 +48,8 @@ def test_a_value_given_twice_is_refused(key, values, again):
         ({"labelled": []}, "at least one value"),
         ({"labelled": [0]}, "at least 1"),
         ({"labelled": [-1, 5]}, "at least 1"),
+        ({"supervised_labelled": [0]}, "at least 1"),
+        ({"supervised_labelled": [50, 100]}, "scale.supervised_labelled = 100 is in scale.labelled"),
         ({"widths": [0]}, "at least 1"),
         ({"widths": []}, "at least one value"),
         ({"unlabelled": [-1]}, "'unlabelled.0'"),
