@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pipeline.evaluation import headline
@@ -10,6 +10,7 @@ from pipeline.evaluation.inline import jpeg, page_template
 from pipeline.evaluation.plots.palette import DARK, LIGHT, PREDICTION, TRUTH
 from pipeline.evaluation.protocol import face_nme
 from pipeline.evaluation.provenance import flat
+from pipeline.evaluation.report_difference import differences, told_apart
 from pipeline.evaluation.report_images import faces, group_charts, training_chart
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
 from pipeline.evaluation.report_tables import run_table
@@ -86,13 +87,16 @@ def _group(
     protocol = runs[0].evaluation.protocol
     nme = {run.name: face_nme(run.predictions, run.layout, protocol.normalisation) for run in runs}
     references = [row for row in reference_rows if row.dataset in {None, protocol.dataset}]
-    table = run_table((*headline.COLUMNS, *headline.RUN_COLUMNS), runs, references)
+    apart = len(runs) == 1 or told_apart(runs, nme)
+    undecided = frozenset() if apart else frozenset({protocol.normalisation})
+    table = run_table((*headline.COLUMNS, *headline.RUN_COLUMNS), runs, references, undecided)
     return {
         "protocol": protocol.name,
         "normalisation": protocol.normalisation,
         **table,
         "warnings": _warnings(runs),
-        "cards": _cards(runs, table["columns"]),
+        "differences": differences(runs, nme),
+        "cards": _cards(runs, table["columns"], undecided),
         "charts": group_charts(runs, nme, places),
         "curves": _curve_table(runs),
         "faces": faces(runs, nme),
@@ -134,7 +138,9 @@ def _warnings(runs: Sequence[RunReport]) -> list[str]:
     return found
 
 
-def _cards(runs: Sequence[RunReport], shown: Sequence[headline.Column]) -> list[dict[str, str]]:
+def _cards(
+    runs: Sequence[RunReport], shown: Sequence[headline.Column], undecided: Collection[str]
+) -> list[dict[str, str]]:
     cards = []
     for key in (runs[0].evaluation.protocol.normalisation, "fr10", "auc10", "scatter"):
         column = next((c for c in shown if c.key == key), None)
@@ -148,7 +154,8 @@ def _cards(runs: Sequence[RunReport], shown: Sequence[headline.Column]) -> list[
             "label": f"{rank}{column.label}",
             "value": column.text(value),
             "unit": column.unit,
-            "run": name,
+            "run": f"{name}; not told apart from the others" if key in undecided else name,
+            "swatch": name,
         }
         cards.append(card)
     return cards

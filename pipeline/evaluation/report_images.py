@@ -108,12 +108,13 @@ def training_chart(runs: Sequence[RunReport]) -> dict[str, str] | None:
 
 def faces(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Each run's worst, median and best faces, drawn for every run that keeps images."""
+    return chosen_faces(runs, nme, lambda run, index: face_image(run, index, nme[run.name]))
 
-    def drawn(run: RunReport, index: int) -> dict[str, str]:
-        error = f"{100 * nme[run.name][index]:.2f}"
-        return {"nme": error, "data": _face(run, index), "alt": _face_alt(run, index, error)}
 
-    return chosen_faces(runs, nme, drawn)
+def face_image(run: RunReport, index: int, nme_N: np.ndarray) -> dict[str, str]:
+    """A face with a run's landmarks over the true ones: error, data URI and the words that stand for it."""
+    error = f"{100 * nme_N[index]:.2f}"
+    return {"nme": error, "data": _face(run, index), "alt": _face_alt(run, index, error)}
 
 
 def chosen_faces(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pipeline.evaluation import headline
@@ -10,7 +10,10 @@ from pipeline.evaluation.report_input import ReferenceRow, RunReport
 
 
 def run_table(
-    columns: Sequence[headline.Column], runs: Sequence[RunReport], references: Sequence[ReferenceRow]
+    columns: Sequence[headline.Column],
+    runs: Sequence[RunReport],
+    references: Sequence[ReferenceRow],
+    undecided: Collection[str] = (),
 ) -> dict[str, Any]:
     """What the template shows of runs that compare: columns with a number, the best of each marked.
 
@@ -18,6 +21,7 @@ def run_table(
         columns: To choose from.
         runs: Of one protocol.
         references: Published rows of its data set; those without a number in these columns are left out.
+        undecided: Keys of columns in which no run is marked, as the best may be so by chance.
     """
     ours = [run.values for run in runs]
     published = [row for row in references if any(row.values.get(c.key) is not None for c in columns)]
@@ -26,7 +30,7 @@ def run_table(
         for c in columns
         if any(row.get(c.key) is not None for row in (*ours, *(r.values for r in published)))
     ]
-    winners = {column.key: headline.best(ours, column) for column in shown}
+    winners = {c.key: set() if c.key in undecided else headline.best(ours, c) for c in shown}
     return {
         "columns": shown,
         "rows": [

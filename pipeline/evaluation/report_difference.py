@@ -1,0 +1,101 @@
+"""The opening of a report of several runs: by how much each differs from the first, in words, and on which faces."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.evaluation.gallery import common_keys
+from pipeline.evaluation.metrics.difference import Difference, paired_difference
+from pipeline.evaluation.report_images import face_image
+from pipeline.evaluation.report_input import RunReport
+
+SHOWN = (90, 70, 50, 30, 10)
+"""Percentiles of the gain at which a face is shown: neither the best nor the worst, but all kinds."""
+
+
+def differences(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """Each run against the first.
+
+    Args:
+        runs: Of one protocol.
+        nme: Run name → (N,) NME ratios of its faces.
+
+    Returns:
+        One entry per further run: its name, the sentence, and the faces at ``SHOWN`` of the gain. None for a run that shares no
+        face with the first, or has a face without an error.
+    """
+    baseline, *others = runs
+    found = []
+    for other in others:
+        keys, first_N, second_N = aligned(baseline, other, nme)
+        difference = paired_difference(first_N, second_N)
+        if difference is not None:
+            found.append(
+                {
+                    "run": other.name,
+                    "baseline": baseline.name,
+                    "text": sentence(difference),
+                    "shown": difference.shown,
+                    "faces": _faces(baseline, other, keys, first_N - second_N, nme),
+                }
+            )
+    return found
+
+
+def told_apart(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> bool:
+    """Whether the run of the lowest NME differs from every other by more than the choice of faces explains."""
+    best, *others = sorted(runs, key=lambda run: run.evaluation.headline.nme or np.inf)
+    found = [paired_difference(*aligned(other, best, nme)[1:]) for other in others]
+    return all(one is not None and one.shown for one in found)
+
+
+def aligned(
+    one: RunReport, other: RunReport, nme: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keys of the faces that two runs share, sorted, and their NME ratios in both."""
+    keys = common_keys([one.predictions.keys, other.predictions.keys])
+    values = []
+    for run in (one, other):
+        rows = {str(key): i for i, key in enumerate(run.predictions.keys)}
+        values.append(nme[run.name][[rows[str(key)] for key in keys]])
+    return keys, values[0], values[1]
+
+
+def sentence(d: Difference) -> str:
+    """A difference in words."""
+    word = "less" if d.gain >= 0 else "more"
+    told = f"{d.other:.2f} % NME instead of {d.baseline:.2f} %: {abs(d.gain):.2f} points {word} ({abs(d.relative):.1f} %)"
+    if d.interval is not None:
+        low, high = sorted(abs(x) for x in d.interval) if d.shown else d.interval
+        told += f", 95 % interval over the faces {low:.2f} to {high:.2f}".replace("-", "−")
+        if not d.shown:
+            told += " less: no difference shown"
+    return f"{told}. Lower on {d.improved:.0f} % of {d.faces:,} faces."
+
+
+def _faces(
+    baseline: RunReport,
+    other: RunReport,
+    keys: np.ndarray,
+    gain_N: np.ndarray,
+    nme: Mapping[str, np.ndarray],
+) -> list[dict[str, Any]]:
+    if any(run.predictions.images_NSS3 is None for run in (baseline, other)):
+        return []
+    usable = np.flatnonzero(np.isfinite(gain_N))
+    order = usable[np.lexsort((keys[usable], gain_N[usable]))]
+    ranks = np.unique(np.round(np.array(SHOWN) / 100 * (len(order) - 1)).astype(int))[::-1]
+    shown = []
+    for rank in ranks:
+        key = str(keys[order[rank]])
+        images = [
+            {"run": run.name, **face_image(run, list(run.predictions.keys).index(key), nme[run.name])}
+            for run in (baseline, other)
+        ]
+        points = f"{100 * gain_N[order[rank]]:+.1f}".replace("-", "−")
+        why = f"{round(100 * rank / max(len(order) - 1, 1))}th percentile of the gain: {points} points"
+        shown.append({"key": key, "why": why, "images": images})
+    return shown
