@@ -7,14 +7,15 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
 
 from pipeline.errors import TrainingError
 
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER of prctl(2)
+_SUBREAPER, _ASK_SUBREAPER = 36, 37  # PR_SET_CHILD_SUBREAPER and PR_GET_CHILD_SUBREAPER of prctl(2)
 _INTERVAL_S = 0.05
 _LINGER_S = 15.0
 
@@ -48,7 +49,24 @@ def measure(command: Sequence[str]) -> Usage:
     Raises:
         TrainingError: It failed; the message holds the end of what it said.
     """
-    ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+    with _adopting():
+        return _measure(command)
+
+
+@contextmanager
+def _adopting() -> Iterator[None]:
+    """Be the parent of orphaned descendants within the block; for longer, others' orphans would collect here, too."""
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    was = ctypes.c_int(0)
+    prctl(_ASK_SUBREAPER, ctypes.byref(was), 0, 0, 0)
+    prctl(_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        prctl(_SUBREAPER, was.value, 0, 0, 0)
+
+
+def _measure(command: Sequence[str]) -> Usage:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     seen: dict[tuple[int, float], tuple[str, float]] = {}
     began = time.perf_counter()

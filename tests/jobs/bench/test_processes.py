@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 
+import psutil
 import pytest
 
 from jobs.bench.processes import measure
@@ -33,3 +36,14 @@ def test_a_process_that_waits_costs_nothing() -> None:
 def test_a_command_that_fails_says_why() -> None:
     with pytest.raises(TrainingError, match=r"ended with status 3: no such thing"):
         measure([sys.executable, "-c", "print('no such thing'); raise SystemExit(3)"])
+
+
+def test_afterwards_orphans_go_where_they_went_before() -> None:
+    measure([sys.executable, "-S", "-c", "pass"])
+    orphan = (
+        "import subprocess, sys; sleeper = [sys.executable, '-S', '-c', 'import time; time.sleep(30)'];"
+        "print(subprocess.Popen(sleeper, stdout=subprocess.DEVNULL).pid)"
+    )
+    left = psutil.Process(int(subprocess.check_output([sys.executable, "-S", "-c", orphan])))
+    assert left.ppid() != os.getpid()
+    left.kill()
