@@ -154,8 +154,8 @@ def derive(config: ExperimentConfig) -> Plan:
     per_epoch = epoch_faces / config.train_batch
     steps = training.steps or max(round((training.epochs or 0) * per_epoch), 1)
 
-    def every(epochs: float) -> int:
-        return max(round(epochs * per_epoch), 1)
+    def every(interval: float) -> int:
+        return max(round(interval * (per_epoch if training.cadence == "epochs" else 1)), 1)
 
     return Plan(
         config=config,

@@ -51,10 +51,14 @@ class TrainingConfig(Strict):
     ema_decay: float = Field(
         0.0, ge=0, lt=1, description="average of the generator's weights; 0 is off, as in the paper"
     )
-    validate_every: float = Field(1.0, gt=0, description="epochs of the labelled set between validations")
-    checkpoint_every: float = Field(1.0, gt=0, description="epochs of the labelled set between checkpoints")
+    cadence: Literal["epochs", "steps"] = Field(
+        "epochs",
+        description="unit of the three intervals: epochs of the labelled set, or steps, for runs of few labels",
+    )
+    validate_every: float = Field(1.0, gt=0, description="between validations")
+    checkpoint_every: float = Field(1.0, gt=0, description="between checkpoints")
     log_every: int = Field(20, ge=1, description="steps between logged metrics")
-    image_every: float = Field(5.0, gt=0, description="epochs between logged overlays and heatmaps")
+    image_every: float = Field(5.0, gt=0, description="between logged overlays and heatmaps")
     select: Literal["best", "last"] = Field(
         "best", description="which model the run hands on: best on validation, or last"
     )

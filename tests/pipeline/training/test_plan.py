@@ -48,6 +48,9 @@ def test_steps_of_epochs(experiment):
 def test_steps_of_a_subset(experiment):
     plan = derive(experiment(data={"labelled_count": 24}, training={"validate_every": 2, "epochs": 10}))
     assert (plan.labelled, plan.steps, plan.validate_steps) == (24, 30, 6)
+    intervals = {"validate_every": 20, "checkpoint_every": 40.4, "image_every": 0.1}
+    plan = derive(experiment(data={"labelled_count": 24}, training={"cadence": "steps"} | intervals))
+    assert (plan.validate_steps, plan.checkpoint_steps, plan.image_steps) == (20, 40, 1)
 
 
 def test_steps_as_given(experiment):
