@@ -30,7 +30,7 @@ lint: $(STAMP)
 
 # On two cores, whole files, in the order of their names: tests/jobs, which takes longest, comes first.
 unit: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "$(MARKS)"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=30 --durations-min=5 -m "$(MARKS)"
 
 demo: $(STAMP)
 	$(BIN)/landmarks demo configs/demo.yaml
