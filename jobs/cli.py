@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.arguments import ConfigArgument, Overrides
+from jobs.arguments import ConfigArgument, ModelArgument, Overrides
 from jobs.bench.commands import bench
 from pipeline.errors import ConfigError, LandmarkError
 
@@ -104,6 +104,19 @@ def evaluate(
     from jobs.evaluate import evaluate as run
 
     run(runs, data=data, out=out, overrides=override or [], title=title)
+
+
+@app.command()
+def calibrate(
+    model: ModelArgument,
+    data: Annotated[
+        str | None, typer.Option(help="labelled set, held out; default is the config's data.validation")
+    ] = None,
+) -> None:
+    """Fit the temperature of a model's confidences to held-out faces; it is kept beside the weights."""
+    from jobs.calibrate import calibrate as run
+
+    run(model, data=data)
 
 
 @app.command()
