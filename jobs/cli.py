@@ -120,6 +120,55 @@ def calibrate(
 
 
 @app.command()
+def predict(
+    model: ModelArgument,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT…", help="images, folders, patterns, URLs, videos, tars or prepared sets"
+        ),
+    ],
+    out: Annotated[str, typer.Option(help="file (jsonl, csv, coco) or folder (pts, overlays, shards)")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="jsonl, csv, coco, pts, overlays, or shards (of prepared sets, for training); default: by the name of --out"
+        ),
+    ] = None,
+    others: Annotated[
+        list[str] | None, typer.Option("--with", help="another model of the ensemble; may be given again")
+    ] = None,
+    flip_test: Annotated[bool, typer.Option("--flip-test", help="average over the mirror image")] = False,
+    workers: Annotated[
+        int, typer.Option(help="Ray actors for prepared sets; 0 works in this process", min=0)
+    ] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    smooth: Annotated[
+        float | None,
+        typer.Option(help="smooth videos: acceleration of a landmark, face sides per s²; 30 is a start"),
+    ] = None,
+    max_reject_share: Annotated[
+        float, typer.Option(help="share of unreadable images over which the run ends", min=0, max=1)
+    ] = 0.1,
+) -> None:
+    """Landmarks, covariances and confidences of images, videos and prepared sets."""
+    from jobs.predict import predict as run
+
+    models = [model, *(others or [])]
+    run(
+        models,
+        inputs,
+        out=out,
+        to=to,
+        flip=flip_test,
+        workers=workers,
+        device=device,
+        smooth=smooth,
+        max_reject_share=max_reject_share,
+    )
+
+
+@app.command()
 def demo(
     config: Annotated[str, typer.Argument(metavar="CONFIG")] = "configs/demo.yaml",
     overrides: Overrides = None,
