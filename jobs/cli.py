@@ -23,6 +23,23 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"landmark-pipeline {version('landmark-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and stop", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Semi-supervised training of facial landmark localization: prepare → verify → train → evaluate → predict."""
+
+
 @app.command()
 def prepare(
     config: ConfigArgument,
@@ -169,6 +186,25 @@ def predict(
 
 
 @app.command()
+def export(
+    model: ModelArgument,
+    to: Annotated[str, typer.Option(help="onnx, or torch (a torch.export program, .pt2)")],
+    out: Annotated[str | None, typer.Option(help="file; default: the run's name, here")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="prepared set to compare on; default: faces drawn by the project")
+    ] = None,
+    faces: Annotated[int, typer.Option(help="compared", min=1)] = 64,
+    max_difference: Annotated[
+        float, typer.Option(help="px of the crop over which the export fails", min=0)
+    ] = 0.01,
+) -> None:
+    """Write a model as one file, preprocessing and decoding inside, and compare it with the model on faces."""
+    from jobs.export import export as run
+
+    run(model, to=to, out=out, data=data, faces=faces, max_difference=max_difference)
+
+
+@app.command()
 def demo(
     config: Annotated[str, typer.Argument(metavar="CONFIG")] = "configs/demo.yaml",
     overrides: Overrides = None,
@@ -261,6 +297,21 @@ def submit(
         parse=parse,
     )
     raise typer.Exit(code)
+
+
+new = typer.Typer(help="Write files to begin with.", no_args_is_help=True)
+app.add_typer(new, name="new")
+
+
+@new.command("experiment")
+def experiment(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="of an experiment that comes with the project")],
+    folder: Annotated[str, typer.Option("--in", help="folder that gets configs/")] = ".",
+) -> None:
+    """Copy an experiment and the pieces it is made of, comments and all, to be edited."""
+    from jobs.new import new_experiment
+
+    new_experiment(name, folder=folder)
 
 
 jobs = typer.Typer(help="The cluster's jobs: list, follow, stop.", no_args_is_help=True)
