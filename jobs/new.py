@@ -29,3 +29,9 @@ def new_experiment(name: str, *, folder: str = ".", console: Console | None = No
         soft_wrap=True,
     )
     return files
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("new")

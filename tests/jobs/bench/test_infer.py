@@ -7,7 +7,7 @@ import csv
 import pytest
 import torch
 
-from jobs.bench.infer import bench, build, frames_per_second
+from jobs.bench import infer
 from jobs.settings import experiment
 
 
@@ -21,8 +21,8 @@ def _threads():
 def test_rows(tmp_path, monkeypatch):
     out = tmp_path / "infer.csv"
     # ONNX has tests of its own (tests/pipeline/inference/export), and takes long to write.
-    monkeypatch.setattr("jobs.bench.infer.has_onnx", lambda: False)
-    bench("configs/laplace_300w.yaml", [4], [], seconds=0.0, rounds=2, compiled=False, out=str(out))
+    monkeypatch.setattr(infer, "has_onnx", lambda: False)
+    infer.bench("configs/laplace_300w.yaml", [4], [], seconds=0.0, rounds=2, compiled=False, out=str(out))
     with out.open() as file:
         rows = list(csv.DictReader(file))
     assert [row["round"] for row in rows] == ["0", "1"]
@@ -37,13 +37,13 @@ def test_rows(tmp_path, monkeypatch):
 
 def test_frames_are_counted():
     calls = []
-    frames_per_second(calls.append, torch.zeros(1), 0.0)
+    infer.frames_per_second(calls.append, torch.zeros(1), 0.0)
     assert len(calls) == 3
 
 
 def test_networks_of_every_method_are_built():
     for name in ("demo_adnet", "demo_uglli", "demo_wasserstein", "demo_anisotropic"):
-        module = build(experiment(f"configs/{name}.yaml", []))
+        module = infer.build(experiment(f"configs/{name}.yaml", []))
         with torch.no_grad():
             points = module(torch.zeros(1, module.size, module.size, 3, dtype=torch.uint8))[0]
         assert points.shape == (1, 68, 2)

@@ -19,7 +19,7 @@ CASES = {
     # A quarter of a pixel towards the second peak: indices, not sums.
     "peaks": (RCN, "heatmap_l2", "laplace", "quarter_shift", {}),
     "adnet": (
-        {"name": "hourglass", "stacks": 1, "width": 16, "levels": 3, "attention": "edge", "coord_conv": "first"},
+        {"name": "hourglass", "stacks": 1, "width": 16, "levels": 3, "attention": "edge", "coord_conv": "stacks"},
         "adl", "adnet", None, {},
     ),
     # Covariances of the held-out residuals, the same for every face.
