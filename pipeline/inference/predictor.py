@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
+from typing import Any
 
 import numpy as np
 import torch
@@ -227,7 +228,7 @@ class Predictor:
             calibrated=False,
         )
 
-    def _detect(self, images: list[np.ndarray]) -> Sequence[Sequence]:
+    def _detect(self, images: list[np.ndarray]) -> Sequence[Sequence[Any]]:
         if self._detector is None:
             # MTCNN's networks are loaded only where no boxes are given.
             from pipeline.faces.detect import DetectorConfig, FaceDetector
