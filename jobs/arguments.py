@@ -10,3 +10,6 @@ ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="experimen
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE]…", help="dotted overrides, e.g. training.epochs=40")
 ]
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="run folder, model folder, config YAML or models:/NAME@ALIAS")
+]

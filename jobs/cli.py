@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.arguments import ConfigArgument, Overrides
+from jobs.arguments import ConfigArgument, ModelArgument, Overrides
 from jobs.bench.commands import bench
 from pipeline.errors import ConfigError, LandmarkError
 
@@ -21,6 +21,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"landmark-pipeline {version('landmark-pipeline')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version and stop", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Semi-supervised training of facial landmark localization: prepare → verify → train → evaluate → predict."""
 
 
 @app.command()
@@ -104,6 +121,87 @@ def evaluate(
     from jobs.evaluate import evaluate as run
 
     run(runs, data=data, out=out, overrides=override or [], title=title)
+
+
+@app.command()
+def calibrate(
+    model: ModelArgument,
+    data: Annotated[
+        str | None, typer.Option(help="labelled set, held out; default is the config's data.validation")
+    ] = None,
+) -> None:
+    """Fit the temperature of a model's confidences to held-out faces; it is kept beside the weights."""
+    from jobs.calibrate import calibrate as run
+
+    run(model, data=data)
+
+
+@app.command()
+def predict(
+    model: ModelArgument,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT…", help="images, folders, patterns, URLs, videos, tars or prepared sets"
+        ),
+    ],
+    out: Annotated[str, typer.Option(help="file (jsonl, csv, coco) or folder (pts, overlays, shards)")],
+    to: Annotated[
+        str | None,
+        typer.Option(
+            help="jsonl, csv, coco, pts, overlays, or shards (of prepared sets, for training); default: by the name of --out"
+        ),
+    ] = None,
+    others: Annotated[
+        list[str] | None, typer.Option("--with", help="another model of the ensemble; may be given again")
+    ] = None,
+    flip_test: Annotated[bool, typer.Option("--flip-test", help="average over the mirror image")] = False,
+    workers: Annotated[
+        int, typer.Option(help="Ray actors for prepared sets; 0 works in this process", min=0)
+    ] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    smooth: Annotated[
+        float | None,
+        typer.Option(help="smooth videos: acceleration of a landmark, face sides per s²; 30 is a start"),
+    ] = None,
+    max_reject_share: Annotated[
+        float, typer.Option(help="share of unreadable images over which the run ends", min=0, max=1)
+    ] = 0.1,
+) -> None:
+    """Landmarks, covariances and confidences of images, videos and prepared sets."""
+    from jobs.predict import predict as run
+
+    models = [model, *(others or [])]
+    run(
+        models,
+        inputs,
+        out=out,
+        to=to,
+        flip=flip_test,
+        workers=workers,
+        device=device,
+        smooth=smooth,
+        max_reject_share=max_reject_share,
+    )
+
+
+@app.command()
+def export(
+    model: ModelArgument,
+    to: Annotated[str, typer.Option(help="onnx, or torch (a torch.export program, .pt2)")],
+    out: Annotated[str | None, typer.Option(help="file; default: the run's name, here")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="prepared set to compare on; default: faces drawn by the project")
+    ] = None,
+    faces: Annotated[int, typer.Option(help="compared", min=1)] = 64,
+    max_difference: Annotated[
+        float, typer.Option(help="px of the crop over which the export fails", min=0)
+    ] = 0.01,
+) -> None:
+    """Write a model as one file, preprocessing and decoding inside, and compare it with the model on faces."""
+    from jobs.export import export as run
+
+    run(model, to=to, out=out, data=data, faces=faces, max_difference=max_difference)
 
 
 @app.command()
@@ -199,6 +297,21 @@ def submit(
         parse=parse,
     )
     raise typer.Exit(code)
+
+
+new = typer.Typer(help="Write files to begin with.", no_args_is_help=True)
+app.add_typer(new, name="new")
+
+
+@new.command("experiment")
+def experiment(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="of an experiment that comes with the project")],
+    folder: Annotated[str, typer.Option("--in", help="folder that gets configs/")] = ".",
+) -> None:
+    """Copy an experiment and the pieces it is made of, comments and all, to be edited."""
+    from jobs.new import new_experiment
+
+    new_experiment(name, folder=folder)
 
 
 jobs = typer.Typer(help="The cluster's jobs: list, follow, stop.", no_args_is_help=True)

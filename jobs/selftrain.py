@@ -167,7 +167,7 @@ class _Study:
             flip=self.section.flip,
             max_bad_share=self.config.data.max_bad_share,
         )
-        return label_faces(job, name, self.config.cluster)
+        return label_faces(job, name, device="cuda" if self.config.cluster.gpu else "cpu")
 
     def _end_round(self, stage: ExperimentConfig, result: TrainingResult, outcome: RoundOutcome) -> None:
         self.rounds.append(outcome)

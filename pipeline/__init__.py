@@ -1,7 +1,7 @@
 """The library: everything but Ray entry points. Usable without Ray, DeepSpeed or MLflow imported.
 
-``from pipeline import load_model, load_markup``; losses, heatmaps and networks from their packages. Importing the package imports
-none of it: what is named here is fetched when it is asked for.
+``from pipeline import Predictor, load_model, load_markup``; losses, heatmaps and networks from their packages. Importing the
+package imports none of it: what is named here is fetched when it is asked for.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.inference.predictor import PredictedFace, Predictor
     from pipeline.markup import Markup, load_markup
     from pipeline.methods.model_file import LandmarkModel, load_model
 
-__all__ = ["LandmarkModel", "Markup", "load_markup", "load_model"]
+__all__ = ["LandmarkModel", "Markup", "PredictedFace", "Predictor", "load_markup", "load_model"]
 
 _FOUND_IN = {
     "LandmarkModel": "pipeline.methods.model_file",
     "Markup": "pipeline.markup",
+    "PredictedFace": "pipeline.inference.predictor",
+    "Predictor": "pipeline.inference.predictor",
     "load_markup": "pipeline.markup",
     "load_model": "pipeline.methods.model_file",
 }

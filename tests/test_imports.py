@@ -34,7 +34,7 @@ pipeline.studies
 jobs jobs.arguments
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run
-jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.submit jobs.submitted
+jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted
 jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli
@@ -89,11 +89,12 @@ def imported(statement: str) -> set[str]:
             HEAVY | {"omegaconf", "fsspec", "PIL", "pydantic"},
         ),
         ("import pipeline", set(), HEAVY | {"torch", "numpy", "pydantic"}),
+        ("from pipeline import Predictor", {"torch"}, HEAVY | {"omegaconf"}),
         ("import pipeline.evaluation.metrics.nme", {"numpy"}, HEAVY | {"torch", "fsspec"}),
         ("import pipeline.training.config, pipeline.training.tracking", {"pydantic"}, HEAVY),
         ("import jobs.settings, jobs.train, pipeline.training.loop", {"torch"}, HEAVY),
     ],
-    ids=["cli", "losses and models", "pipeline", "metrics", "config", "training"],
+    ids=["cli", "losses and models", "pipeline", "predictor", "metrics", "config", "training"],
 )
 def test_what_an_import_brings_along(statement, needed, unwanted):
     found = imported(statement)

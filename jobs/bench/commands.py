@@ -81,3 +81,31 @@ def bench_augment(
     from jobs.bench.augment import bench as run
 
     run(name, sizes=sizes or [128, 256], batch=batch, rounds=rounds, threads=threads, out=out)
+
+
+@bench.command("infer")
+def bench_infer(
+    others: Annotated[
+        list[str] | None, typer.Argument(metavar="[CONFIG]…", help="further experiments, as they are")
+    ] = None,
+    config: Annotated[str, typer.Option(help="experiment of the RCN")] = "configs/laplace_300w.yaml",
+    widths: Annotated[
+        list[int] | None, typer.Option("--width", help="c of the RCN; default 4, 8, 64")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="of each measurement", min=0)] = 2.0,
+    rounds: Annotated[int, typer.Option(help="times each side is measured, in turn", min=1)] = 3,
+    compiled: Annotated[bool, typer.Option(help="measure torch.compile, too")] = True,
+    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
+) -> None:
+    """Frames a second of trained networks on one thread of a CPU: eager, torch.compile, ONNX Runtime."""
+    from jobs.bench.infer import bench as run
+
+    run(
+        config,
+        widths or [4, 8, 64],
+        others or [],
+        seconds=seconds,
+        rounds=rounds,
+        compiled=compiled,
+        out=out,
+    )

@@ -1,50 +1,52 @@
-"""Pseudo-labels on the cluster: actors that hold a model and take one shard after the other."""
+"""Pseudo-labels of whole sets: on actors that hold a model and take one shard after the other, or here."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from collections.abc import Sequence
+from contextlib import nullcontext
 
-from jobs.cluster.fit import readable
-from jobs.cluster.fleet import search_path
+import numpy as np
+
+from jobs.cluster.actors import on_actors
 from jobs.cluster.progress import progress
+from jobs.cluster.session import ray_session
+from pipeline.errors import ConfigError
+from pipeline.inference.predictor import Predictor
 from pipeline.inference.pseudo_label import Labelling, assemble, label_shard
+from pipeline.inference.sources import Sources
 from pipeline.methods.model_file import load_description, load_model
-from pipeline.shards.manifest import Manifest
-from pipeline.training.config.cluster import ClusterConfig
+from pipeline.shards.joined import join_unlabelled
+from pipeline.shards.manifest import Manifest, load_manifest
+from pipeline.storage import absolute
+from pipeline.training.init import weights_sha256
 
 
 class _Labeller:
-    """An actor: the model is read once.
+    """Holds the model.
 
     Args:
         job: What is labelled.
-        gpu: Compute there.
-        path: ``search_path`` of the driver: the model may be of the user's own.
+        device: Where to compute.
     """
 
-    def __init__(self, job: Labelling, gpu: bool, path: list[str]) -> None:
-        import torch
+    def __init__(self, job: Labelling, device: str) -> None:
+        self._job, self._device = job, device
+        self._model = load_model(job.model, device)
 
-        sys.path[:0] = [p for p in path if p not in sys.path]
-        torch.set_num_threads(1)  # an actor has one core
-        torch.set_flush_denormal(True)  # see pipeline.training.engines
-        self._job, self._device = job, "cuda" if gpu else "cpu"
-        self._model = load_model(job.model, self._device)
-
-    def label(self, shard: int) -> int:
+    def work(self, shard: int) -> int:
         """Label a source shard; returns how many of its faces were looked at."""
         label_shard(self._job, shard, self._model, self._device)
         return len(self._job.shards()[shard])
 
 
-def label_faces(job: Labelling, name: str, cluster: ClusterConfig) -> Manifest:
-    """Label what is not labelled yet; needs a connection to Ray.
+def label_faces(job: Labelling, name: str, *, device: str, workers: int | None = None) -> Manifest:
+    """Label what is not labelled yet.
 
     Args:
-        job: What is labelled, and by which model; ``out`` on storage that all nodes share.
+        job: What is labelled, and by which model; on a cluster ``out`` is on storage that all nodes share.
         name: Of the set.
-        cluster: Whether actors take a GPU.
+        device: ``cuda`` gives each actor a GPU.
+        workers: Actors at most, for which a connection to Ray is needed; None takes what the cluster has, 0 works here.
 
     Raises:
         LandmarkError: What a user can act on.
@@ -52,30 +54,53 @@ def label_faces(job: Labelling, name: str, cluster: ClusterConfig) -> Manifest:
     existing = job.existing()
     if existing is not None:
         return existing
-    import ray
-
     shards = job.shards()
     todo = [shard for shard in shards if job.finished(shard) is None]
     known = sum(len(offsets) for shard, offsets in shards.items() if shard not in todo)
-    total = int(ray.cluster_resources().get("GPU" if cluster.gpu else "CPU", 1))
-    resources: dict[str, Any] = {"num_cpus": 1, "num_gpus": 1 if cluster.gpu else 0}
-    remote: Any = ray.remote(**resources)(_Labeller)
-    path, count = search_path(), min(max(total, 1), len(todo))
-    actors = [remote.remote(job, cluster.gpu, path) for _ in range(count)]
-    waiting = list(todo)
-    pending: dict[Any, Any] = {}
-    try:
-        with progress(f"{name}: label", len(job.ordinals_N), done=known, unit="faces") as advance:
-            while waiting or pending:
-                while waiting and actors:
-                    actor = actors.pop()
-                    pending[actor.label.remote(waiting.pop(0))] = actor
-                done, _ = ray.wait(list(pending), num_returns=1)
-                actors.append(pending.pop(done[0]))
-                advance(ray.get(done[0]))
-    except ray.exceptions.RayError as error:
-        raise readable(error) from error
-    finally:
-        for actor in (*actors, *pending.values()):
-            ray.kill(actor)
+    with progress(f"{name}: label", len(job.ordinals_N), done=known, unit="faces") as advance:
+        if workers == 0:
+            labeller = _Labeller(job, device)
+            for shard in todo:
+                advance(labeller.work(shard))
+        elif todo:
+            for _, count in on_actors(_Labeller, (job, device), todo, gpu=device != "cpu", limit=workers):
+                advance(count)
     return assemble(job, load_description(job.model), name)
+
+
+def label_sets(
+    models: Sequence[str],
+    sources: Sources,
+    out: str,
+    flip: bool,
+    max_bad_share: float,
+    *,
+    device: str,
+    workers: int,
+) -> Manifest:
+    """Label all faces of prepared sets, as a set that training takes; the same command again goes on.
+
+    Args:
+        models: Folder of the model.
+        sources: Prepared sets, and nothing else.
+        out: Folder of the set that is made.
+        flip: Average over the mirror image.
+        max_bad_share: Share of undecodable faces over which it ends.
+        device: See ``label_faces``.
+        workers: Likewise; a Ray is joined or started for them.
+
+    Raises:
+        ConfigError: Several models, or what is no prepared set, or one of other crops.
+        LandmarkError: What a user can act on.
+    """
+    if len(models) > 1 or sources.images or sources.videos:
+        raise ConfigError(
+            "--to shards takes one model and prepared sets: run 'landmarks prepare' on the images first"
+        )
+    names = [absolute(data) for data in sources.sets]
+    sets = join_unlabelled([(name, load_manifest(name)) for name in names])
+    Predictor(models[0]).check_fits(sets.manifests[0], sets.title)
+    everything = np.arange(sets.samples)
+    job = Labelling(models[0], weights_sha256(models[0]), sets, everything, out, flip, max_bad_share)
+    with ray_session() if workers else nullcontext():
+        return label_faces(job, out.rstrip("/").rsplit("/", 1)[-1], device=device, workers=workers)

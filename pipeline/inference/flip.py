@@ -5,14 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pipeline.inference.mixture import mixture
 from pipeline.methods.model_file import LandmarkModel
 
 
 @torch.no_grad()
 def averaged_over_flip(model: LandmarkModel, images_B3HW: Tensor) -> tuple[Tensor, Tensor | None]:
     """Landmarks and covariance as the mean and covariance of the two predictions' even mixture.
-
-    The two disagree where the network is unsure: their spread is a part of the covariance.
 
     Args:
         model: In evaluation mode.
@@ -26,10 +25,7 @@ def averaged_over_flip(model: LandmarkModel, images_B3HW: Tensor) -> tuple[Tenso
     sign_2 = plain.points_BK2.new_tensor([-1.0, 1.0])
     offset_2 = plain.points_BK2.new_tensor([images_B3HW.shape[-1] - 1.0, 0.0])
     back_BK2 = (mirrored.points_BK2 * sign_2 + offset_2)[:, order_K]
-    points_BK2 = (plain.points_BK2 + back_BK2) / 2
-    if plain.covariance_BK22 is None or mirrored.covariance_BK22 is None:
-        return points_BK2, None
-    turned_BK22 = (mirrored.covariance_BK22 * torch.outer(sign_2, sign_2))[:, order_K]
-    half_BK2 = (plain.points_BK2 - back_BK2) / 2
-    spread_BK22 = half_BK2[..., :, None] * half_BK2[..., None, :]
-    return points_BK2, (plain.covariance_BK22 + turned_BK22) / 2 + spread_BK22
+    turned_BK22 = None
+    if mirrored.covariance_BK22 is not None:
+        turned_BK22 = (mirrored.covariance_BK22 * torch.outer(sign_2, sign_2))[:, order_K]
+    return mixture([plain.points_BK2, back_BK2], [plain.covariance_BK22, turned_BK22])

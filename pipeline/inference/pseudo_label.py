@@ -20,9 +20,8 @@ import numpy as np
 import torch
 
 from pipeline.errors import DataError, TrainingError
-from pipeline.inference.flip import averaged_over_flip
+from pipeline.inference.crops import answer
 from pipeline.methods.model_file import LandmarkModel, ModelDescription
-from pipeline.shards.device import to_device
 from pipeline.shards.joined import JoinedSet
 from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import (
@@ -148,30 +147,22 @@ def _label(
     device: torch.device,
     quarantine: Quarantine,
 ) -> list[RawSample]:
-    stored, side = job.sets.size, model.description.input_size
+    stored = job.sets.size
     batch = collate([StreamSample(i, i, raw) for i, raw in enumerate(raws)], stored, 0, quarantine)
-    images = to_device(batch, device, side).images_B3HW
-    if job.flip:
-        points, covariance = averaged_over_flip(model, images)
-    else:
-        with torch.no_grad():
-            prediction = model(images)
-        points, covariance = prediction.points_BK2, prediction.covariance_BK22
-    points_BK2 = (points.double().cpu().numpy() + 0.5) * (stored / side) - 0.5
-    covariance_BK22 = None if covariance is None else covariance.double().cpu().numpy()
+    points_BK2, covariance_BK22 = answer(model, batch.images_B3SS, device, job.flip)
     labelled = []
     for place, (raw, valid) in enumerate(zip(raws, batch.valid_B.tolist(), strict=True)):
         if not valid:
             continue
         meta = SampleMeta.model_validate_json(raw.json)
-        known_K2 = np.round(meta.crop.to_original(points_BK2[place]), DECIMALS)
+        known_K2 = np.round(meta.crop.to_original(points_BK2[place].numpy()), DECIMALS)
         if not np.isfinite(known_K2).all():
             raise TrainingError(
                 f"{job.model}: its landmarks of face '{raw.key}' are not finite: its training diverged"
             )
         spread = None
         if covariance_BK22 is not None:
-            spread_K22 = np.round(covariance_BK22[place] * (meta.side / side) ** 2, DECIMALS)
+            spread_K22 = np.round(covariance_BK22[place].numpy() / meta.crop.scale**2, DECIMALS)
             spread = [(float(s[0, 0]), float(s[0, 1]), float(s[1, 1])) for s in spread_K22]
         told = meta.model_copy(
             update={

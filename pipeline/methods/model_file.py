@@ -23,6 +23,7 @@ from pipeline.markup import Markup, load_markup, markup_from
 from pipeline.methods.base import Method, Prediction
 from pipeline.methods.build import make_generator, make_method
 from pipeline.models.output import as_output
+from pipeline.models.weights import without_pretrained
 from pipeline.registry import Part
 from pipeline.shards.manifest import CropPolicy, join
 from pipeline.storage import write_bytes, write_text
@@ -101,7 +102,7 @@ class LandmarkModel(nn.Module):
         """
         prediction = self.method.decode(as_output(self.generator(images_B3HW)))
         if prediction.covariance_BK22 is None and self.residual_K22 is not None:
-            covariance = self.residual_K22.expand(len(images_B3HW), -1, -1, -1)
+            covariance = self.residual_K22.expand(images_B3HW.shape[0], -1, -1, -1)
             return replace(prediction, covariance_BK22=covariance)
         return prediction
 
@@ -140,7 +141,8 @@ def load_model(folder: str, device: torch.device | str = "cpu") -> LandmarkModel
     description = load_description(folder)
     try:
         markup, side = description.layout, description.input_size
-        generator = make_generator(description.model, markup, side)
+        with without_pretrained():  # the weights it was trained from need not be on this machine
+            generator = make_generator(description.model, markup, side)
         method = make_method(
             description.method, description.loss, description.decoder, markup, side, generator
         )

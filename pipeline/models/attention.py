@@ -58,7 +58,7 @@ def edge_mask(edges_BEHW: Tensor, of_landmark_KM: Tensor, neutral: float = 1.0) 
     Returns:
         mask_BKHW.
     """
-    neutral_B1HW = edges_BEHW.new_full((len(edges_BEHW), 1, *edges_BEHW.shape[2:]), neutral)
+    neutral_B1HW = edges_BEHW.new_full((edges_BEHW.shape[0], 1, *edges_BEHW.shape[2:]), neutral)
     padded = torch.cat((edges_BEHW, neutral_B1HW), dim=1)
     masks = [padded[:, column_K] for column_K in of_landmark_KM.unbind(1)]
     return masks[0] if len(masks) == 1 else torch.stack(masks).amax(0)

@@ -14,7 +14,6 @@ what they were.
 
 from __future__ import annotations
 
-import math
 from typing import Literal, TypeVar, get_args
 
 import torch
@@ -42,7 +41,8 @@ def coordinate_channels(like: Tensor, radius: bool = False) -> Tensor:
     y_H = torch.linspace(-1.0, 1.0, height, dtype=like.dtype, device=like.device)
     channels = [x_W.expand(height, width), y_H[:, None].expand(height, width)]
     if radius:
-        channels.append(torch.hypot(*channels) / math.sqrt(2.0))
+        x_HW, y_HW = channels
+        channels.append(((x_HW.square() + y_HW.square()) / 2.0).sqrt())  # ONNX knows no hypot
     return torch.stack(channels).expand(batch, -1, -1, -1)
 
 

@@ -59,10 +59,28 @@ class Change:
     flip_B: Tensor
 
 
+def network_input(images_B3SS: Tensor, input_size: int) -> Tensor:
+    """Stored crops as the network sees them: what training, prediction and an exported model all do to an image.
+
+    Args:
+        images_B3SS: uint8, or any type of values 0 … 255.
+        input_size: Network input side, px; another stored size is resampled (anti-aliased bilinear).
+
+    Returns:
+        (B, 3, input_size, input_size) float32 in [0, 1].
+    """
+    images = images_B3SS.float().div(255)
+    if images.shape[-1] == input_size:
+        return images
+    return F.interpolate(
+        images, (input_size, input_size), mode="bilinear", antialias=True, align_corners=False
+    )
+
+
 def to_device(
     batch: Batch, device: torch.device, input_size: int, mask_occluded: bool = False
 ) -> DeviceBatch:
-    """Move, normalise and, where the stored size differs, resample (anti-aliased bilinear) a batch.
+    """Move a batch and make it the network's input (:func:`network_input`), its points with it.
 
     Args:
         batch: As loaded.
@@ -70,15 +88,12 @@ def to_device(
         input_size: Network input side, px.
         mask_occluded: Leave landmarks marked invisible out of the mask even where their position is known.
     """
-    images = batch.images_B3SS.to(device, non_blocking=True).float().div_(255)
+    images = network_input(batch.images_B3SS.to(device, non_blocking=True), input_size)
     points = batch.points_BK2.to(device, non_blocking=True)
     five = batch.five_B52.to(device, non_blocking=True)
     scale = batch.scale_B.to(device, non_blocking=True)
-    stored = images.shape[-1]
+    stored = batch.images_B3SS.shape[-1]
     if stored != input_size:
-        images = F.interpolate(
-            images, (input_size, input_size), mode="bilinear", antialias=True, align_corners=False
-        )
         points, five = ((place + 0.5) * (input_size / stored) - 0.5 for place in (points, five))
         scale = scale * (input_size / stored)
     valid = batch.valid_B.to(device, non_blocking=True)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import ConfigError, did_you_mean, nearest
 from pipeline.plain import flatten
 from pipeline.training.config.parts import FilledPart
+from pipeline.training.config.shipped import shipped
 
 ConfigT = TypeVar("ConfigT", bound=BaseModel)
 _EXTENDS = "extends"
@@ -26,8 +27,9 @@ def load_yaml(path: str | Path) -> DictConfig:
     """Read one YAML and the pieces it extends.
 
     ``extends: [data/synthetic.yaml, …]`` names pieces relative to the file; later ones override earlier ones, and the file
-    itself overrides them all. Sections are merged, key by key; but a section with another ``name`` (another model, loss, …) takes
-    the place of the whole old one, whose parameters are not its own.
+    itself overrides them all. A path ``configs/…`` that is not there is that of a shipped config. Sections are merged, key by
+    key; but a section with another ``name`` (another model, loss, …) takes the place of the whole old one, whose parameters are
+    not its own.
 
     Raises:
         ConfigError: Missing or malformed file, or a circle of ``extends``.
@@ -36,6 +38,7 @@ def load_yaml(path: str | Path) -> DictConfig:
 
 
 def _load(path: Path, chain: tuple[Path, ...]) -> DictConfig:
+    path = shipped(path)
     resolved = path.resolve()
     if resolved in chain:
         raise ConfigError(

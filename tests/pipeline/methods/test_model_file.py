@@ -203,3 +203,14 @@ def test_a_markup_of_ones_own_comes_along(tmp_path):
     assert model.description.layout.num_landmarks == 3
     with torch.no_grad():
         assert model(torch.rand(1, 3, 80, 80)).points_BK2.shape == (1, 3, 2)
+
+
+def test_the_weights_it_was_trained_from_are_not_needed(tmp_path):
+    model = part("simple_baseline", backbone="resnet18", width=16)
+    torch.manual_seed(0)
+    state = build("model", model, num_landmarks=68).state_dict()
+    told = model.model_copy(update={"weights": "/gone/resnet18.safetensors"})
+    description = DESCRIPTION.model_copy(update={"model": told, "input_size": 64})
+    save_model(str(tmp_path), description, state)
+    loaded = load_model(str(tmp_path)).generator.state_dict()
+    assert all(torch.equal(loaded[name], value) for name, value in state.items())
