@@ -34,7 +34,7 @@ pipeline.studies
 jobs jobs.arguments
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run
-jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.submit jobs.submitted
+jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.submit jobs.submitted jobs.checkpoint
 jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from pipeline.methods.model_file import ModelDescription, save_model
@@ -63,15 +62,6 @@ def export_model(
         },
     )
     save_model(join(run_folder, f"models/{which}"), description, weights)
-
-
-def gather_bad_samples(own: dict[str, str], world_size: int) -> dict[str, str]:
-    """All ranks' bad samples; every rank calls it."""
-    if world_size == 1:
-        return own
-    gathered: list[dict[str, str]] = [{} for _ in range(world_size)]
-    torch.distributed.all_gather_object(gathered, own)
-    return {key: reason for part in gathered for key, reason in part.items()}
 
 
 def write_bad_samples(run_folder: str, bad: dict[str, str]) -> None:
