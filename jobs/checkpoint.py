@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-checkpoint = typer.Typer(help="A run's checkpoints.", no_args_is_help=True)
+checkpoint: typer.Typer = typer.Typer(help="A run's checkpoints.", no_args_is_help=True)
 
 
 @checkpoint.callback()
@@ -68,3 +68,9 @@ def show(run: str) -> bool:
     console = Console()
     console.print(table if names else f"{folder}: the run has no checkpoint yet")
     return whole
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("checkpoint")

@@ -145,7 +145,7 @@ def load(
 
 
 def _check_stage(folder: Path, world_size: int, zero_stage: int) -> None:
-    """DeepSpeed splits an optimizer's state by world size and stage, and would only say of others that files are missing."""
+    """DeepSpeed splits an optimizer's state by world size and stage, and of others would say only that files are gone."""
     saved = read_seal(str(folder))
     if saved.zero_stage != zero_stage or (zero_stage and saved.world_size != world_size):
         raise TrainingError(

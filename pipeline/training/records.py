@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from pipeline.methods.model_file import ModelDescription, save_model
+from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import join
 from pipeline.storage import local_path, write_text
 from pipeline.training.checkpoint import RunState
@@ -55,6 +56,8 @@ def export_model(
         seed=config.seed,
         validation=validation.metrics if validation else {},
         residual_covariance=None if validation is None else validation.residual_covariance(),
+        selected_on=SetIdentity.of(plan.validation) if which == "best" and plan.validation else None,
+        trained_on=tuple(map(SetIdentity.of, (plan.train, *plan.extra))),
         extra={
             "selected": which,
             "labelled_seen": state.labelled_position + sum(state.extra_positions),

@@ -103,9 +103,9 @@ class EvaluationConfig(Strict):
         "ocular", description="of the headline; all are computed"
     )
     dataset: str | None = Field(
-        None, description="name in protocols, e.g. 300w; default is the manifest's name"
+        None, description="name in protocols, e.g. 300w, of a data.test whose own manifest has none"
     )
-    subset: str | None = Field(None, description="e.g. common")
+    subset: str | None = Field(None, description="e.g. common; likewise")
     notes: tuple[str, ...] = Field((), description="paragraphs for the report")
     references: tuple[ReferenceConfig, ...] = ()
 
