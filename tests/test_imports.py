@@ -24,6 +24,7 @@ LAYERS = """
 pipeline
 pipeline.errors
 pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
+pipeline.ownership
 pipeline.markup_mapping pipeline.synthetic pipeline.faces pipeline.augment pipeline.heatmaps pipeline.models
 pipeline.datasets pipeline.losses pipeline.evaluation
 pipeline.shards

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.errors import ConfigError, TrainingError
+from pipeline.ownership import owned
 from pipeline.plain import flatten
 from pipeline.shards.manifest import join
 from pipeline.storage import absolute, read_text, require_free_space, write_text
@@ -23,6 +25,7 @@ from pipeline.training.tracking import Tracker
 WHERE = frozenset(
     {"cluster", "tracking", "prepare", "evaluation", "tune", "scale", "selftrain", "init.model"}
 )
+RENAME = "choose another name=…"
 _MAX_CHECKPOINT_BYTES_PER_PARAMETER = 20
 
 
@@ -62,6 +65,20 @@ def with_absolute_paths(config: ExperimentConfig) -> ExperimentConfig:
 def run_folder_of(config: ExperimentConfig) -> str:
     """Folder of a run: storage/name."""
     return join(absolute(config.cluster.storage), config.name)
+
+
+def owned_run(config: ExperimentConfig, say: Callable[[str], None] = print) -> AbstractContextManager[None]:
+    """Own a run's folder while it is trained, or closed.
+
+    Args:
+        config: Of the run.
+        say: Takes the word about a killed process whose folder is taken over.
+
+    Raises:
+        OwnedError: Another process trains a run of this name.
+        StorageError: The folder cannot be written.
+    """
+    return owned(run_folder_of(config), f"run '{config.name}'", RENAME, say)
 
 
 def claim(

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -182,6 +183,25 @@ def test_bad_input_is_explained_before_anything_starts(config, override, message
     output = in_process("train", str(config("bad")), override, code=2)
     assert message in output.replace("\n", " ")
     assert "Traceback" not in output
+
+
+def test_a_second_training_of_a_name_is_refused_before_anything_starts(tmp_path, config, in_process):
+    # In a process of its own, as whoever trains it is.
+    hold = (
+        "import sys\nfrom pipeline.ownership import owned\n"
+        f"with owned({str(tmp_path / 'runs' / 'taken')!r}, 'it', '-'):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert holder.stdout.readline() == "held\n"
+    output = in_process("train", str(config("taken")), code=2)
+    assert f"run 'taken' is worked on already, by process {holder.pid} on " in output
+    assert "choose another name=…" in output
+    assert not (tmp_path / "runs" / "taken" / "config.yaml").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+    holder.communicate()
+    assert not (tmp_path / "runs" / "taken").exists()
 
 
 def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, config, in_process):
