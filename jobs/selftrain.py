@@ -30,9 +30,10 @@ from pipeline.studies.selftrain import (
 from pipeline.studies.selftrain.stages import pseudo_folder
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.identity import WHERE
 from pipeline.training.init import weights_sha256
 from pipeline.training.plan import Plan, make_plan
-from pipeline.training.run import RENAME, WHERE, TrainingResult, ready, register_best, with_absolute_paths
+from pipeline.training.run import RENAME, TrainingResult, ready, register_best, with_absolute_paths
 from pipeline.training.tracking import Tracker, check_store
 from pipeline.training.unlabelled_faces import UnlabelledFaces, open_unlabelled
 

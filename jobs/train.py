@@ -39,6 +39,8 @@ def train(
 
 def _train(config: ExperimentConfig, console: Console, verb: str, parent: str | None) -> TrainingResult:
     run = ready(config)
+    for note in run.notes:
+        console.print(note, markup=False, highlight=False)
     tracker = run.tracker(verb, parent)
     try:
         if run.finished is not None:

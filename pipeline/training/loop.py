@@ -33,6 +33,7 @@ from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.extra import with_radii
 from pipeline.training.feeds import open_loaders
 from pipeline.training.host import Host
+from pipeline.training.identity import hashes_of
 from pipeline.training.init import load_weights
 from pipeline.training.meter import Guard, Meter
 from pipeline.training.objectives import Objectives
@@ -68,7 +69,7 @@ class TrainingLoop:
         self.parameters = count_parameters(generator)
         self.method = build_method(config, markup, generator).to(host.device)
         set_origin(generator, self.method, self.plan)
-        folder = newest_whole(host, config_hash, self.plan.steps)
+        folder = newest_whole(host, hashes_of(run_folder, config_hash), self.plan.steps)
         if config.init is not None and folder is None:
             load_weights(generator, config)
         self.augmentation = build_augmentation(config, markup)
@@ -105,6 +106,7 @@ class TrainingLoop:
                 world_size=host.world_size,
                 zero_stage=config.cluster.zero_stage,
             )
+            self.state.config_hash = config_hash  # a run that was made longer has another than its checkpoint
 
     def run(self) -> RunState:
         """Train from where the run stands to the plan's end.

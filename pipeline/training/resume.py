@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from pipeline.errors import TrainingError
@@ -10,12 +11,12 @@ from pipeline.training.integrity import damage, read_seal
 from pipeline.training.ranks import merged
 
 
-def newest_whole(host: Host, config_hash: str, steps: int) -> Path | None:
+def newest_whole(host: Host, config_hashes: Collection[str], steps: int) -> Path | None:
     """Fetch and check the run's checkpoints, newest first; every rank calls it, and all go on from the same one.
 
     Args:
         host: Of the loop; told, with what is wrong, of each checkpoint that is passed over.
-        config_hash: Of the run.
+        config_hashes: Of the run, now and before it was made longer; now comes last.
         steps: Of the run, for the messages.
 
     Returns:
@@ -32,10 +33,10 @@ def newest_whole(host: Host, config_hash: str, steps: int) -> Path | None:
         problems = merged(own, host.world_size).get(name)
         if problems is None:
             seal = read_seal(str(folder))
-            if seal.config_hash != config_hash:
+            if seal.config_hash not in config_hashes:
                 raise TrainingError(
-                    f"checkpoint {name}: is of a run with config {seal.config_hash}, this one has {config_hash}: it was put "
-                    "there by hand, or the run's config.yaml was changed; remove the checkpoint, or bring the config back"
+                    f"checkpoint {name}: is of a run with config {seal.config_hash}, this one has {[*config_hashes][-1]}: it was "
+                    "put there by hand, or the run's claim.json was changed; remove the checkpoint, or bring the claim back"
                 )
             if passed and host.rank == 0:
                 said = [f"checkpoint {problem}" for problem in passed]

@@ -16,8 +16,9 @@ from pipeline.training.build import build_generator
 from pipeline.training.config.compose import config_hash, validate
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
+from pipeline.training.identity import WHERE
 from pipeline.training.init import check_init, identified, load_weights, model_folder
-from pipeline.training.run import WHERE, ready, run_folder_of
+from pipeline.training.run import ready, run_folder_of
 
 IBUG = load_markup("ibug68")
 

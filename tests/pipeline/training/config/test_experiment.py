@@ -203,7 +203,7 @@ def test_runs_are_tracked_where_the_environment_says(monkeypatch, origin):
 
 
 def test_where_a_run_is_tracked_does_not_make_it_another_run(monkeypatch):
-    from pipeline.training.run import WHERE
+    from pipeline.training.identity import WHERE
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     before = config_hash(experiment(), WHERE)
