@@ -91,6 +91,7 @@ def test_a_run_goes_on_from_moved_weights_and_not_from_others(experiment, tmp_pa
     moved = teacher.rename(tmp_path / "moved")
     again = ready(experiment(moved))
     assert (again.config_hash, again.folder) == (begun.config_hash, begun.folder)
+    (Path(begun.folder) / "step-000000012").mkdir()
     save(moved, seed=1)
     with pytest.raises(ConfigError, match=r"exists .* with another config \(init.sha256"):
         ready(experiment(moved))
