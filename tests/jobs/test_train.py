@@ -155,6 +155,32 @@ def test_finished_run_is_left_alone_and_another_config_is_refused(
     assert "choose another name" in output
 
 
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_finished_run_goes_on_past_a_damaged_checkpoint(tmp_path, config, landmarks, in_process):
+    # Two checkpoints are kept, of steps 4 and 6; a longer run would go on from the latter.
+    changes = {"training__steps": 6, "training__checkpoint_every": 0.27, "unlabelled": {"objective": None}}
+    path = config("longer", **changes)
+    landmarks.run("train", str(path))
+    folder = tmp_path / "runs" / "longer"
+    assert "step-000000006" in in_process("checkpoint", "inspect", str(folder))
+    weights = folder / "step-000000006" / "generator" / "engine" / "mp_rank_00_model_states.pt"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(bytes(content))
+    assert "is not as it was written" in " ".join(
+        in_process("checkpoint", "inspect", str(folder), code=1).split()
+    )
+    output = " ".join(landmarks.run("train", str(path), "training.steps=10").split())
+    assert "run 'longer' goes on, from 6 to 10 steps" in output
+    assert "checkpoint step-000000006 is damaged" in output
+    assert "goes on from step-000000004" in output
+    assert json.loads((folder / "finished.json").read_text())["step"] == 10
+    assert [entry["step"] for entry in trace(folder)] == list(range(10))
+    assert in_process("checkpoint", "inspect", str(folder)).count("whole") == 2
+    assert "shorter" in in_process("train", str(path), code=2)
+
+
 @pytest.mark.cluster
 def test_non_finite_loss_stops_with_step_and_samples(tmp_path, config, landmarks):
     path = config("hot", unlabelled={"objective": None}, optimizer={"lr": 1e30})
