@@ -54,20 +54,22 @@ def show(run: str) -> bool:
         raise DataError(f"{folder}: not a run's folder (it holds no config.yaml)")
     names = sorted(filter(is_checkpoint, inside), reverse=True)
     table = Table("checkpoint", "step", "MiB", "workers", "config", "state")
-    whole = True
+    found: list[str] = []
     for name in names:
         url = join(folder, name)
         problems = damage(url)
-        whole = whole and not problems
+        found += (f"{name}: {problem}" for problem in problems)
         try:
             seal = read_seal(url)
             facts = [str(seal.step), f"{seal.bytes / 2**20:.1f}", str(seal.world_size), seal.config_hash]
         except TrainingError:
             facts = ["–"] * 4
-        table.add_row(name, *facts, "; ".join(problems) or "whole")
+        table.add_row(name, *facts, "damaged" if problems else "whole")
     console = Console()
     console.print(table if names else f"{folder}: the run has no checkpoint yet")
-    return whole
+    for line in found:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return not found
 
 
 if __name__ == "__main__":
