@@ -26,7 +26,9 @@ def newest_whole(host: Host, config_hashes: Collection[str], steps: int) -> Path
         TrainingError: There are checkpoints, and none is whole; or the newest whole one is another run's.
     """
     passed: list[str] = []
-    for name in host.checkpoints():
+    # Storage may show the ranks different things; they must do the same.
+    names = merged({"names": list(host.checkpoints())} if host.rank == 0 else {}, host.world_size)["names"]
+    for name in names:
         folder = host.fetch(name)
         own = {name: found} if (found := damage(str(folder))) else {}
         # A copy may be cut short on one node only.

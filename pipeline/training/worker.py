@@ -80,9 +80,8 @@ class RayHost:
         import ray.train
 
         name = checkpoint_name(step)
-        while (
-            name in self._seen
-        ):  # damaged, and passed over: Ray must not take the new one for it, and remove both
+        # Of a damaged one, which was passed over: Ray must not take the new one for it, and remove both.
+        while name in self._seen:
             name = f"{name}{AGAIN}"
         with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
             write(Path(folder))

@@ -113,7 +113,7 @@ def test_killed_worker_resumes_to_the_bit(tmp_path, config, landmarks, lone_land
 
 
 @pytest.mark.cluster
-def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks):
+def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks, in_process):
     # Turned little enough to lose no landmark: the ranks' losses are means over as many each.
     changes = {
         "training__steps": 8,
@@ -133,6 +133,12 @@ def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks):
     # The first supervised loss is the mean of the ranks': same weights, same images, changed alike.
     values = [float.fromhex(t[0]["metrics"]["supervised"]) for t in (one, *ranks)]
     assert values[0] == pytest.approx((values[1] + values[2]) / 2, rel=1e-5)
+    # Both ranks' files are in the list of the checkpoint.
+    assert "whole" in in_process("checkpoint", "inspect", str(tmp_path / "runs" / "two"))
+    (last, *_) = sorted((tmp_path / "runs" / "two").glob("step-*"), reverse=True)
+    listed = json.loads((last / "checkpoint.json").read_text())
+    assert listed["world_size"] == 2
+    assert sum("optim_states" in name for name in listed["files"]) == 2 * 2
 
 
 @pytest.mark.cluster

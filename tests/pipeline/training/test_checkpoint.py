@@ -113,7 +113,9 @@ def test_an_average_that_does_not_belong(saved, damage):
 
 def test_another_world_size_or_stage_is_refused_where_it_cannot_be(tmp_path, engines):
     checkpoint.save(tmp_path / "zero", 0, STATE, FakeEngine(0), {}, None, world_size=1, zero_stage=1)
-    with pytest.raises(TrainingError, match=r"set cluster\.zero_stage=1 and cluster\.workers=1"):
+    with pytest.raises(
+        TrainingError, match=r"zero: was saved by 1 worker.*cluster\.zero_stage=1 and cluster\.workers=1"
+    ):
         checkpoint.load(tmp_path / "zero", FakeEngine(0), {}, None, world_size=2, zero_stage=1)
     with pytest.raises(TrainingError, match=r"set cluster\.zero_stage=1"):
         checkpoint.load(tmp_path / "zero", FakeEngine(0), {}, None, world_size=1, zero_stage=0)
