@@ -11,6 +11,7 @@ import typer
 
 from jobs.arguments import ConfigArgument, ModelArgument, Overrides
 from jobs.bench.commands import bench
+from jobs.checkpoint import checkpoint
 from pipeline.errors import ConfigError, LandmarkError
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
+app.add_typer(checkpoint, name="checkpoint")
 
 
 def _version(asked: bool) -> None:

@@ -17,9 +17,10 @@ from pipeline.training.build import build_generator
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.unlabelled import ObjectiveConfig
+from pipeline.training.identity import WHERE, known_by, sets_of
 from pipeline.training.init import identified
 from pipeline.training.plan import Plan, make_plan
-from pipeline.training.run import WHERE, run_folder_of
+from pipeline.training.run import run_folder_of
 
 _ADAM_BYTES_PER_PARAMETER = 16  # weight, gradient, two moments, fp32
 # A network that cannot have more than these MACs is run; a larger one on the meta device, which costs a second for any size.
@@ -83,7 +84,7 @@ def describe(config: ExperimentConfig) -> None:
     weights = (generator + discriminator) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
     rows = {
-        "run": f"{run_folder_of(config)} · config {config_hash(identified(config), WHERE)}",
+        "run": f"{run_folder_of(config)} · config {config_hash(known_by(identified(config), sets_of(config)), WHERE)}",
         "generator": f"{generator:,} parameters ({config.model.name}), {costs.macs / 1e9:,.2f} GMACs an image",
         "method": f"{config.method.name}: loss {config.loss.name}"
         + (f", decoder {config.decoder.name}" if config.decoder else ""),

@@ -55,7 +55,8 @@ def evaluate(
     for model in models:
         model.check_fits(manifest, data)
     answers = predict([model.folder for model in models], data, gpu=bool(first and first.cluster.gpu))
-    measured, evaluations, runs = protocol_of(settings, manifest), [], []
+    own = first is not None and first.data.test is not None and absolute(first.data.test) == data
+    measured, evaluations, runs = protocol_of(settings, manifest, own=own), [], []
     for name, model, answer in zip(names_apart(models), models, answers, strict=True):
         evaluation = measure(model, name, answer, measured, manifest)
         protocol.save(evaluation, join(out, f"{name}.json"))

@@ -5,18 +5,21 @@ Every cell is a tracked, resumable run of its own; a later command with another 
 
 from __future__ import annotations
 
+from functools import partial
+
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import TrainingError
+from pipeline.ownership import owned
 from pipeline.shards.manifest import join
 from pipeline.storage import write_text
 from pipeline.studies.scaling.cells import Study
-from pipeline.studies.scaling.plan import plan_study
+from pipeline.studies.scaling.plan import StudyPlan, plan_study
 from pipeline.studies.tracking import parent_tracker
 from pipeline.training.config.compose import to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import ready
+from pipeline.training.run import RENAME, ready
 from pipeline.training.tracking import Tracker, check_store
 
 
@@ -43,6 +46,11 @@ def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console |
     if dry_run:
         return None
     check_store(config.tracking)
+    with owned(plan.folder, f"study '{config.name}'", RENAME, partial(console.print, markup=False)):
+        return _run(plan, config, console)
+
+
+def _run(plan: StudyPlan, config: ExperimentConfig, console: Console) -> Study:
     runs = {name: ready(run) for name, run in plan.runs.items()}
     write_text(join(plan.folder, "config.yaml"), to_yaml(config))
     parent = parent_tracker(config, plan.folder, "scale")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from rich.console import Console
 from rich.table import Table
@@ -11,6 +12,7 @@ from jobs.train import train
 from pipeline.evaluation import provenance
 from pipeline.inference.pseudo_label import Labelling
 from pipeline.methods.model_file import load_description
+from pipeline.ownership import owned
 from pipeline.plain import flatten
 from pipeline.shards.manifest import Manifest, join
 from pipeline.storage import write_text
@@ -28,9 +30,10 @@ from pipeline.studies.selftrain import (
 from pipeline.studies.selftrain.stages import pseudo_folder
 from pipeline.training.config.compose import config_hash, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.identity import WHERE
 from pipeline.training.init import weights_sha256
 from pipeline.training.plan import Plan, make_plan
-from pipeline.training.run import WHERE, TrainingResult, ready, register_best, with_absolute_paths
+from pipeline.training.run import RENAME, TrainingResult, ready, register_best, with_absolute_paths
 from pipeline.training.tracking import Tracker, check_store
 from pipeline.training.unlabelled_faces import UnlabelledFaces, open_unlabelled
 
@@ -52,7 +55,7 @@ def selftrain(
         LandmarkError: Anything a user can act on; the same command goes on from there.
     """
     console = console or Console()
-    section = check_selftrain(config)
+    check_selftrain(config)
     config = with_absolute_paths(config)
     teacher = make_plan(teacher_config(config))
     faces = open_unlabelled(config.data, teacher.train)
@@ -60,7 +63,14 @@ def selftrain(
     if dry_run:
         return []
     check_store(config.tracking)
-    folder = study_folder(config)
+    with owned(study_folder(config), f"study '{config.name}'", RENAME, partial(console.print, markup=False)):
+        return _selftrain(config, teacher, faces, console)
+
+
+def _selftrain(
+    config: ExperimentConfig, teacher: Plan, faces: UnlabelledFaces, console: Console
+) -> list[RoundOutcome]:
+    section, folder = check_selftrain(config), study_folder(config)
     write_text(join(folder, "config.yaml"), to_yaml(config))
     parent = Tracker(
         config.tracking,

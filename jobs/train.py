@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from rich.console import Console
 
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import Run, TrainingResult, close, ready, register_best
+from pipeline.training.run import Run, TrainingResult, close, owned_run, ready, register_best
 from pipeline.training.tracking import Tracker, check_store
 
 
@@ -27,11 +28,19 @@ def train(
         parent: Id of the MLflow run it belongs to, if it is a stage of something.
 
     Raises:
-        LandmarkError: Anything a user can act on: bad config or sets, no tracking server, non-finite loss, full disk.
+        LandmarkError: Anything a user can act on: bad config or sets, no tracking server, non-finite loss, full disk; another
+            training of this name.
     """
     console = console or Console()
     check_store(config.tracking)
+    with owned_run(config, partial(console.print, style="yellow", markup=False)):
+        return _train(config, console, verb, parent)
+
+
+def _train(config: ExperimentConfig, console: Console, verb: str, parent: str | None) -> TrainingResult:
     run = ready(config)
+    for note in run.notes:
+        console.print(note, markup=False, highlight=False)
     tracker = run.tracker(verb, parent)
     try:
         if run.finished is not None:

@@ -6,15 +6,18 @@ Killed and run again, finished trials are kept and the others go on from their c
 
 from __future__ import annotations
 
+from functools import partial
+
 import yaml
 from rich.console import Console
 
 from pipeline.errors import TrainingError
+from pipeline.ownership import owned
 from pipeline.studies.search.plan import SearchPlan, plan_search
 from pipeline.studies.search.trials import Search
 from pipeline.studies.tracking import parent_tracker
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import close, ready, register_best
+from pipeline.training.run import RENAME, close, ready, register_best
 from pipeline.training.tracking import Tracker, check_store
 
 
@@ -40,13 +43,14 @@ def tune(config: ExperimentConfig, *, dry_run: bool = False, console: Console | 
         console.print(text, highlight=False, markup=False)
         return plan.record(())
     check_store(config.tracking)
-    plan.claim()
-    parent = parent_tracker(plan.config, plan.folder, "tune")
-    with parent.ending():
-        from jobs.cluster.search import run_trials
+    with owned(plan.folder, f"search '{plan.config.name}'", RENAME, partial(console.print, markup=False)):
+        plan.claim()
+        parent = parent_tracker(plan.config, plan.folder, "tune")
+        with parent.ending():
+            from jobs.cluster.search import run_trials
 
-        search = plan.record(run_trials(plan, parent, console))
-        _finish(plan, search, parent, console)
+            search = plan.record(run_trials(plan, parent, console))
+            _finish(plan, search, parent, console)
     return search
 
 

@@ -31,6 +31,10 @@ class StorageError(LandmarkError):
     """A disk or object store that refused a write: full, read-only, unreachable."""
 
 
+class OwnedError(LandmarkError):
+    """A folder that another process works in."""
+
+
 class ClusterError(LandmarkError):
     """Ray cannot be started or joined."""
 

@@ -167,6 +167,7 @@ def write_toy_set(
         name=name,
         role=role,
         split=split,
+        dataset=name,
         markup="ibug68" if role == "labelled" else None,
         num_landmarks=68 if role == "labelled" else 0,
         crop=policy,

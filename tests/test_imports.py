@@ -24,6 +24,7 @@ LAYERS = """
 pipeline
 pipeline.errors
 pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
+pipeline.ownership
 pipeline.markup_mapping pipeline.synthetic pipeline.faces pipeline.augment pipeline.heatmaps pipeline.models
 pipeline.datasets pipeline.losses pipeline.evaluation
 pipeline.shards
@@ -35,6 +36,7 @@ jobs jobs.arguments
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run
 jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted
+jobs.checkpoint
 jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli

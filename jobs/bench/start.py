@@ -20,7 +20,8 @@ from jobs.bench.processes import Usage, measure
 from pipeline.shards.manifest import load_manifest
 from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import WHERE, with_absolute_paths
+from pipeline.training.identity import WHERE
+from pipeline.training.run import with_absolute_paths
 
 
 def start_config(config: ExperimentConfig, steps: int, folder: str, name: str) -> ExperimentConfig:

@@ -25,7 +25,8 @@ from pipeline.storage import is_local
 from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.unlabelled import ObjectiveConfig
-from pipeline.training.run import WHERE, with_absolute_paths
+from pipeline.training.identity import WHERE
+from pipeline.training.run import with_absolute_paths
 
 WINDOW = 10
 """Steps between published metrics, on which our side is timed; the first window warms up."""

@@ -18,7 +18,7 @@ from jobs.cluster.progress import Display, Row
 from pipeline.errors import ClusterError, TrainingError
 from pipeline.training.config.cluster import ClusterConfig
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import Run, close, ready
+from pipeline.training.run import Run, close, owned_run, ready
 from pipeline.training.tracking import Tracker
 
 
@@ -83,11 +83,13 @@ def train_on_cluster(
 
     sys.path[:0] = [p for p in path if p not in sys.path]
     os.environ["PYTHONPATH"] = os.pathsep.join(path)
-    run = ready(ExperimentConfig.model_validate(raw))
-    ray.get(board.push.remote({"run": run.config.name, "opened": raw, "tags": tags}))
-    if run.finished is None:
-        fit(run.config, run.config_hash, run.folder, board)
-    state = run.state()
+    config = ExperimentConfig.model_validate(raw)
+    with owned_run(config):
+        run = ready(config)
+        ray.get(board.push.remote({"run": run.config.name, "opened": raw, "tags": tags}))
+        if run.finished is None:
+            fit(run.config, run.config_hash, run.folder, board)
+        state = run.state()
     if state is None:
         raise TrainingError(f"{run.folder}: the workers ended without finishing the run")
     return state

@@ -19,7 +19,7 @@ from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.storage import is_local, local_path
 from pipeline.training.config.compose import compose_raw, config_hash
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import WHERE
+from pipeline.training.identity import WHERE
 
 VERBS = ("prepare", "verify", "train", "tune", "scale", "selftrain", "evaluate")
 _TRACKED = frozenset({"train", "tune", "scale", "selftrain"})

@@ -63,7 +63,11 @@ def _table(title: Text, group: Sequence[Evaluation], shown: Sequence[Column], ca
         table.add_column(f"{column.label}\n{column.unit}", justify="right")
     winners = {column.key: best(rows, column) for column in columns}
     for index, (evaluation, row) in enumerate(zip(group, rows, strict=True)):
-        name = Text(evaluation.run + (" (selected on test)" if evaluation.selected_on_test else ""))
+        stamps = {
+            "selected on test": evaluation.selected_on_test,
+            "trained on test": evaluation.trained_on_test,
+        }
+        name = Text(evaluation.run + "".join(f" ({stamp})" for stamp, holds in stamps.items() if holds))
         cells = [
             Text(column.text(row[column.key]), style="bold green" if index in winners[column.key] else "")
             for column in columns

@@ -97,6 +97,9 @@ class Evaluation(Finite):
     selected_on_test: bool = Field(
         default=False, description="the checkpoint was chosen on the very set evaluated here"
     )
+    trained_on_test: bool = Field(
+        default=False, description="the faces evaluated here are among those it was trained on"
+    )
     provenance: dict[str, Any] = Field(
         default_factory=dict, description="run, config hash, commit, seed, checkpoint, …"
     )
@@ -123,6 +126,7 @@ def evaluate(
     run: str,
     provenance: Mapping[str, Any] | None = None,
     selected_on_test: bool = False,
+    trained_on_test: bool = False,
 ) -> Evaluation:
     """Measure a run.
 
@@ -133,6 +137,7 @@ def evaluate(
         run: Name of the run.
         provenance: JSON values; see ``provenance.collect``.
         selected_on_test: Stamp the result as selected on its own test set.
+        trained_on_test: Likewise as trained on it.
 
     Raises:
         DataError: The predictions have another number of landmarks, or no face has a defined error under the
@@ -167,6 +172,7 @@ def evaluate(
         direction=summarise_direction(predictions, sizes[protocol.normalisation], markup),
         uncertainty=summarise_uncertainty(predictions, sizes[protocol.normalisation]),
         selected_on_test=selected_on_test,
+        trained_on_test=trained_on_test,
         provenance=dict(provenance or {}),
     )
 

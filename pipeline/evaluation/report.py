@@ -125,6 +125,10 @@ def _warnings(runs: Sequence[RunReport]) -> list[str]:
             found.append(
                 f"{run.name}: its checkpoint was selected on this very set; its numbers are optimistic."
             )
+        if e.trained_on_test:
+            found.append(
+                f"{run.name}: was trained on these very faces; its numbers say how well it fits them."
+            )
         if e.headline.undefined:
             found.append(
                 f"{run.name}: {e.headline.undefined} of {e.faces} faces have no defined "
@@ -181,7 +185,11 @@ def _provenance(runs: Sequence[RunReport]) -> list[dict[str, Any]]:
     for run in runs:
         e = run.evaluation
         facts = {"protocol": e.protocol_name, "run": e.run, "faces": e.faces, "landmarks": e.landmarks}
-        facts |= {"markup": e.markup, "selected_on_test": e.selected_on_test}
+        facts |= {
+            "markup": e.markup,
+            "selected_on_test": e.selected_on_test,
+            "trained_on_test": e.trained_on_test,
+        }
         columns.append(flat({**facts, **e.provenance}))
     rows = []
     for name in dict.fromkeys(name for column in columns for name in column):

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from pipeline.errors import ManifestError
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, Protocol
 from pipeline.evaluation.report import RunReport
 from pipeline.inference.panels import heatmap_panels
 from pipeline.inference.trained import TrainedModel
-from pipeline.shards.manifest import Manifest
+from pipeline.shards.identity import SetIdentity
+from pipeline.shards.manifest import Manifest, load_manifest
 from pipeline.training.config.experiment import EvaluationConfig
 
 PANEL_FACES = 2
+UNKNOWN = "unknown"
 
 
-def protocol_of(settings: EvaluationConfig, manifest: Manifest) -> Protocol:
-    """How a set is measured: as the config says, and otherwise as the set itself says."""
+def protocol_of(settings: EvaluationConfig, manifest: Manifest, *, own: bool) -> Protocol:
+    """How a set is measured. What it is, the set itself says; a config can only speak for its own test set.
+
+    Args:
+        settings: Of a config.
+        manifest: Of the set.
+        own: Whether the set is that config's ``data.test``.
+    """
+    dataset, subset = manifest.dataset, manifest.subset
+    if dataset is None and own:  # prepared before manifests named it
+        dataset, subset = settings.dataset, settings.subset
     return Protocol(
-        dataset=settings.dataset or manifest.name,
-        subset=settings.subset,
+        dataset=dataset or UNKNOWN,
+        subset=subset,
         split=manifest.split,
         normalisation=settings.normalisation,
         box_source=manifest.crop.points,
@@ -38,17 +50,54 @@ def measure(
         manifest: Of the set.
     """
     description = model.description
+    selection_set, selected_on_it = selection(model, manifest)
     source = provenance.collect(
         description.config_hash,
         description.seed,
         checkpoint=model.folder,
         step=description.step,
-        selection=description.extra.get("selected", "unknown"),
-        selection_set="validation, held out of the training set",
+        selection=description.extra.get("selected", UNKNOWN),
+        selection_set=selection_set,
         data=manifest.name,
         data_config_hash=manifest.config_hash,
+        data_attributes=list(manifest.attributes),
     )
-    return protocol.evaluate(predictions, manifest.layout, measured, run=name, provenance=source)
+    return protocol.evaluate(
+        predictions,
+        manifest.layout,
+        measured,
+        run=name,
+        provenance=source,
+        selected_on_test=selected_on_it,
+        trained_on_test=any(known.same_faces(manifest) for known in description.trained_on),
+    )
+
+
+def selection(model: TrainedModel, manifest: Manifest) -> tuple[str, bool]:
+    """What chose a model's weights, in words, and whether it was the very faces of a set.
+
+    Args:
+        model: The model.
+        manifest: Of the set it is measured on.
+    """
+    description = model.description
+    if description.extra.get("selected") == "last":
+        return "none: the last step's weights", False
+    chosen = description.selected_on or _validation_set(model)
+    if chosen is None:
+        return UNKNOWN, False
+    if chosen.same_faces(manifest):
+        return f"{chosen.name}: the very faces measured here", True
+    return f"{chosen.name}: other faces than those measured here", False
+
+
+def _validation_set(model: TrainedModel) -> SetIdentity | None:
+    """Of a model whose file is older than its note of it: what its config names, if that is still there."""
+    named = model.config.data.validation if model.config is not None else None
+    try:
+        return None if named is None else SetIdentity.of(load_manifest(named))
+    except ManifestError:
+        return None
 
 
 def reported(

@@ -12,9 +12,10 @@ from pipeline.errors import ConfigError, DataError, LandmarkError
 from pipeline.inference.tracked import TrackedRun, tracked_run
 from pipeline.methods.model_file import DESCRIPTION, ModelDescription, load_description
 from pipeline.shards.manifest import Manifest, join, load_manifest, parent
-from pipeline.storage import absolute, exists, is_local, read_text
+from pipeline.storage import absolute, exists, is_local
 from pipeline.training.config.compose import compose, validate
 from pipeline.training.config.experiment import ExperimentConfig, TrackingConfig
+from pipeline.training.config.stored import stored_config
 from pipeline.training.model_registry import SCHEME
 from pipeline.training.run import run_folder_of
 from pipeline.training.tracking import absolute_uri, check_store
@@ -119,9 +120,7 @@ def find_trained(argument: str, overrides: Sequence[str] = ()) -> TrainedModel:
 
 
 def _config_of(run_folder: str) -> ExperimentConfig | None:
-    url = join(run_folder, "config.yaml")
-    text = read_text(url)
-    return None if text is None else validate(yaml.safe_load(text), ExperimentConfig, url)
+    return stored_config(join(run_folder, "config.yaml"))
 
 
 def _registered(address: str) -> TrainedModel:

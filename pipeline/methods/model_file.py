@@ -25,6 +25,7 @@ from pipeline.methods.build import make_generator, make_method
 from pipeline.models.output import as_output
 from pipeline.models.weights import without_pretrained
 from pipeline.registry import Part
+from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import CropPolicy, join
 from pipeline.storage import write_bytes, write_text
 from pipeline.strict import Strict
@@ -60,6 +61,11 @@ class ModelDescription(Strict):
         description="(K, 2, 2) px² of the input: second moments of the errors on the held-out split, where the network states "
         "no uncertainty of its own",
     )
+    selected_on: SetIdentity | None = Field(
+        None,
+        description="the set whose error chose these weights; null for the last step's, and in files older than it",
+    )
+    trained_on: tuple[SetIdentity, ...] = Field((), description="labelled sets; empty in files older than it")
     extra: dict[str, Any] = Field(default_factory=dict)
 
     @property

@@ -11,7 +11,7 @@ from pipeline.markup import own_definition
 from pipeline.shards.manifest import MANIFEST_NAME, Manifest, ShardEntry, dump_manifest, join, manifest_url
 from pipeline.shards.plan import SetPlan
 from pipeline.shards.poses import poses_of, read_shapes
-from pipeline.shards.prepare import Reject
+from pipeline.shards.prepare import ATTRIBUTE, Reject
 from pipeline.shards.read import RawSample
 from pipeline.shards.rejects import REJECTED_NAME, check_rejects, rejects_text
 from pipeline.shards.staging import Staging
@@ -65,6 +65,11 @@ def assemble(plan: SetPlan, config_hash: str, staging: Staging, max_reject_share
         name=plan.name,
         role=plan.options.role,
         split=plan.split,
+        dataset=plan.dataset,
+        subset=plan.subset,
+        attributes=tuple(
+            sorted(name.removeprefix(ATTRIBUTE) for name in counts if name.startswith(ATTRIBUTE))
+        ),
         markup=plan.options.markup.name if plan.options.markup else None,
         markup_definition=own_definition(plan.options.markup),
         num_landmarks=plan.options.markup.num_landmarks if plan.options.markup else 0,

@@ -56,6 +56,15 @@ class Manifest(Strict):
     name: str = Field(description="set name, e.g. 300w-train")
     role: Literal["labelled", "unlabelled"]
     split: Literal["train", "validation", "test"]
+    dataset: str | None = Field(
+        default=None, description="data set its images are of, e.g. 300w; null where nobody wrote it down"
+    )
+    subset: str | None = Field(
+        default=None, description="which part of the data set's split, as protocols name it, e.g. common"
+    )
+    attributes: tuple[str, ...] = Field(
+        default=(), description="names of what its samples state beside landmarks"
+    )
     markup: str | None = Field(description="markup name; null for an unlabelled set")
     markup_definition: dict[str, Any] | None = Field(
         default=None, description="the markup itself, the fields of its YAML, where it is no packaged one"
@@ -212,9 +221,10 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
 def dump_manifest(manifest: Manifest) -> str:
     """The manifest as canonical JSON text (sorted keys, trailing newline)."""
     content = manifest.model_dump(mode="json")
-    # Sets of packaged markups stay, byte for byte, what they were before manifests had this field.
-    if content["markup_definition"] is None:
-        del content["markup_definition"]
+    # Sets that do not need them stay, byte for byte, what they were before manifests had these fields.
+    for field in ("markup_definition", "dataset", "subset", "attributes"):
+        if not content[field]:
+            del content[field]
     pose = content.pop("pose")
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
     if pose is None:

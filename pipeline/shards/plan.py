@@ -43,6 +43,7 @@ class SetPlan:
         source: For the manifest.
         settings: Everything of the config that shapes its bytes.
         remarks: What the reader has to say of what it passed over.
+        subset: Which part of the data set's split, if not all of it.
     """
 
     name: str
@@ -55,6 +56,12 @@ class SetPlan:
     source: dict[str, Any]
     settings: dict[str, Any]
     remarks: tuple[str, ...] = ()
+    subset: str | None = None
+
+    @property
+    def dataset(self) -> str:
+        """The data set, or sets, that the records say they are of."""
+        return "+".join(sorted({record.source for record in self.records}))
 
     @property
     def chunks(self) -> list[tuple[FaceRecord, ...]]:
@@ -207,6 +214,8 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
         }
         if config.max_image_mpx != PrepareConfig.model_fields["max_image_mpx"].default:
             settings["max_image_mpx"] = config.max_image_mpx
+        if entry.subset is not None:
+            settings["subset"] = entry.subset
         definition = own_definition(options.markup)
         if definition is not None:  # a YAML of one's own may change under the same name
             settings["markup"] = definition
@@ -223,6 +232,7 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
                 settings=settings,
                 # Of the whole data set, so once.
                 remarks=tuple(getattr(reader, "remarks", ())) if not plans else (),
+                subset=entry.subset,
             )
         )
     return plans

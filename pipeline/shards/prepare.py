@@ -167,6 +167,10 @@ def _meta(
     )
 
 
+ATTRIBUTE = "attribute "
+"""Before the name of one: how the faces that state it are counted."""
+
+
 def _count(counts: Counter[str], annotation: Annotation | None, placed: Placement) -> None:
     counts["samples"] += 1
     counts["landmark_placed"] += placed.five_source == "landmarks"
@@ -178,6 +182,7 @@ def _count(counts: Counter[str], annotation: Annotation | None, placed: Placemen
         counts["landmarks_hidden"] += len(known) - int(annotation.visible_K[known_K].sum())
         counts["landmarks_cut"] += cut
         counts["faces_cut"] += cut > 0
+        counts.update(f"{ATTRIBUTE}{name}" for name in annotation.attributes)
 
 
 def _load(

@@ -58,6 +58,9 @@ class SetConfig(Strict):
     name: str = Field(description="names its subfolder and shards, e.g. train")
     role: Literal["labelled", "unlabelled"]
     split: Literal["train", "validation", "test"] = "train"
+    subset: str | None = Field(
+        default=None, description="which part of the data set's split, as protocols name it, e.g. common"
+    )
     reader: dict[str, Any] = Field(description="{reader: NAME, …its parameters}; see pipeline/datasets")
     validation: ValidationConfig | None = Field(
         default=None, description="hold a part out as a set of its own"

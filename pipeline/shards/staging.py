@@ -6,7 +6,6 @@ with the first chunk that is missing, and a run with another config shares nothi
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 import fsspec
 
 from pipeline.errors import ConfigError, ManifestError, ShardError, StorageError
+from pipeline.ownership import owned
 from pipeline.shards.manifest import (
     Manifest,
     join,
@@ -26,7 +26,7 @@ from pipeline.shards.plan import SetPlan
 from pipeline.shards.prepare import ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.write import write_shard
-from pipeline.storage import absolute, exists, is_local, local_path, names_in, remove, write_text
+from pipeline.storage import absolute, exists, names_in, remove, write_text
 
 STAGING = ".staging"
 
@@ -111,29 +111,13 @@ class Staging:
 
 @contextmanager
 def locked(out: str) -> Iterator[None]:
-    """One preparation at a time into one folder. Object stores have no locks: there, nothing is checked.
+    """One preparation at a time into one folder.
 
     Raises:
-        StorageError: Another one is running, or the folder cannot be written.
+        OwnedError: Another one is running.
+        StorageError: The folder cannot be written.
     """
-    if not is_local(out):
-        yield
-        return
-    path = local_path(out) / STAGING / "lock"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    except OSError as error:
-        raise StorageError(
-            f"{out}: cannot write: {error.strerror}; set 'out' to a writable folder"
-        ) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise StorageError(
-                f"{out}: another preparation is running; wait for it, or choose another 'out'"
-            ) from error
+    with owned(join(out, STAGING), f"preparation into {out}", "choose another 'out'"):
         yield
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pipeline.plain import flatten
 from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.run import WHERE
+from pipeline.training.identity import WHERE
 from pipeline.training.tracking import Tracker
 
 

@@ -134,20 +134,39 @@ def save_engine(engine: Any, folder: Path) -> None:
     engine.save_checkpoint(str(folder), tag=_TAG)
 
 
+def _load_tensors(path: str, map_location: Any = None) -> Any:
+    """What DeepSpeed reads its files with, in place of its own reader, which runs whatever a pickle names."""
+    from deepspeed.runtime.fp16.loss_scaler import LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    # All that ZeRO's optimizers write beside tensors and plain values: numbers in a named shape.
+    with torch.serialization.safe_globals([LossScaler, ZeroStageEnum, fragment_address]):
+        return torch.load(path, map_location=map_location, weights_only=True)
+
+
+def _first_line(error: Exception) -> str:
+    """Torch's advice on what it would not read is to run it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    refused = [line for line in lines if "Unsupported" in line]
+    return (refused or lines or [type(error).__name__])[0]
+
+
 def load_engine(engine: Any, folder: Path) -> None:
-    """Restore what ``save_engine`` wrote; every rank calls it.
+    """Restore what ``save_engine`` wrote; every rank calls it. A pickle that names any other class than those of ours is refused.
 
     Raises:
         TrainingError: Nothing usable there, or ZeRO was saved by another number of ranks.
     """
+    engine.checkpoint_engine.load = _load_tensors
     try:
         path, _ = engine.load_checkpoint(str(folder), tag=_TAG)
     except Exception as error:
         raise TrainingError(
-            f"{folder}: cannot resume from this checkpoint: {error}. With ZeRO 1 or 2 the number of workers must be the one "
-            f"that saved it; convert it with 'python -m deepspeed.checkpoint.ds_to_universal', or use cluster.zero_stage=0"
+            f"{folder}: cannot resume from this checkpoint: {_first_line(error)}. It is not of these networks, or was put there "
+            "by somebody else: choose another name=…, or remove the run's folder to train it from the start"
         ) from error
     if path is None:
         raise TrainingError(
-            f"{folder}: holds no checkpoint of an engine; remove it to resume from an older one"
+            f"{folder}: holds no checkpoint of an engine; 'landmarks checkpoint inspect RUN' says which are whole"
         )

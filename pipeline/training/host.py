@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +16,11 @@ class Host(Protocol):
     world_size: int
     device: torch.device
 
-    def latest(self) -> Path | None:
-        """Folder of the checkpoint to resume from."""
+    def checkpoints(self) -> Sequence[str]:
+        """Names of the run's checkpoints, newest first; the same on every rank."""
+
+    def fetch(self, checkpoint: str) -> Path:
+        """A local folder that holds a checkpoint."""
 
     def publish(self, event: dict[str, Any]) -> None:
         """Hand an event (metrics, images) to whoever shows and tracks them; never blocks training."""

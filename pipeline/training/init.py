@@ -10,7 +10,6 @@ import hashlib
 from typing import Any
 
 import fsspec
-import yaml
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import nn
@@ -21,6 +20,7 @@ from pipeline.methods.model_file import DESCRIPTION, WEIGHTS, ModelDescription, 
 from pipeline.shards.manifest import Manifest, join
 from pipeline.storage import exists
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.stored import stored_config
 
 
 def model_folder(named: str) -> str:
@@ -37,9 +37,9 @@ def model_folder(named: str) -> str:
         raise DataError(
             f"{named}: the run is not finished; run 'landmarks train' again, or name its models/best to use it as it is"
         )
-    with fsspec.open(join(named, "config.yaml"), "rt", encoding="utf-8") as file:
-        select = yaml.safe_load(file)["training"]["select"]
-    return join(named, f"models/{select}")
+    config = stored_config(join(named, "config.yaml"))
+    assert config is not None  # it is there
+    return join(named, f"models/{config.training.select}")
 
 
 def weights_sha256(model: str) -> str:

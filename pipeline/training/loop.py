@@ -33,11 +33,14 @@ from pipeline.training.engines import build_engine, set_learning_rate
 from pipeline.training.extra import with_radii
 from pipeline.training.feeds import open_loaders
 from pipeline.training.host import Host
+from pipeline.training.identity import hashes_of
 from pipeline.training.init import load_weights
 from pipeline.training.meter import Guard, Meter
 from pipeline.training.objectives import Objectives
 from pipeline.training.plan import Plan, derive, set_origin
-from pipeline.training.records import Trace, export_model, gather_bad_samples, write_bad_samples
+from pipeline.training.ranks import merged
+from pipeline.training.records import Trace, export_model, write_bad_samples
+from pipeline.training.resume import newest_whole
 from pipeline.training.step import Stepper
 from pipeline.training.system import SystemMeter
 from pipeline.training.validate import Validation, validate
@@ -66,7 +69,7 @@ class TrainingLoop:
         self.parameters = count_parameters(generator)
         self.method = build_method(config, markup, generator).to(host.device)
         set_origin(generator, self.method, self.plan)
-        folder = host.latest()
+        folder = newest_whole(host, hashes_of(run_folder, config_hash), self.plan.steps)
         if config.init is not None and folder is None:
             load_weights(generator, config)
         self.augmentation = build_augmentation(config, markup)
@@ -95,7 +98,15 @@ class TrainingLoop:
         self.validated: tuple[int, Validation | None] = (-1, None)
         self.state = RunState(config_hash=config_hash, extra_positions=(0,) * len(config.data.extra))
         if folder is not None:
-            self.state = checkpoint.load(folder, self.generator, self.objectives.discriminators, self.average)
+            self.state = checkpoint.load(
+                folder,
+                self.generator,
+                self.objectives.discriminators,
+                self.average,
+                world_size=host.world_size,
+                zero_stage=config.cluster.zero_stage,
+            )
+            self.state.config_hash = config_hash  # a run that was made longer has another than its checkpoint
 
     def run(self) -> RunState:
         """Train from where the run stands to the plan's end.
@@ -229,6 +240,8 @@ class TrainingLoop:
                 self.generator,
                 self.objectives.discriminators,
                 self.average,
+                world_size=self.host.world_size,
+                zero_stage=self.config.cluster.zero_stage,
             )
 
         metrics = {"step": self.state.step, "validation_nme": self.state.best}
@@ -264,7 +277,7 @@ class TrainingLoop:
 
     def _finish(self, loaders: list[BatchLoader]) -> None:
         own = {key: reason for loader in loaders for key, reason in loader.quarantine.entries.items()}
-        bad = gather_bad_samples(own, self.host.world_size)
+        bad = merged(own, self.host.world_size)
         if self.host.rank != 0:
             return
         measured, validation = self.validated

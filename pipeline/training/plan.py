@@ -16,7 +16,7 @@ from pipeline.shards.manifest import Manifest, load_manifest
 from pipeline.shards.order import Balance, Order, check_world_size, order_for
 from pipeline.training.balance import balance_of, origin_shape
 from pipeline.training.check import Networks, check_parts
-from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.experiment import ExperimentConfig, TrainingConfig
 from pipeline.training.extra import extra_orders, open_extra
 from pipeline.training.init import check_init
 from pipeline.training.unlabelled_faces import UnlabelledFaces, open_unlabelled
@@ -152,7 +152,7 @@ def derive(config: ExperimentConfig) -> Plan:
     balance = balance_of(data.balance, data.train, train, data.labelled_count, data.subset_seed)
     epoch_faces = labelled if balance is None else balance.share * len(balance.members)
     per_epoch = epoch_faces / config.train_batch
-    steps = training.steps or max(round((training.epochs or 0) * per_epoch), 1)
+    steps = planned_steps(training, per_epoch)
 
     def every(interval: float) -> int:
         return max(round(interval * (per_epoch if training.cadence == "epochs" else 1)), 1)
@@ -172,6 +172,16 @@ def derive(config: ExperimentConfig) -> Plan:
         checkpoint_steps=every(training.checkpoint_every),
         image_steps=every(training.image_every),
     )
+
+
+def planned_steps(training: TrainingConfig, per_epoch: float) -> int:
+    """Optimizer steps of a run.
+
+    Args:
+        training: Its length, in steps or in epochs.
+        per_epoch: Steps of an epoch.
+    """
+    return training.steps or max(round((training.epochs or 0) * per_epoch), 1)
 
 
 def _load(url: str, field: str, role: str) -> Manifest:

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from pipeline.methods.model_file import ModelDescription, save_model
+from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import join
 from pipeline.storage import local_path, write_text
 from pipeline.training.checkpoint import RunState
@@ -56,6 +56,8 @@ def export_model(
         seed=config.seed,
         validation=validation.metrics if validation else {},
         residual_covariance=None if validation is None else validation.residual_covariance(),
+        selected_on=SetIdentity.of(plan.validation) if which == "best" and plan.validation else None,
+        trained_on=tuple(map(SetIdentity.of, (plan.train, *plan.extra))),
         extra={
             "selected": which,
             "labelled_seen": state.labelled_position + sum(state.extra_positions),
@@ -63,15 +65,6 @@ def export_model(
         },
     )
     save_model(join(run_folder, f"models/{which}"), description, weights)
-
-
-def gather_bad_samples(own: dict[str, str], world_size: int) -> dict[str, str]:
-    """All ranks' bad samples; every rank calls it."""
-    if world_size == 1:
-        return own
-    gathered: list[dict[str, str]] = [{} for _ in range(world_size)]
-    torch.distributed.all_gather_object(gathered, own)
-    return {key: reason for part in gathered for key, reason in part.items()}
 
 
 def write_bad_samples(run_folder: str, bad: dict[str, str]) -> None:

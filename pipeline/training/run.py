@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.errors import ConfigError, TrainingError
+from pipeline.errors import TrainingError
+from pipeline.ownership import owned
 from pipeline.plain import flatten
 from pipeline.shards.manifest import join
-from pipeline.storage import absolute, read_text, require_free_space, write_text
-from pipeline.training.config.compose import config_hash, differences, to_yaml, validate
+from pipeline.storage import absolute, read_text, require_free_space
+from pipeline.training.checkpoint import RunState
+from pipeline.training.claim import FINISHED, claim_run
+from pipeline.training.config.compose import to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.init import identified
 from pipeline.training.plan import Plan, make_plan
 from pipeline.training.tracking import Tracker
 
-# Sections that do not change what a run computes: where it runs and reports, how its sets were made (their manifests say
-# so themselves) and how it is measured afterwards. Changing them keeps it the same run. Nor does the place of the weights it
-# starts from: their hash stands beside it.
-WHERE = frozenset(
-    {"cluster", "tracking", "prepare", "evaluation", "tune", "scale", "selftrain", "init.model"}
-)
+RENAME = "choose another name=…"
 _MAX_CHECKPOINT_BYTES_PER_PARAMETER = 20
 
 
@@ -64,44 +63,18 @@ def run_folder_of(config: ExperimentConfig) -> str:
     return join(absolute(config.cluster.storage), config.name)
 
 
-def claim(
-    config: ExperimentConfig,
-    folder: str,
-    kind: str = "run",
-    where: frozenset[str] = WHERE,
-    essence: Callable[[ExperimentConfig], ExperimentConfig] = lambda config: config,
-) -> None:
-    """Record a config in its folder, or check that it is the recorded one.
+def owned_run(config: ExperimentConfig, say: Callable[[str], None] = print) -> AbstractContextManager[None]:
+    """Own a run's folder while it is trained, or closed.
 
     Args:
-        config: Of a run, or of a search of many.
-        folder: Of it.
-        kind: What it is, for messages.
-        where: Sections that may differ.
-        essence: The config without what else may differ.
+        config: Of the run.
+        say: Takes the word about a killed process whose folder is taken over.
 
     Raises:
-        ConfigError: The folder holds one of another config.
+        OwnedError: Another process trains a run of this name.
+        StorageError: The folder cannot be written.
     """
-    import yaml
-
-    url = join(folder, "config.yaml")
-    known = read_text(url)
-    if known is None:
-        write_text(url, to_yaml(config))
-        return
-    old, new = essence(validate(yaml.safe_load(known), ExperimentConfig, url)), essence(config)
-    if config_hash(old, where) != config_hash(new, where):
-        changed = [d for d in differences(old, new) if not _only_where(d.split(":")[0], where)]
-        raise ConfigError(
-            f"{kind} '{config.name}' exists in {folder} with another config ({'; '.join(changed[:5])}): a resumed {kind} keeps "
-            "its config; choose another name=…, or remove the folder to start afresh"
-        )
-
-
-def _only_where(key: str, where: frozenset[str]) -> bool:
-    """Whether a dotted key is, or lies in, something that does not change what a run computes."""
-    return any(key == place or key.startswith(f"{place}.") for place in where)
+    return owned(run_folder_of(config), f"run '{config.name}'", RENAME, say)
 
 
 @dataclass(frozen=True)
@@ -115,6 +88,7 @@ class Run:
         config_hash: Hash of what the run computes.
         parameters: Trainable ones of the generator.
         finished: Where it stood at its end, if it has finished.
+        notes: What there is to tell its user.
     """
 
     config: ExperimentConfig
@@ -123,6 +97,7 @@ class Run:
     config_hash: str
     parameters: int
     finished: dict[str, Any] | None
+    notes: tuple[str, ...] = ()
 
     def tracker(self, verb: str = "train", parent: str | None = None, **tags: str) -> Tracker:
         """Begin, or continue, the run's MLflow run; a finished run's keeps the end it has."""
@@ -142,9 +117,20 @@ class Run:
         return tracker
 
     def state(self) -> dict[str, Any] | None:
-        """What the workers wrote when they finished; None before that."""
-        text = read_text(join(self.folder, "finished.json"))
-        return None if text is None else dict(json.loads(text))
+        """What the workers wrote when they finished; None before that.
+
+        Raises:
+            TrainingError: It is damaged.
+        """
+        url = join(self.folder, FINISHED)
+        try:
+            text = read_text(url)
+            return None if text is None else RunState.model_validate(json.loads(text)).model_dump(mode="json")
+        except ValueError as error:  # ValidationError and no UTF-8 are ValueErrors
+            raise TrainingError(
+                f"{url}: damaged ({type(error).__name__}); remove it: the same command then goes on from the last checkpoint, "
+                "the run's end, and writes it again"
+            ) from error
 
 
 def ready(config: ExperimentConfig) -> Run:
@@ -161,8 +147,8 @@ def ready(config: ExperimentConfig) -> Run:
     require_free_space(
         folder, parameters * _MAX_CHECKPOINT_BYTES_PER_PARAMETER * 4 + 2**26, "checkpoints of this run"
     )
-    claim(config, folder)
-    run = Run(config, plan, folder, config_hash(config, WHERE), parameters, None)
+    own, notes = claim_run(config, plan, folder)
+    run = Run(config, plan, folder, own, parameters, None, notes)
     return replace(run, finished=run.state())
 
 

@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import sqlite3
 import tempfile
 import time
 import urllib.error
@@ -30,6 +31,7 @@ from pipeline.evaluation import provenance
 from pipeline.shards.manifest import join
 from pipeline.storage import ROOT_VARIABLE, absolute, is_local, local_path, write_text
 from pipeline.training.config.experiment import TrackingConfig
+from pipeline.training.sqlite_store import PREFIX, check_file, follow_artifacts
 
 JOB_VARIABLE = "LANDMARKS_JOB_ID"
 """Environment variable: submission id of the Ray job a driver runs in."""
@@ -48,26 +50,27 @@ def absolute_uri(uri: str) -> str:
     Raises:
         TrackingError: A relative path, which starts at ``LANDMARKS_ROOT``, and that is an object store.
     """
-    prefix = "sqlite:///"
-    if not uri.startswith(prefix) or uri.startswith(prefix + "/"):
+    if not uri.startswith(PREFIX) or uri.startswith(f"{PREFIX}/"):
         return uri
-    path = absolute(uri.removeprefix(prefix))
+    path = absolute(uri.removeprefix(PREFIX))
     if not is_local(path):
         raise TrackingError(
             f"tracking.uri = {uri}: relative paths start at {ROOT_VARIABLE}, which is an object store here ({path}), and a "
             "SQLite file cannot live in one; set MLFLOW_TRACKING_URI or tracking.uri to an MLflow server, or to sqlite:////ABSOLUTE/FILE"
         )
-    return prefix + path
+    return PREFIX + path
 
 
 def check_store(config: TrackingConfig) -> None:
     """Fail in seconds, before anything is started, when the store cannot be used.
 
     Raises:
-        TrackingError: No server answers at the address, the scheme is none MLflow can use, or a file cannot lie there.
+        TrackingError: No server answers at the address, the scheme is none MLflow can use, or a file cannot be used.
     """
-    absolute_uri(config.uri)
-    if config.uri.startswith(("http://", "https://")):
+    uri = absolute_uri(config.uri)
+    if uri.startswith(PREFIX):
+        check_file(uri, absolute(config.artifacts))
+    elif config.uri.startswith(("http://", "https://")):
         parts = urllib.parse.urlsplit(config.uri)
         if parts.username is not None:
             # Nor is it repeated here: a config is printed, stored with the run and sent to workers.
@@ -115,7 +118,7 @@ def _origin() -> dict[str, str]:
     return origin
 
 
-def _make_tables(uri: str) -> None:
+def _make_tables(uri: str, artifacts: str) -> None:
     """A SQLite store's folder and tables, which MLflow makes when it is first asked something: one command at a time.
 
     Raises:
@@ -127,6 +130,7 @@ def _make_tables(uri: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock", timeout=_LOCK_SECONDS):
         mlflow.MlflowClient(tracking_uri=uri).search_experiments(max_results=1)
+        follow_artifacts(uri, artifacts)
 
 
 class Tracker:
@@ -155,14 +159,15 @@ class Tracker:
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         import mlflow
         from mlflow.exceptions import MlflowException
+        from sqlalchemy.exc import SQLAlchemyError
 
         for noisy in ("alembic", "mlflow.store.db.utils", "mlflow.tracking.fluent"):
             logging.getLogger(noisy).setLevel(logging.ERROR)
         self.uri = absolute_uri(config.uri)
         if self.uri.startswith("sqlite:///"):
             try:
-                _make_tables(self.uri)
-            except (OSError, MlflowException) as error:
+                _make_tables(self.uri, absolute(config.artifacts))
+            except (OSError, MlflowException, SQLAlchemyError, sqlite3.Error) as error:
                 raise TrackingError(f"tracking.uri = {config.uri}: {error}") from error
         self._mlflow = mlflow
         self._ended: int | None = None
@@ -181,7 +186,7 @@ class Tracker:
                 tags = tags | {"landmarks.job": os.environ[JOB_VARIABLE]}
             for key, value in tags.items():
                 self.client.set_tag(self.run_id, key, value)
-        except MlflowException as error:
+        except (MlflowException, SQLAlchemyError) as error:
             raise TrackingError(f"tracking.uri = {config.uri}: {error}") from error
 
     def _find_or_create(self, config: TrackingConfig, name: str, run_folder: str) -> tuple[str, bool]:
@@ -191,7 +196,7 @@ class Tracker:
         try:
             with fsspec.open(url, "rt", encoding="utf-8") as file:
                 known = json.load(file)
-            if known["uri"] == self.uri:
+            if known["uri"] == self.uri or self._has_moved_here(known["run_id"]):
                 run = self.client.get_run(known["run_id"])
                 # Changes nothing, and is refused for a run that was deleted.
                 self.client.update_run(run.info.run_id, status=run.info.status)
@@ -213,6 +218,17 @@ class Tracker:
         write_text(url, json.dumps({"uri": self.uri, "run_id": run.info.run_id}) + "\n")
         return run.info.run_id, True
 
+    def _has_moved_here(self, run_id: str) -> bool:
+        """Whether a run that was tracked elsewhere is in this store: a file that was moved, with its root."""
+        from mlflow.exceptions import MlflowException
+
+        if not self.uri.startswith(PREFIX):
+            return False
+        with contextlib.suppress(MlflowException):
+            self.client.get_run(run_id)
+            return True
+        return False
+
     def _experiment(self, config: TrackingConfig) -> str:
         """Id of the experiment, made where it is missing."""
         from mlflow.exceptions import MlflowException
@@ -228,6 +244,11 @@ class Tracker:
                 experiment = self.client.get_experiment_by_name(config.experiment)
                 if experiment is None:
                     raise
+        if experiment.lifecycle_stage == "deleted":
+            raise TrackingError(
+                f"tracking.experiment = {config.experiment}: was deleted in {self.uri}; bring it back ('mlflow experiments "
+                f"restore --experiment-id {experiment.experiment_id}'), or choose another tracking.experiment"
+            )
         return str(experiment.experiment_id)
 
     def metrics(self, values: dict[str, float], step: int) -> None:

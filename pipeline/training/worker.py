@@ -11,6 +11,7 @@ import torch
 
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.engines import prepare_process
+from pipeline.training.integrity import AGAIN, checkpoint_name, is_checkpoint
 from pipeline.training.loop import TrainingLoop
 
 
@@ -35,16 +36,32 @@ class RayHost:
         if self.rank == 0:
             # Whoever stops the driver of this run must free the workers' place: Ray keeps it as long as the job lives.
             self.publish({"place": ray.util.get_current_placement_group()})
-        # Resources of a checkpoint fetched from remote storage live as long as the host.
-        self._resume: Path | None = None
-        latest = ray.train.get_checkpoint()
-        if latest is not None:
-            self._folder = tempfile.TemporaryDirectory(prefix="resume-")
-            self._resume = Path(latest.to_directory(self._folder.name))
+        self._latest = ray.train.get_checkpoint()
+        # What is fetched of remote storage lives as long as the host, or until the next is.
+        self._fetched: tempfile.TemporaryDirectory[str] | None = None
+        self._seen: set[str] = set()
 
-    def latest(self) -> Path | None:
-        """Folder of the checkpoint to resume from."""
-        return self._resume
+    def checkpoints(self) -> list[str]:
+        """Names of the run's checkpoints, newest first: the last that Ray knows of, and the older ones that lie beside it."""
+        from pyarrow.fs import FileSelector
+
+        if self._latest is None:
+            return []
+        folder, _, newest = self._latest.path.rstrip("/").rpartition("/")
+        beside = [entry.base_name for entry in self._latest.filesystem.get_file_info(FileSelector(folder))]
+        return sorted((name for name in beside if is_checkpoint(name) and name <= newest), reverse=True)
+
+    def fetch(self, checkpoint: str) -> Path:
+        """A local copy of a checkpoint."""
+        from ray.train import Checkpoint
+
+        assert self._latest is not None  # it has been listed
+        if self._fetched is not None:
+            self._fetched.cleanup()
+        self._fetched = tempfile.TemporaryDirectory(prefix="resume-")
+        url = f"{self._latest.path.rstrip('/').rpartition('/')[0]}/{checkpoint}"
+        self._seen.add(checkpoint)
+        return Path(Checkpoint(url, self._latest.filesystem).to_directory(self._fetched.name))
 
     def publish(self, event: dict[str, Any]) -> None:
         """Send an event to the driver; does not wait for it."""
@@ -62,12 +79,16 @@ class RayHost:
         """Write and register a checkpoint; every rank calls it."""
         import ray.train
 
+        name = checkpoint_name(step)
+        # Of a damaged one, which was passed over: Ray must not take the new one for it, and remove both.
+        while name in self._seen:
+            name = f"{name}{AGAIN}"
         with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
             write(Path(folder))
             ray.train.report(
                 metrics,
                 checkpoint=ray.train.Checkpoint.from_directory(folder),
-                checkpoint_dir_name=f"step-{step:09d}",
+                checkpoint_dir_name=name,
             )
 
 

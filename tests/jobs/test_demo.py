@@ -41,6 +41,11 @@ def test_demo_goes_from_drawn_faces_to_a_report(tmp_path, landmarks):
         evaluation = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
         manifest = json.loads((sets / "test" / "manifest.json").read_text(encoding="utf-8"))
         assert evaluation["faces"] == manifest["samples"]
+        # What it was measured on is the set's own word, and so is that nothing was chosen or trained on it.
+        assert evaluation["protocol_name"].startswith("synthetic/test ")
+        assert not evaluation["selected_on_test"]
+        assert not evaluation["trained_on_test"]
+        assert evaluation["provenance"]["selection_set"] == "validation: other faces than those measured here"
         numbers[name] = evaluation["errors"]["ocular"]["nme"]
         assert f"{numbers[name]:.2f}" in report
         # Independently of the evaluation's own code: the mean error in original pixels, over the outer eye corners.

@@ -16,10 +16,11 @@ from PIL import Image
 
 from jobs.cluster.session import ray_session
 from jobs.prepare import prepare
-from pipeline.errors import ConfigError, DataError, ShardError, StorageError
+from pipeline.errors import ConfigError, DataError, OwnedError, ShardError, StorageError
 from pipeline.shards.manifest import SampleMeta, load_manifest
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.shards.read import iterate_shard
+from pipeline.shards.staging import locked
 from pipeline.shards.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,6 +86,7 @@ def test_what_is_written(w300, tmp_path, capsys):
     assert (train.samples, validation.samples) == (270, 30)
     assert [shard.samples for shard in train.shards] == [64, 64, 64, 64, 14]
     assert train == load_manifest(str(tmp_path / "train"))
+    assert (train.dataset, train.subset, train.attributes) == ("300w", None, ())
     names = [
         SampleMeta.model_validate_json(s.json).image
         for shard in train.shards
@@ -293,7 +295,7 @@ except StorageError as error:
     assert "StorageError: " in run.stdout, run.stderr
     assert "the disk is full" in run.stdout
     left = [p.name for p in (tmp_path / "out").rglob("*") if p.is_file()]
-    assert set(left) == {"lock"}
+    assert not left
 
 
 def test_full_disk_is_foreseen(w300, tmp_path, monkeypatch):
@@ -314,18 +316,20 @@ def test_wrong_input_fails_before_anything_is_started(w300, tmp_path):
     assert not (tmp_path / "out").exists()
     blocked = tmp_path / "file"
     blocked.touch()
-    with pytest.raises(StorageError, match="file/out: cannot write: Not a directory; set 'out'"):
+    with pytest.raises(StorageError, match="file/out/.staging: cannot write: Not a directory"):
         prepare(config(w300, blocked / "out"), workers=0)
 
 
 def test_two_preparations_at_once_are_refused(w300, tmp_path):
-    import fcntl
-
-    (tmp_path / ".staging").mkdir()
-    with (tmp_path / ".staging" / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(StorageError, match="another preparation is running"):
-            prepare(config(w300, tmp_path), workers=0)
+    with (
+        locked(str(tmp_path)),
+        pytest.raises(
+            OwnedError, match=rf"preparation into {tmp_path} is worked on already, by process {os.getpid()}"
+        ),
+    ):
+        prepare(config(w300, tmp_path), workers=0)
+    prepare(config(w300, tmp_path), workers=0)
+    assert not (tmp_path / ".staging").exists()
 
 
 def test_altered_chunk_is_noticed(w300, tmp_path, monkeypatch):

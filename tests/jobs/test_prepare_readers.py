@@ -240,6 +240,8 @@ def test_a_face_from_its_own_format_to_shards(writer, tmp_path):
     ((manifest, samples),) = prepared(tmp_path, [{"reader": writer(tmp_path / "data", image, points_K2)}])
     assert (manifest.markup, manifest.num_landmarks) == (name, load_markup(name).num_landmarks)
     ((meta, crop_HW3),) = samples
+    # What is measured on it later is called by these.
+    assert (manifest.dataset, manifest.attributes) == (meta.source, tuple(sorted(meta.attributes)))
     expected = points_K2.copy()
     expected[unknown] = np.nan
     stored = np.array([(np.nan, np.nan) if point is None else point for point in meta.points])

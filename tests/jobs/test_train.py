@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -112,7 +113,7 @@ def test_killed_worker_resumes_to_the_bit(tmp_path, config, landmarks, lone_land
 
 
 @pytest.mark.cluster
-def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks):
+def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks, in_process):
     # Turned little enough to lose no landmark: the ranks' losses are means over as many each.
     changes = {
         "training__steps": 8,
@@ -132,6 +133,12 @@ def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks):
     # The first supervised loss is the mean of the ranks': same weights, same images, changed alike.
     values = [float.fromhex(t[0]["metrics"]["supervised"]) for t in (one, *ranks)]
     assert values[0] == pytest.approx((values[1] + values[2]) / 2, rel=1e-5)
+    # Both ranks' files are in the list of the checkpoint.
+    assert "whole" in in_process("checkpoint", "inspect", str(tmp_path / "runs" / "two"))
+    (last, *_) = sorted((tmp_path / "runs" / "two").glob("step-*"), reverse=True)
+    listed = json.loads((last / "checkpoint.json").read_text())
+    assert listed["world_size"] == 2
+    assert sum("optim_states" in name for name in listed["files"]) == 2 * 2
 
 
 @pytest.mark.cluster
@@ -152,6 +159,31 @@ def test_finished_run_is_left_alone_and_another_config_is_refused(
     output = in_process("train", str(path), "optimizer.lr=0.5", code=2)
     assert "optimizer.lr: 0.001 → 0.5" in output
     assert "choose another name" in output
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_finished_run_goes_on_past_a_damaged_checkpoint(tmp_path, config, landmarks, in_process):
+    # Two checkpoints are kept, of steps 4 and 6; a longer run would go on from the latter.
+    changes = {"training__steps": 6, "training__checkpoint_every": 0.27, "unlabelled": {"objective": None}}
+    path = config("longer", **changes)
+    landmarks.run("train", str(path))
+    folder = tmp_path / "runs" / "longer"
+    assert "step-000000006" in in_process("checkpoint", "inspect", str(folder))
+    weights = folder / "step-000000006" / "generator" / "engine" / "mp_rank_00_model_states.pt"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(bytes(content))
+    damaged = in_process("checkpoint", "inspect", str(folder), code=1)
+    assert "step-000000006: generator/engine/mp_rank_00_model_states.pt is not as it was written" in damaged
+    output = " ".join(landmarks.run("train", str(path), "training.steps=10").split())
+    assert "run 'longer' goes on, from 6 to 10 steps" in output
+    assert "checkpoint step-000000006 is damaged" in output
+    assert "goes on from step-000000004" in output
+    assert json.loads((folder / "finished.json").read_text())["step"] == 10
+    assert [entry["step"] for entry in trace(folder)] == list(range(10))
+    assert in_process("checkpoint", "inspect", str(folder)).count("whole") == 2
+    assert "shorter" in in_process("train", str(path), code=2)
 
 
 @pytest.mark.cluster
@@ -182,6 +214,25 @@ def test_bad_input_is_explained_before_anything_starts(config, override, message
     output = in_process("train", str(config("bad")), override, code=2)
     assert message in output.replace("\n", " ")
     assert "Traceback" not in output
+
+
+def test_a_second_training_of_a_name_is_refused_before_anything_starts(tmp_path, config, in_process):
+    # In a process of its own, as whoever trains it is.
+    hold = (
+        "import sys\nfrom pipeline.ownership import owned\n"
+        f"with owned({str(tmp_path / 'runs' / 'taken')!r}, 'it', '-'):\n    print('held', flush=True)\n    sys.stdin.read()"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert holder.stdout.readline() == "held\n"
+    output = in_process("train", str(config("taken")), code=2)
+    assert f"run 'taken' is worked on already, by process {holder.pid} on " in output
+    assert "choose another name=…" in output
+    assert not (tmp_path / "runs" / "taken" / "config.yaml").exists()
+    assert not (tmp_path / "mlflow.db").exists()
+    holder.communicate()
+    assert not (tmp_path / "runs" / "taken").exists()
 
 
 def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, config, in_process):

@@ -33,13 +33,15 @@ def measure(plan: StudyPlan, results: Mapping[str, TrainingResult], predict: Pre
         DataError: Cells that do not compare.
     """
     config = plan.config
+    # For want of a test set, where it was selected: the report says so.
+    selected_on_it = config.data.test is None and config.training.select == "best"
     data = config.data.test or config.data.validation
     if data is None:
         raise ConfigError("scale measures on data.test, or without one on data.validation: name one of them")
     data = absolute(data)
     manifest = load_manifest(data)
     markup = manifest.layout
-    measured = protocol_of(config.evaluation, manifest)
+    measured = protocol_of(config.evaluation, manifest, own=config.data.test is not None)
     # A run's name and content are one; another set, or the same set prepared anew, is measured anew.
     kept = {name: join(plan.folder, f"measured/{name}.{manifest.config_hash}.npz") for name in results}
     missing = [name for name, url in kept.items() if not exists(url)]
@@ -76,10 +78,11 @@ def measure(plan: StudyPlan, results: Mapping[str, TrainingResult], predict: Pre
             data=manifest.name,
             data_config_hash=manifest.config_hash,
             selection=f"training.select = {config.training.select}",
-            selection_set="validation, held out of the training set",
+            selection_set="validation: the very faces measured here"
+            if selected_on_it
+            else "validation, held out of the training set",
         ),
-        # Measured where it was selected, for want of a test set: the report says so.
-        selected_on_test=config.data.test is None and config.training.select == "best",
+        selected_on_test=selected_on_it,
     )
 
 

@@ -13,8 +13,9 @@ from pipeline.studies.scaling.cells import Cell, group_of
 from pipeline.training.config.compose import config_hash, with_values
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.scale import MethodConfig, ScaleConfig
+from pipeline.training.identity import WHERE
 from pipeline.training.plan import checked, derive
-from pipeline.training.run import WHERE, with_absolute_paths
+from pipeline.training.run import with_absolute_paths
 
 
 @dataclass(frozen=True)

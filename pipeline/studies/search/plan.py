@@ -12,11 +12,13 @@ from pipeline.shards.manifest import join, manifest_url
 from pipeline.storage import absolute, is_local
 from pipeline.studies.search.space import check_space, own_values, values_hash
 from pipeline.studies.search.trials import Search, Trial
+from pipeline.training.claim import claim
 from pipeline.training.config.compose import config_hash, with_values
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.tune import TuneConfig, Value
+from pipeline.training.identity import WHERE
 from pipeline.training.plan import make_plan
-from pipeline.training.run import WHERE, claim, with_absolute_paths
+from pipeline.training.run import with_absolute_paths
 
 
 @dataclass(frozen=True)

@@ -107,9 +107,9 @@ class EvaluationConfig(Strict):
         "ocular", description="of the headline; all are computed"
     )
     dataset: str | None = Field(
-        None, description="name in protocols, e.g. 300w; default is the manifest's name"
+        None, description="name in protocols, e.g. 300w, of a data.test whose own manifest has none"
     )
-    subset: str | None = Field(None, description="e.g. common")
+    subset: str | None = Field(None, description="e.g. common; likewise")
     notes: tuple[str, ...] = Field((), description="paragraphs for the report")
     references: tuple[ReferenceConfig, ...] = ()
 
@@ -191,8 +191,14 @@ class ExperimentConfig(Strict):
             raise ValueError(
                 "unlabelled.objective is set, but data.unlabelled names no set of unlabelled faces"
             )
-        if round(self.training.batch * self.unlabelled.ratio) < self.cluster.workers:
-            raise ValueError("training.batch × unlabelled.ratio leaves some workers without unlabelled faces")
+        workers, batch = self.cluster.workers, self.training.batch
+        # Where the labelled faces cannot be shared either, the plan says so, and more.
+        if batch % workers == 0 and self.unlabelled_batch % workers:
+            raise ValueError(
+                f"training.batch × unlabelled.ratio is {self.unlabelled_batch} unlabelled faces a step, which cluster.workers = "
+                f"{workers} cannot share evenly, and what a step sees never depends on their number: set another one, or "
+                f"unlabelled.ratio={max(round(self.unlabelled_batch / workers), 1) * workers / batch:g}"
+            )
 
     def _check_extra(self) -> None:
         if self.data.extra and (min(self.extra_batches) < 1 or self.train_batch < 1):
@@ -219,8 +225,7 @@ class ExperimentConfig(Strict):
 
     @property
     def unlabelled_batch(self) -> int:
-        """Unlabelled faces a step, over all workers; 0 without an objective. A multiple of the number of workers."""
+        """Unlabelled faces a step, over all workers: the same for any number of them; 0 without an objective."""
         if not self.unlabelled.active:
             return 0
-        workers = self.cluster.workers
-        return max(round(self.training.batch * self.unlabelled.ratio / workers), 1) * workers
+        return max(round(self.training.batch * self.unlabelled.ratio), 1)

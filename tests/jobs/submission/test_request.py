@@ -14,7 +14,7 @@ from jobs.settings import experiment
 from jobs.submission import request as requests
 from pipeline.errors import ConfigError
 from pipeline.training.config.compose import config_hash
-from pipeline.training.run import WHERE
+from pipeline.training.identity import WHERE
 
 check_request = functools.partial(requests.check_request, parse=parse)
 

@@ -94,7 +94,7 @@ def test_a_checkpoint_that_is_not_whole(saved, content):
     with pytest.raises(TrainingError, match="not a whole checkpoint") as caught:
         checkpoint.load(folder, generator, {"adversarial": discriminator}, average)
     assert str(folder) in str(caught.value)
-    assert "resume from an older one" in str(caught.value)
+    assert "landmarks checkpoint inspect" in str(caught.value)
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "of another network"])
@@ -109,6 +109,19 @@ def test_an_average_that_does_not_belong(saved, damage):
         average = WeightAverage(nn.Linear(5, 2), 0.9)
     with pytest.raises(TrainingError, match=r"average\.safetensors: not the weight average of this network"):
         checkpoint.load(folder, generator, {"adversarial": discriminator}, average)
+
+
+def test_another_world_size_or_stage_is_refused_where_it_cannot_be(tmp_path, engines):
+    checkpoint.save(tmp_path / "zero", 0, STATE, FakeEngine(0), {}, None, world_size=1, zero_stage=1)
+    with pytest.raises(
+        TrainingError, match=r"zero: was saved by 1 worker.*cluster\.zero_stage=1 and cluster\.workers=1"
+    ):
+        checkpoint.load(tmp_path / "zero", FakeEngine(0), {}, None, world_size=2, zero_stage=1)
+    with pytest.raises(TrainingError, match=r"set cluster\.zero_stage=1"):
+        checkpoint.load(tmp_path / "zero", FakeEngine(0), {}, None, world_size=1, zero_stage=0)
+    # Without ZeRO every rank has everything.
+    checkpoint.save(tmp_path / "plain", 0, STATE, FakeEngine(0), {}, None)
+    assert checkpoint.load(tmp_path / "plain", FakeEngine(0), {}, None, world_size=2) == STATE
 
 
 def test_weights_are_the_averages_where_there_is_one():

@@ -16,8 +16,9 @@ from pipeline.training.build import build_generator
 from pipeline.training.config.compose import config_hash, validate
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
+from pipeline.training.identity import WHERE
 from pipeline.training.init import check_init, identified, load_weights, model_folder
-from pipeline.training.run import WHERE, ready, run_folder_of
+from pipeline.training.run import ready, run_folder_of
 
 IBUG = load_markup("ibug68")
 
@@ -90,6 +91,7 @@ def test_a_run_goes_on_from_moved_weights_and_not_from_others(experiment, tmp_pa
     moved = teacher.rename(tmp_path / "moved")
     again = ready(experiment(moved))
     assert (again.config_hash, again.folder) == (begun.config_hash, begun.folder)
+    (Path(begun.folder) / "step-000000012").mkdir()
     save(moved, seed=1)
     with pytest.raises(ConfigError, match=r"exists .* with another config \(init.sha256"):
         ready(experiment(moved))

@@ -94,7 +94,7 @@ IMPOSSIBLE = {
     "input size": ({"input_size": 72}, "input_size = 72: model 'rcn' needs a multiple of 16"),
     "no unlabelled faces for a worker": (
         {"unlabelled": {**ADVERSARIAL, "ratio": 0.1}, "cluster": {"workers": 4}},
-        "leaves some workers without unlabelled faces",
+        "cannot share evenly",
     ),
     "model": ({"model": {"name": "rcm"}}, "no model named 'rcm': did you mean 'rcn'?"),
     "model's parameter": (
@@ -199,7 +199,7 @@ def test_runs_are_tracked_where_the_environment_says(monkeypatch, origin):
 
 
 def test_where_a_run_is_tracked_does_not_make_it_another_run(monkeypatch):
-    from pipeline.training.run import WHERE
+    from pipeline.training.identity import WHERE
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     before = config_hash(experiment(), WHERE)
@@ -214,17 +214,31 @@ def test_where_a_run_is_tracked_does_not_make_it_another_run(monkeypatch):
         (16, 1.0, 4, 16),
         (16, 0.5, 4, 8),
         (16, 3.0, 2, 48),
-        (12, 0.75, 4, 8),  # 9 faces: 2.25 a worker
-        (12, 1.25, 4, 16),  # 15 faces: 3.75 a worker
+        (16, 0.3, 1, 5),
+        (12, 0.75, 3, 9),
+        (16, 0.01, 1, 1),
         (4, 1.0, 4, 4),
     ],
 )
-def test_unlabelled_batches_are_shared_evenly(batch, ratio, workers, expected):
+def test_unlabelled_batches_are_the_same_for_any_number_of_workers(batch, ratio, workers, expected):
     config = experiment(
         unlabelled={**ADVERSARIAL, "ratio": ratio}, training={"batch": batch}, cluster={"workers": workers}
     )
     assert config.unlabelled_batch == expected
     assert config.unlabelled_batch % workers == 0
+
+
+def test_a_number_of_workers_that_would_change_what_a_step_sees_is_refused():
+    # 5 faces a step at one worker; two would have to see 4 or 6.
+    changes = {"unlabelled": {**ADVERSARIAL, "ratio": 0.3}, "training": {"batch": 16}}
+    assert experiment(**changes).unlabelled_batch == 5
+    with pytest.raises(
+        ConfigError, match=r"5 unlabelled faces a step.*workers = 2 .*unlabelled\.ratio=0\.25"
+    ):
+        experiment(**changes, cluster={"workers": 2})
+    advised = {**changes, "unlabelled": {**ADVERSARIAL, "ratio": 0.25}}
+    assert experiment(**advised, cluster={"workers": 2}).unlabelled_batch == 4
+    assert experiment(**advised).unlabelled_batch == 4
 
 
 def test_a_config_cannot_be_changed():
