@@ -42,7 +42,7 @@ def _train(config: ExperimentConfig, console: Console, verb: str, parent: str | 
     for note in run.notes:
         console.print(note, markup=False, highlight=False)
     tracker = run.tracker(verb, parent)
-    try:
+    with tracker.ending():
         if run.finished is not None:
             console.print(f"run '{run.config.name}' is finished already: {run.folder}")
         else:
@@ -50,12 +50,6 @@ def _train(config: ExperimentConfig, console: Console, verb: str, parent: str | 
         result = close(run, tracker)
         if config.tracking.register_as is not None:
             console.print(register_best(run, result), highlight=False)
-    except (KeyboardInterrupt, SystemExit):  # Ray Train turns the first into the second
-        tracker.end("KILLED")
-        raise
-    except BaseException:
-        tracker.end("FAILED")
-        raise
     return result
 
 
