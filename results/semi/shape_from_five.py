@@ -33,7 +33,7 @@ def main(root: str) -> None:
             objective = DetectorShape(train.num_landmarks, train.crop.size, train.layout)
             objective.learn(five_N52[chosen], points_NK2[chosen])
             images = torch.zeros(len(target_NK2), 3, 1, 1)
-            answer_NK2, _ = objective.labels(UnlabelledBatch.unchanged(images, their_five_N52.float()))
+            answer_NK2 = objective.regressed(UnlabelledBatch.unchanged(images, their_five_N52.float()))
             nme_N = 100 * (answer_NK2 - target_NK2).norm(dim=-1).mean(1) / ocular_N
             rows.append(
                 {

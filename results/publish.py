@@ -1,7 +1,7 @@
 """Copies what a search or study found into this folder, without the paths of the machine it ran on.
 
-    python results/w300/publish.py search FOLDER NAME     FOLDER/search.json → NAME/{trials.csv,search.json,report.html}
-    python results/w300/publish.py study  FOLDER NAME     FOLDER/*.csv, tables.md, study.json, report.html → NAME/
+    python results/publish.py search FOLDER w300/NAME     FOLDER/search.json → w300/NAME/{trials.csv,search.json,report.html}
+    python results/publish.py study  FOLDER semi/NAME     FOLDER/*.csv, tables.md, study.json, report.html → semi/NAME/
 
 Reports of searches and studies hold charts and numbers, no faces.
 """
@@ -33,7 +33,7 @@ def publish_study(folder: Path, out: Path) -> None:
 def main() -> None:
     kind, folder, name = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
     out = HERE / name
-    out.mkdir(exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
     {"search": publish_search, "study": publish_study}[kind](folder, out)
     for file in sorted(out.iterdir()):
         text = file.read_text(encoding="utf-8")
