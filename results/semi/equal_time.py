@@ -3,9 +3,9 @@
     python results/semi/equal_time.py STUDY TIMES OVERRIDE… > results/semi/equal_time.csv
 
 STUDY is the folder of a finished `landmarks scale configs/scale_semi_300w.yaml`; TIMES is how many times its steps a supervised
-run gets, at least the ratio of times in its table; the overrides name the sets, as they did there. Each run is a `landmarks train`
-of its own, resumed where it was stopped. Errors are on the held-out faces, which also choose the checkpoint, on both sides: the test
-set is not read.
+run gets, at least the ratio of times in its table; the overrides name the sets, as they did there. Each run is a `landmarks
+train` of its own, resumed where it was stopped. Errors are on the held-out faces, which also choose the checkpoint, on both
+sides: the test set is not read.
 """
 
 from __future__ import annotations
