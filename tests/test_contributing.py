@@ -78,6 +78,33 @@ def test_the_loss_is_found_checked_and_learns(example):
     assert torch.allclose(loss.draw_true(target, (16, 16)).sum((-1, -2)), torch.ones(2, 3), atol=1e-5)
 
 
+def test_the_decoder_reads_a_peak_and_leaves_out_what_is_far_below_it(example):
+    decoder = build("decoder", Part(name=example("A decoder", "my_decoder"), share=0.2))
+    y, x = torch.meshgrid(torch.arange(32.0), torch.arange(32.0), indexing="ij")
+    peak = -((x - 14.0) ** 2 + (y - 17.0) ** 2) / 8
+    weaker = -((x - 3.0) ** 2 + (y - 3.0) ** 2) / 8 - 2.0  # e⁻² of the peak: below a fifth
+    scores = torch.logaddexp(peak, weaker)[None, None]
+    points = decoder(scores, scores)
+    torch.testing.assert_close(points, torch.tensor([[[14.0, 17.0]]]), atol=1e-2, rtol=0)
+
+
+def test_the_optimizer_takes_its_parameters_and_steps(example):
+    name = example("An optimizer", "my_optimizer")
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = build("optimizer", Part(name=name, lr=0.5, momentum_decay=0.1), params=[weight])
+    assert optimizer.param_groups[0]["momentum_decay"] == 0.1
+    weight.square().sum().backward()
+    optimizer.step()
+    assert (weight < 1).all()
+    with pytest.raises(ConfigError, match="has no parameter 'momentum_decai'; did you mean"):
+        build("optimizer", Part(name=name, momentum_decai=0.1), params=[weight])
+
+
+def test_the_schedule_warms_up_and_falls_in_a_line(example):
+    schedule = build("schedule", Part(name=example("A schedule", "my_schedule"), warmup_steps=4), steps=24)
+    assert [schedule(step) for step in (0, 3, 4, 14)] == pytest.approx([0.25, 1.0, 1.0, 0.5])
+
+
 def test_the_model_is_found_checked_and_learns(example, tmp_path):
     name = example("A model", "my_model")
     (text,) = blocks("yaml", "A model")
