@@ -26,7 +26,7 @@ def test_demo_goes_from_drawn_faces_to_a_report(tmp_path, landmarks):
         "model.width=16",
         "training.steps=80",
         "training.batch=8",
-        "training.ema_decay=0",
+        "training.ema_decay=0.9",
         "optimizer.lr=0.005",
         f"cluster.storage={tmp_path / 'runs'}",
         f"tracking.uri=sqlite:///{tmp_path}/mlflow.db",
@@ -59,3 +59,5 @@ def test_demo_goes_from_drawn_faces_to_a_report(tmp_path, landmarks):
         # Eighty steps from 24 labels: far from good, but far from knowing nothing, too.
         assert numbers[name] < 0.65 * 100 * (ignorant / ocular).mean()
     assert len({round(v, 6) for v in numbers.values()}) == 2
+    semi, supervised = numbers["demo-semi-supervised"], numbers["demo-supervised"]
+    assert f"{semi:.2f} % NME instead of {supervised:.2f} %" in report
