@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.arguments import ConfigArgument, ModelArgument, Overrides
+from jobs.arguments import ConfigArgument, Overrides
 from jobs.bench.commands import bench
 from jobs.checkpoint import checkpoint
+from jobs.job_commands import jobs
+from jobs.model_commands import calibrate, export, predict
 from pipeline.errors import ConfigError, LandmarkError
 
 app = typer.Typer(
@@ -23,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.add_typer(checkpoint, name="checkpoint")
+app.add_typer(jobs, name="jobs")
 
 
 def _version(asked: bool) -> None:
@@ -125,85 +128,8 @@ def evaluate(
     run(runs, data=data, out=out, overrides=override or [], title=title)
 
 
-@app.command()
-def calibrate(
-    model: ModelArgument,
-    data: Annotated[
-        str | None, typer.Option(help="labelled set, held out; default is the config's data.validation")
-    ] = None,
-) -> None:
-    """Fit the temperature of a model's confidences to held-out faces; it is kept beside the weights."""
-    from jobs.calibrate import calibrate as run
-
-    run(model, data=data)
-
-
-@app.command()
-def predict(
-    model: ModelArgument,
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT…", help="images, folders, patterns, URLs, videos, tars or prepared sets"
-        ),
-    ],
-    out: Annotated[str, typer.Option(help="file (jsonl, csv, coco) or folder (pts, overlays, shards)")],
-    to: Annotated[
-        str | None,
-        typer.Option(
-            help="jsonl, csv, coco, pts, overlays, or shards (of prepared sets, for training); default: by the name of --out"
-        ),
-    ] = None,
-    others: Annotated[
-        list[str] | None, typer.Option("--with", help="another model of the ensemble; may be given again")
-    ] = None,
-    flip_test: Annotated[bool, typer.Option("--flip-test", help="average over the mirror image")] = False,
-    workers: Annotated[
-        int, typer.Option(help="Ray actors for prepared sets; 0 works in this process", min=0)
-    ] = 0,
-    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
-    smooth: Annotated[
-        float | None,
-        typer.Option(help="smooth videos: acceleration of a landmark, face sides per s²; 30 is a start"),
-    ] = None,
-    max_reject_share: Annotated[
-        float, typer.Option(help="share of unreadable images over which the run ends", min=0, max=1)
-    ] = 0.1,
-) -> None:
-    """Landmarks, covariances and confidences of images, videos and prepared sets."""
-    from jobs.predict import predict as run
-
-    models = [model, *(others or [])]
-    run(
-        models,
-        inputs,
-        out=out,
-        to=to,
-        flip=flip_test,
-        workers=workers,
-        device=device,
-        smooth=smooth,
-        max_reject_share=max_reject_share,
-    )
-
-
-@app.command()
-def export(
-    model: ModelArgument,
-    to: Annotated[str, typer.Option(help="onnx, or torch (a torch.export program, .pt2)")],
-    out: Annotated[str | None, typer.Option(help="file; default: the run's name, here")] = None,
-    data: Annotated[
-        str | None, typer.Option(help="prepared set to compare on; default: faces drawn by the project")
-    ] = None,
-    faces: Annotated[int, typer.Option(help="compared", min=1)] = 64,
-    max_difference: Annotated[
-        float, typer.Option(help="px of the crop over which the export fails", min=0)
-    ] = 0.01,
-) -> None:
-    """Write a model as one file, preprocessing and decoding inside, and compare it with the model on faces."""
-    from jobs.export import export as run
-
-    run(model, to=to, out=out, data=data, faces=faces, max_difference=max_difference)
+for _command in (calibrate, predict, export):
+    app.command()(_command)
 
 
 @app.command()
@@ -314,38 +240,6 @@ def experiment(
     from jobs.new import new_experiment
 
     new_experiment(name, folder=folder)
-
-
-jobs = typer.Typer(help="The cluster's jobs: list, follow, stop.", no_args_is_help=True)
-app.add_typer(jobs, name="jobs")
-AddressOption = Annotated[
-    str | None, typer.Option(envvar="RAY_API_SERVER_ADDRESS", help="of the cluster's job server")
-]
-JobArgument = Annotated[str, typer.Argument(metavar="ID", help="submission id")]
-
-
-@jobs.command("list")
-def jobs_list(address: AddressOption = None) -> None:
-    """Every job with its state, duration and MLflow run."""
-    from jobs.submitted import show_jobs
-
-    show_jobs(address)
-
-
-@jobs.command("follow")
-def jobs_follow(job_id: JobArgument, address: AddressOption = None) -> None:
-    """Print a job's logs until it ends; the exit code is the job's."""
-    from jobs.submitted import follow_job
-
-    raise typer.Exit(follow_job(job_id, address))
-
-
-@jobs.command("stop")
-def jobs_stop(job_id: JobArgument, address: AddressOption = None) -> None:
-    """Stop a job. Submitted again under the same id, it resumes."""
-    from jobs.submitted import stop_job
-
-    raise typer.Exit(stop_job(job_id, address))
 
 
 def parse(verb: str, arguments: Sequence[str]) -> dict[str, Any]:

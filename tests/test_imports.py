@@ -36,8 +36,7 @@ jobs jobs.arguments
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run
 jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted
-jobs.checkpoint
-jobs.rounds
+jobs.checkpoint jobs.rounds jobs.model_commands jobs.job_commands
 jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli
