@@ -10,7 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.inference.predictor import PredictedFace, Predictor
+    from pipeline.inference.predicted_face import PredictedFace
+    from pipeline.inference.predictor import Predictor
     from pipeline.markup import Markup, load_markup
     from pipeline.methods.model_file import LandmarkModel, load_model
 
@@ -19,7 +20,7 @@ __all__ = ["LandmarkModel", "Markup", "PredictedFace", "Predictor", "load_markup
 _FOUND_IN = {
     "LandmarkModel": "pipeline.methods.model_file",
     "Markup": "pipeline.markup",
-    "PredictedFace": "pipeline.inference.predictor",
+    "PredictedFace": "pipeline.inference.predicted_face",
     "Predictor": "pipeline.inference.predictor",
     "load_markup": "pipeline.markup",
     "load_model": "pipeline.methods.model_file",

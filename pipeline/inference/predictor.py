@@ -11,9 +11,8 @@ answers meet in the image's pixels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import Any
 
@@ -27,59 +26,16 @@ from pipeline.inference.confidence import TOLERANCE, disc_probability, variances
 from pipeline.inference.crops import answer
 from pipeline.inference.images import ImageLike, read_image
 from pipeline.inference.mixture import mixture
+from pipeline.inference.predicted_face import Box, FoundFace, PredictedFace, from_box
 from pipeline.methods.model_file import DESCRIPTION, LandmarkModel, load_model
 from pipeline.shards.manifest import Manifest, join
 from pipeline.shards.place import Detector
 from pipeline.storage import absolute, exists
 
-Box = tuple[float, float, float, float]
 _Told = tuple[Box, float | None, float]  # box, score, side of the face
 ModelLike = str | PathLike[str] | LandmarkModel
 
 _BATCH = 32
-
-# Where MTCNN's five points lie in MTCNN's own box, medians over 250 images of 300-W: the longer side of their box is 0.40 of the
-# box's (90 % of faces: 0.35 … 0.47), and its centre lies 0.075 of it below the box's.
-_FIVE_SIDE, _FIVE_BELOW = 0.40, 0.075
-
-
-@dataclass(frozen=True, eq=False)
-class PredictedFace:
-    """A face and its landmarks; all positions are px of the image, (x, y), the centre of the top-left pixel at (0, 0).
-
-    Attributes:
-        points_K2: (K, 2) float64.
-        covariance_K22: (K, 2, 2) float64, px², axes (x, y); None from a model that states none.
-        confidence_K: (K,) probability that each landmark lies within the tolerance; None likewise.
-        confidence: Their mean, the share of landmarks that is expected to be right; None likewise.
-        calibrated: Whether confidences follow a temperature fitted on held-out faces, or the model's bare word.
-        box: (left, top, right, bottom) edges, as detected or given; of a stored crop, its square.
-        score: The detector's; None for a box that was given.
-        crop: The square the model saw.
-        image_SS3: (S, S, 3) uint8, its pixels.
-        size: Side of the face, px: what tolerances are shares of.
-    """
-
-    points_K2: np.ndarray
-    covariance_K22: np.ndarray | None
-    confidence_K: np.ndarray | None
-    confidence: float | None
-    calibrated: bool
-    box: Box
-    score: float | None
-    crop: Crop
-    image_SS3: np.ndarray
-    size: float
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A face that is to be predicted: the points its square is placed around, and what is told of it."""
-
-    image_HW3: np.ndarray
-    around_N2: np.ndarray
-    box: Box
-    score: float | None
 
 
 class Predictor:
@@ -171,11 +127,11 @@ class Predictor:
         read = [read_image(image, f"image {place}") for place, image in enumerate(images)]
         if boxes is None:
             found = [
-                [_Found(image, np.asarray(face.five_52), face.box, face.confidence) for face in faces]
+                [FoundFace(image, np.asarray(face.five_52), face.box, face.confidence) for face in faces]
                 for image, faces in zip(read, self._detect(read), strict=True)
             ]
         else:
-            found = [[_boxed(image, box) for box in own] for image, own in zip(read, boxes, strict=True)]
+            found = [[from_box(image, box) for box in own] for image, own in zip(read, boxes, strict=True)]
         everyone = [face for faces in found for face in faces]
         predicted = iter(
             [
@@ -236,7 +192,7 @@ class Predictor:
             self._detector = FaceDetector(DetectorConfig(device=str(self._device)))
         return self._detector.detect(images)
 
-    def _faces(self, found: list[_Found]) -> list[PredictedFace]:
+    def _faces(self, found: list[FoundFace]) -> list[PredictedFace]:
         answers, first_crops, first_images = [], [], np.empty(0)
         for model in self.models:
             policy = model.description.crop
@@ -311,21 +267,3 @@ def _open(model: ModelLike, device: torch.device | str) -> tuple[LandmarkModel, 
 
         folder = find_trained(fspath(model)).folder
     return load_model(folder, device), load_calibration(folder)
-
-
-def _boxed(image_HW3: np.ndarray, box: Sequence[float]) -> _Found:
-    if (
-        len(box) != 4
-        or not all(math.isfinite(value) for value in box)
-        or box[0] >= box[2]
-        or box[1] >= box[3]
-    ):
-        raise DataError(
-            f"box {tuple(box)}: expected left < right and top < bottom, px, as (left, top, right, bottom)"
-        )
-    left, top, right, bottom = map(float, box)
-    longer = max(right - left, bottom - top)
-    # Edges; the points of a square are pixel centres.
-    centre = np.array([(left + right) / 2, (top + bottom) / 2 + _FIVE_BELOW * longer]) - 0.5
-    half = _FIVE_SIDE * longer / 2
-    return _Found(image_HW3, np.stack([centre - half, centre + half]), (left, top, right, bottom), None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline.errors import DataError
-from pipeline.inference.predictor import PredictedFace
+from pipeline.inference.predicted_face import PredictedFace
 from pipeline.shards.prepare import Reject
 from pipeline.shards.rejects import examples, rejects_text
 from pipeline.storage import write_text

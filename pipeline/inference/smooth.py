@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.errors import ConfigError
-from pipeline.inference.predictor import Box, PredictedFace, Predictor
+from pipeline.inference.predicted_face import Box, PredictedFace
+from pipeline.inference.predictor import Predictor
 
 _SAME_FACE = 0.3  # boxes of one face in successive frames overlap by more, as a share of their union
 _SPEED = 2.0  # sides of the face per s: standard deviation of a velocity that nothing is known of

@@ -8,7 +8,8 @@ import numpy as np
 
 from pipeline.errors import ConfigError, DataError
 from pipeline.inference.calibration import Calibration, Fit, fit
-from pipeline.inference.predictor import PredictedFace, Predictor
+from pipeline.inference.predicted_face import PredictedFace
+from pipeline.inference.predictor import Predictor
 from pipeline.methods.model_file import LandmarkModel
 from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import Manifest, SampleMeta, join, load_manifest, manifest_url, parent
