@@ -47,9 +47,8 @@ def _objective(part: ObjectiveConfig) -> str:
 def _generator_cost(config: ExperimentConfig, markup: Markup, parameters: int) -> Cost:
     with without_pretrained():
         if parameters * config.input_size**2 > _REAL_MACS:
-            with suppress(
-                NotImplementedError, RuntimeError
-            ):  # of a network that looks at its values: there are none
+            # A network that looks at its values finds none there, and is built for real.
+            with suppress(NotImplementedError, RuntimeError):
                 with torch.device("meta"):
                     generator = build_generator(config, markup)
                 return cost(generator, config.input_size)

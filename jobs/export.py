@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from rich.console import Console
@@ -12,7 +13,7 @@ from pipeline.inference.export.compare import Difference, compare, drawn_crops, 
 from pipeline.inference.export.module import CropsToLandmarks
 from pipeline.inference.trained import find_trained
 from pipeline.methods.model_file import load_model
-from pipeline.storage import absolute, is_local
+from pipeline.storage import absolute, atomic_writer, is_local
 
 
 def export(
@@ -59,7 +60,8 @@ def export(
             raise TrainingError(
                 f"{to}: its landmarks differ from the model's by up to {told}: more than --max-difference {max_difference:g}"
             )
-        Path(temporary).replace(path)
+        with Path(temporary).open("rb") as written, atomic_writer(path) as file:
+            shutil.copyfileobj(written, file)
     finally:
         Path(temporary).unlink(missing_ok=True)
     size = Path(path).stat().st_size / 1e6

@@ -114,6 +114,7 @@ class StepView:
         method: Reads outputs, and knows what a true heatmap looks like.
         context: What :meth:`UnlabelledObjective.images` returned beside its images.
         teacher: Images to the output of the averaged generator, without gradient, where an objective asked for it.
+        shared: What one objective has computed and the others of the step may use: all views of a step have the same.
     """
 
     labelled_B3HW: Tensor
@@ -126,6 +127,7 @@ class StepView:
     method: Method
     context: Any = None
     teacher: Callable[[Tensor], Output] | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
 
     @property
     def output(self) -> Output:

@@ -10,7 +10,7 @@ from pipeline.methods.unlabelled.base import StepView
 
 
 def ask_teacher(view: StepView, permutation_K: Tensor, side: int) -> tuple[Tensor, Tensor | None]:
-    """Landmarks of a step's plain images by the teacher.
+    """Landmarks of a step's plain images by the teacher, who is asked once a step, however many objectives want to know.
 
     Args:
         view: Of a step with a teacher.
@@ -25,6 +25,9 @@ def ask_teacher(view: StepView, permutation_K: Tensor, side: int) -> tuple[Tenso
     """
     if view.teacher is None:
         raise TypeError("the objective needs the averaged generator: its needs_teacher is not set")
+    if "teacher" in view.shared:
+        told: tuple[Tensor, Tensor | None] = view.shared["teacher"]
+        return told
     images_B3HW = view.unlabelled.plain_B3HW
     prediction = view.method.decode(view.teacher(torch.cat([images_B3HW, images_B3HW.flip(-1)])))
     plain_BK2, mirrored_BK2 = prediction.points_BK2.chunk(2)
@@ -36,4 +39,6 @@ def ask_teacher(view: StepView, permutation_K: Tensor, side: int) -> tuple[Tenso
         # |Σ| of a mirrored landmark is that of the landmark.
         plain_BK, mirrored_BK = spread(prediction.covariance_BK22).chunk(2)
         spread_BK = (plain_BK + mirrored_BK[:, order_K]) / 2
-    return (plain_BK2 + mirrored_BK2) / 2, spread_BK
+    answer = (plain_BK2 + mirrored_BK2) / 2, spread_BK
+    view.shared["teacher"] = answer
+    return answer
