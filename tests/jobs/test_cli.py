@@ -33,6 +33,10 @@ def script(verb: str) -> None:
     # As ``python -m``: a fresh __main__, though the module may have been imported already.
     with pytest.MonkeyPatch.context() as patch:
         for name in [n for n in sys.modules if n.startswith(f"jobs.{MODULES.get(verb, verb)}")]:
+            # Importing it anew also rebinds its name in the package: ``import jobs.prepare as m`` reads that.
+            package, _, child = name.rpartition(".")
+            if package in sys.modules:
+                patch.setattr(sys.modules[package], child, sys.modules[name])
             patch.delitem(sys.modules, name)
         runpy.run_module(f"jobs.{MODULES.get(verb, verb)}", run_name="__main__", alter_sys=True)
 
@@ -60,6 +64,16 @@ def test_a_module_does_what_the_verb_does(toy_experiment, tmp_path: Path, monkey
         assert (
             ended(lambda v=verb: script(v), [str(path), "training.stepz=3"], monkeypatch, capsys) == expected
         )
+
+
+def test_modules_are_afterwards_what_they_were(monkeypatch, capsys):
+    import jobs.prepare
+
+    before = jobs.prepare
+    ended(lambda: script("prepare"), ["--help"], monkeypatch, capsys)
+    import jobs.prepare as after
+
+    assert after is before is sys.modules["jobs.prepare"]
 
 
 def test_a_command_is_parsed_without_being_run():
