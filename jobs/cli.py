@@ -121,11 +121,15 @@ def evaluate(
     ] = "outputs/evaluation",
     title: Annotated[str | None, typer.Option(help="of the report")] = None,
     override: Annotated[list[str] | None, typer.Option("--set", help="dotted override for configs")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Ray tasks at a time; 0 works in this process, as small sets do anyway", min=0),
+    ] = None,
 ) -> None:
     """Measure trained models and write one report that compares them."""
     from jobs.evaluate import evaluate as run
 
-    run(runs, data=data, out=out, overrides=override or [], title=title)
+    run(runs, data=data, out=out, overrides=override or [], title=title, workers=workers)
 
 
 for _command in (calibrate, predict, export):

@@ -26,6 +26,7 @@ def evaluate(
     out: str,
     overrides: Sequence[str] = (),
     title: str | None = None,
+    workers: int | None = None,
     console: Console | None = None,
 ) -> list[Evaluation]:
     """Measure models and write ``NAME.json``, ``NAME.npz`` and ``report.html`` into ``out``.
@@ -36,6 +37,7 @@ def evaluate(
         out: Folder for results.
         overrides: Dotted overrides for configs among the arguments.
         title: Of the report.
+        workers: Ray tasks at a time; see ``jobs.cluster.predict``.
         console: Where to print the table.
 
     Raises:
@@ -54,7 +56,8 @@ def evaluate(
         raise DataError(f"{data}: is an unlabelled set; measuring needs landmarks")
     for model in models:
         model.check_fits(manifest, data)
-    answers = predict([model.folder for model in models], data, gpu=bool(first and first.cluster.gpu))
+    gpu = bool(first and first.cluster.gpu)
+    answers = predict([model.folder for model in models], data, gpu=gpu, workers=workers)
     own = first is not None and first.data.test is not None and absolute(first.data.test) == data
     measured, evaluations, runs = protocol_of(settings, manifest, own=own), [], []
     for name, model, answer in zip(names_apart(models), models, answers, strict=True):

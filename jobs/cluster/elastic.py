@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from jobs.cluster.local import is_local
 from pipeline.training.config.experiment import ExperimentConfig
 
 
@@ -30,17 +31,36 @@ def trainer_class(config: ExperimentConfig) -> Any:
     """``TorchTrainer`` without what nobody here uses; its elastic policy only chooses valid numbers of workers."""
     from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.callbacks import DatasetsCallback
+    from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+    from ray.train.v2._internal.execution.scaling_policy import ElasticScalingPolicy, FixedScalingPolicy
+
+    # None of what is hooked into below is public; tests/jobs/cluster/test_elastic.py fails when it moves.
+    not_needed = (
+        # A process, and Ray's data library in every worker, to hand out data sets of Ray's own, of which there are none.
+        DatasetsCallback,
+        # A process that frees the workers' place after a controller that died. A training's driver ends with its controller,
+        # and Ray frees what a driver leaves; the driver of many runs frees a place itself (Fleet).
+        PlacementGroupCleanerCallback,
+    )
 
     class LeanTrainer(TorchTrainer):
-        # Ray starts a process, and imports its data library in every worker, to hand out data sets of its own, of which there
-        # are none. Neither this nor the next place is public; tests/jobs/cluster/test_elastic.py fails when one moves.
         def _create_default_callbacks(self) -> list[Any]:
             callbacks = super()._create_default_callbacks()
-            return [callback for callback in callbacks if not isinstance(callback, DatasetsCallback)]
+            return [callback for callback in callbacks if not isinstance(callback, not_needed)]
 
-    if config.cluster.min_workers is None:
-        return LeanTrainer
-    from ray.train.v2._internal.execution.scaling_policy import ElasticScalingPolicy
+        def _initialize_and_run_controller(self, **given: Any) -> Any:
+            policy = _policy(self.scaling_config)
+            if policy is not None:
+                given["scaling_policy"] = policy
+            return super()._initialize_and_run_controller(**given)
+
+    class StillPolicy(FixedScalingPolicy):
+        # Without an autoscaler there is nobody to ask for nodes, and the asking is a process.
+        def after_controller_start(self, train_run_context: Any) -> None:
+            pass
+
+        def _maybe_send_resource_request(self) -> None:
+            pass
 
     world_sizes = valid_world_sizes(config)
 
@@ -49,9 +69,9 @@ def trainer_class(config: ExperimentConfig) -> Any:
         def _count_possible_workers(self, reserved_resources: Any) -> int:
             return largest_valid(super()._count_possible_workers(reserved_resources), world_sizes)
 
-    class ElasticTrainer(LeanTrainer):
-        def _initialize_and_run_controller(self, **given: Any) -> Any:
-            given["scaling_policy"] = DivisorPolicy(self.scaling_config)
-            return super()._initialize_and_run_controller(**given)
+    def _policy(scaling: Any) -> Any:
+        if config.cluster.min_workers is not None:
+            return DivisorPolicy(scaling)
+        return StillPolicy(scaling) if is_local() else None
 
-    return ElasticTrainer
+    return LeanTrainer

@@ -16,6 +16,8 @@ from pipeline.errors import ClusterError, ConfigError
 LIMIT = "LANDMARKS_RAY_START_S"
 """Environment variable: seconds that a local Ray may take to start."""
 _LIMIT_S = 300.0
+_LOCAL = "LANDMARKS_LOCAL_RAY"
+"""Environment variable of all processes of such a Ray, and of its driver."""
 _STARTS = 3
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Only records, indices and small models pass through it; Ray's own default would take 30 % of the memory."""
@@ -37,6 +39,11 @@ def start_limit() -> float:
     return limit
 
 
+def is_local() -> bool:
+    """Whether this process works on a Ray that some command has started for itself: it will never have another node."""
+    return _LOCAL in os.environ
+
+
 @contextmanager
 def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None]:
     """Start a Ray for the block, and stop it at its end. Nobody outside this machine can reach it.
@@ -54,7 +61,7 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
     with ExitStack() as stack:
         # Ray's switch for machines that are no part of a cluster: without it even 127.0.0.1 is replaced by the machine's own
         # address, and some of Ray's servers listen on all interfaces.
-        stack.enter_context(environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0"))
+        stack.enter_context(environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", **{_LOCAL: "1"}))
         stack.enter_context(replaced(ray_constants, "ENABLE_RAY_CLUSTER", False))
         for attempt in range(_STARTS):
             port, dashboard_port = free_ports(2)

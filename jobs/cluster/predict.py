@@ -1,14 +1,111 @@
-"""Any number of models on every shard of a set, as Ray tasks."""
+"""Any number of models on every shard of a set: in this process where that is soon done, else as Ray tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from jobs.cluster.progress import progress
+from jobs.cluster.progress import Advance, progress
 from jobs.cluster.session import ray_session
 from pipeline.errors import LandmarkError
 from pipeline.evaluation.predictions import Predictions
 from pipeline.shards.manifest import Manifest, load_manifest, manifest_url, parent
+
+SMALL = 1000
+"""Faces times models that this process predicts sooner than a Ray of its own would have started."""
+
+
+def predict(
+    models: Sequence[str], data: str, gpu: bool = False, workers: int | None = None
+) -> list[Predictions]:
+    """Every model's answers on a labelled set, in the manifest's order.
+
+    Args:
+        models: Folders of model.json.
+        data: Prepared set.
+        gpu: Give each task a quarter of a GPU.
+        workers: Tasks that run at a time; 0 predicts in this process; None predicts sets of up to ``SMALL`` here unless a GPU is
+            asked for, and others with all that Ray has.
+
+    Raises:
+        LandmarkError: A task's, as the task raised it.
+    """
+    from pipeline.inference.predict_set import concatenate
+
+    manifest, folder = load_manifest(data), parent(manifest_url(data))
+    if workers is None and not gpu and manifest.samples * len(models) <= SMALL:
+        workers = 0
+    with progress("evaluate", manifest.samples * len(models), unit="faces") as advance:
+        if workers == 0:
+            parts = _predict_here(models, manifest, folder, advance)
+        else:
+            parts = _predict_on_ray(models, manifest, folder, advance, gpu=gpu, at_once=workers)
+    return [concatenate(shards) for shards in parts]
+
+
+def _predict_here(
+    models: Sequence[str], manifest: Manifest, folder: str, advance: Advance
+) -> list[list[Predictions]]:
+    from pipeline.inference.predict_set import predict_shard
+    from pipeline.methods.model_file import load_model
+
+    parts: list[list[Predictions]] = []
+    with _no_denormals():
+        for path in models:
+            model = load_model(path)
+            parts.append([])
+            for shard in range(len(manifest.shards)):
+                parts[-1].append(predict_shard(model, manifest, folder, shard))
+                advance(len(parts[-1][-1]))
+    return parts
+
+
+@contextmanager
+def _no_denormals() -> Iterator[None]:
+    """See pipeline.training.engines: it is a setting of the whole process, and the caller's to keep."""
+    import torch
+
+    already = sys.float_info.min / 2 == 0.0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(already)
+
+
+def _predict_on_ray(
+    models: Sequence[str],
+    manifest: Manifest,
+    folder: str,
+    advance: Advance,
+    *,
+    gpu: bool,
+    at_once: int | None,
+) -> list[list[Predictions]]:
+    import ray
+
+    shards = range(len(manifest.shards))
+    results: dict[tuple[int, int], Predictions] = {}
+    with ray_session():
+        remote = ray.remote(num_cpus=1, num_gpus=0.25 if gpu else 0)(_predict_shard)
+        waiting = [(place, shard) for place in range(len(models)) for shard in shards]
+        at_once = at_once or len(waiting)
+        pending: dict[ray.ObjectRef[Predictions], tuple[int, int]] = {}
+        while waiting or pending:
+            while waiting and len(pending) < at_once:
+                place, shard = waiting.pop(0)
+                pending[remote.remote(models[place], manifest, folder, shard)] = place, shard
+            done, _ = ray.wait(list(pending), num_returns=1)
+            key = pending.pop(done[0])
+            try:
+                results[key] = ray.get(done[0])
+            except ray.exceptions.RayTaskError as error:
+                if isinstance(error.cause, LandmarkError):
+                    raise error.cause from error
+                raise
+            advance(len(results[key]))
+    return [[results[place, shard] for shard in shards] for place in range(len(models))]
 
 
 def _predict_shard(model: str, manifest: Manifest, folder: str, shard: int) -> Predictions:
@@ -21,42 +118,3 @@ def _predict_shard(model: str, manifest: Manifest, folder: str, shard: int) -> P
     torch.set_flush_denormal(True)  # see pipeline.training.engines
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return predict_shard(load_model(model, device), manifest, folder, shard, device)
-
-
-def predict(models: Sequence[str], data: str, gpu: bool = False) -> list[Predictions]:
-    """Every model's answers on a labelled set, in the manifest's order.
-
-    Args:
-        models: Folders of model.json.
-        data: Prepared set.
-        gpu: Give each task a quarter of a GPU.
-
-    Raises:
-        LandmarkError: A task's, as the task raised it.
-    """
-    import ray
-
-    from pipeline.inference.predict_set import concatenate
-
-    manifest, folder = load_manifest(data), parent(manifest_url(data))
-    shards = range(len(manifest.shards))
-    with ray_session():
-        remote = ray.remote(num_cpus=1, num_gpus=0.25 if gpu else 0)(_predict_shard)
-        pending = {
-            remote.remote(model, manifest, folder, shard): (place, shard)
-            for place, model in enumerate(models)
-            for shard in shards
-        }
-        results: dict[tuple[int, int], Predictions] = {}
-        with progress("evaluate", manifest.samples * len(models), unit="faces") as advance:
-            while pending:
-                done, _ = ray.wait(list(pending), num_returns=1)
-                place = pending.pop(done[0])
-                try:
-                    results[place] = ray.get(done[0])
-                except ray.exceptions.RayTaskError as error:
-                    if isinstance(error.cause, LandmarkError):
-                        raise error.cause from error
-                    raise
-                advance(len(results[place]))
-    return [concatenate([results[place, shard] for shard in shards]) for place in range(len(models))]

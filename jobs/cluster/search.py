@@ -35,10 +35,7 @@ def run_trials(plan: SearchPlan, parent: Tracker, console: Console) -> tuple[Tri
     from jobs.cluster.session import ray_session
 
     cluster = config.cluster
-    # A stopped trial's workers are cleaned up by an actor of Ray Train's that asks the state API.
-    with ray_session(
-        cpus=max(cluster.workers * cluster.cpus_per_worker, os.cpu_count() or 1), dashboard=True
-    ):
+    with ray_session(cpus=max(cluster.workers * cluster.cpus_per_worker, os.cpu_count() or 1)):
         from ray import tune
         from ray.tune import ResultGrid
 

@@ -11,7 +11,7 @@ from jobs.cluster.local import local_ray
 
 
 @contextmanager
-def ray_session(cpus: int | None = None, *, dashboard: bool = False) -> Iterator[None]:
+def ray_session(cpus: int | None = None) -> Iterator[None]:
     """Be connected to Ray within the block.
 
     A connection that exists is used and kept. Otherwise the cluster of ``RAY_ADDRESS`` is joined, or, without
@@ -19,8 +19,6 @@ def ray_session(cpus: int | None = None, *, dashboard: bool = False) -> Iterator
 
     Args:
         cpus: Size of a local Ray; default is what this process may use. A cluster has the size it has.
-        dashboard: Start a local Ray with its dashboard, on this machine alone. It serves Ray's state API, by which Ray Train
-            cleans up after a run whose driver was stopped.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray will stop hiding accelerators from workers that ask for none; until then it warns at every start.
@@ -36,7 +34,7 @@ def ray_session(cpus: int | None = None, *, dashboard: bool = False) -> Iterator
     worker_logs = bool(os.environ.get("LANDMARKS_WORKER_LOGS"))
     address = os.environ.get("RAY_ADDRESS")
     if not address:
-        with local_ray(cpus or len(os.sched_getaffinity(0)), dashboard=dashboard, worker_logs=worker_logs):
+        with local_ray(cpus or len(os.sched_getaffinity(0)), dashboard=False, worker_logs=worker_logs):
             yield
         return
     ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from jobs.cluster.elastic import largest_valid, trainer_class, valid_world_sizes
@@ -55,14 +57,31 @@ def test_rays_policy_is_the_one_that_chooses(elastic):
     assert policy._count_possible_workers(nodes) == 4
 
 
-def test_a_fixed_number_of_workers_needs_no_policy(toy_experiment):
+def test_only_where_there_may_be_an_autoscaler_it_is_asked(toy_experiment, monkeypatch):
+    from ray.train import ScalingConfig
     from ray.train.torch import TorchTrainer
 
     made = trainer_class(ExperimentConfig.model_validate(toy_experiment))
-    assert made._initialize_and_run_controller is TorchTrainer._initialize_and_run_controller
+    trainer = made(lambda: None, scaling_config=ScalingConfig(num_workers=1))
+    given = {}
+    monkeypatch.setattr(TorchTrainer, "_initialize_and_run_controller", lambda self, **k: given.update(k))
+    rays_own = object()
+    monkeypatch.delenv("LANDMARKS_LOCAL_RAY", raising=False)
+    trainer._initialize_and_run_controller(scaling_policy=rays_own)
+    assert given["scaling_policy"] is rays_own
+    monkeypatch.setenv("LANDMARKS_LOCAL_RAY", "1")
+    trainer._initialize_and_run_controller(scaling_policy=rays_own)
+    policy = given["scaling_policy"]
+    # Each of these would start Ray's coordinator, and with it, here, a whole Ray.
+    policy.after_controller_start(SimpleNamespace(run_id="run"))
+    assert policy.make_decision_for_non_running_worker_group().num_workers == 1
+    policy.before_controller_abort()
+    import ray
+
+    assert not ray.is_initialized()
 
 
-def test_nothing_is_started_for_data_sets_that_are_none_of_rays(toy_experiment):
+def test_nothing_is_started_that_is_of_no_use_here(toy_experiment):
     # What it leaves out is Ray's own; this fails when Ray moves it.
     from ray.train import ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -71,7 +90,7 @@ def test_nothing_is_started_for_data_sets_that_are_none_of_rays(toy_experiment):
     trainer = made(lambda: None, scaling_config=ScalingConfig(num_workers=1))
     theirs = {type(callback).__name__ for callback in TorchTrainer._create_default_callbacks(trainer)}
     ours = {type(callback).__name__ for callback in trainer._create_default_callbacks()}
-    assert theirs - ours == {"DatasetsCallback"}
+    assert theirs - ours == {"DatasetsCallback", "PlacementGroupCleanerCallback"}
 
 
 @pytest.mark.cluster
