@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,27 +16,13 @@ from jobs.checkpoint import show
 from pipeline.methods.model_file import WEIGHTS
 from pipeline.training.integrity import CHECKPOINT_MANIFEST, damage, digests, read_seal, seal
 
-SCRIPT = Path(__file__).with_name("plain_host.py")
 HASH = "0123456789ab"
 
 
-def train(*configs: Path) -> list[dict]:
-    """Run configs one after the other, in one process of their own."""
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), *map(str, configs)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-
-
-def written(root: Path, name: str, toy_sets: dict[str, Path], config_hash: str = HASH) -> Path:
+def config(root: Path, name: str, toy_sets: dict[str, Path], config_hash: str = HASH) -> dict:
     """A config of six steps with a checkpoint every two, in ZeRO 1, which has the most files."""
-    config = {
+    return {
+        "config_hash": config_hash,
         "name": name,
         "data": {**{k: str(toy_sets[k]) for k in ("train", "unlabelled")}, "streams": 4},
         "model": {"name": "rcn", "width": 4, "dropout": 0.2},
@@ -52,16 +35,13 @@ def written(root: Path, name: str, toy_sets: dict[str, Path], config_hash: str =
         },
         "cluster": {"storage": str(root / "runs"), "zero_stage": 1},
     }  # fmt: skip
-    path = root / f"{name}.json"
-    path.write_text(json.dumps({"config": config, "config_hash": config_hash}))
-    return path
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, toy_sets) -> Path:
+def run(tmp_path_factory, toy_sets, train_plainly) -> Path:
     """Folder of a finished run."""
     root = tmp_path_factory.mktemp("resume")
-    assert train(written(root, "whole", toy_sets)) == [{"said": [], "error": None}]
+    assert train_plainly(config(root, "whole", toy_sets)) == [{"said": [], "error": None}]
     return root / "runs" / "whole"
 
 
@@ -157,14 +137,14 @@ def resealed(folder: Path) -> None:
     )  # fmt: skip
 
 
-def test_a_resume_takes_the_newest_whole_one_and_nothing_else(run, tmp_path, toy_sets):
-    def cut_short(name: str, config_hash: str = HASH) -> tuple[Path, Path]:
+def test_a_resume_takes_the_newest_whole_one_and_nothing_else(run, tmp_path, toy_sets, train_plainly):
+    def cut_short(name: str, config_hash: str = HASH) -> tuple[dict, Path]:
         """A run that was killed between its fourth and its sixth step."""
         folder = tmp_path / "runs" / name
         shutil.copytree(
             run, folder, ignore=shutil.ignore_patterns("step-000000006", "models", "finished.json")
         )
-        return written(tmp_path, name, toy_sets, config_hash), folder
+        return config(tmp_path, name, toy_sets, config_hash), folder
 
     def flip(path: Path) -> None:
         content = bytearray(path.read_bytes())
@@ -182,7 +162,7 @@ def test_a_resume_takes_the_newest_whole_one_and_nothing_else(run, tmp_path, toy
     ran = tmp_path / "ran"
     (target / "mp_rank_00_model_states.pt").write_bytes(pickle.dumps({"module": Payload(ran)}))
     resealed(hostile_folder / "step-000000004")
-    resumed, none, foreign, refused = train(damaged, lost, other, hostile)
+    resumed, none, foreign, refused = train_plainly(damaged, lost, other, hostile)
     assert resumed["error"] is None
     assert "step-000000004 is damaged: generator/engine/mp_rank_00_model_states.pt" in resumed["said"][0]
     assert resumed["said"][1] == "goes on from step-000000002, the newest that is whole"

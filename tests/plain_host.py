@@ -1,6 +1,7 @@
-"""A training loop without Ray, for tests of what lies in a run's folder: checkpoints are plain folders, one rank.
+"""The loop that Ray's workers run, without Ray, for tests of what it computes and writes: one rank, plain folders as checkpoints.
 
-Run as ``python plain_host.py CONFIG.json…``; prints, as one JSON line per config, how its run ended.
+Reads a JSON line ``{"config": …, "config_hash": …}`` per run from standard input, and prints one that says how the run ended;
+tests call it by the fixture ``train_plainly``.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ def main() -> None:
     os.environ |= {"DS_ACCELERATOR": "cpu", "RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     prepare_process(use_gpu=False)
-    for path in sys.argv[1:]:
-        raw = json.loads(Path(path).read_text())
+    for line in sys.stdin:
+        raw = json.loads(line)
         config = ExperimentConfig.model_validate(raw["config"])
+        torch.set_num_threads(config.cluster.cpus_per_worker)
         folder = Path(config.cluster.storage) / config.name
         host, ended = PlainHost(folder), None
         try:
