@@ -63,6 +63,8 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
         # address, and some of Ray's servers listen on all interfaces.
         stack.enter_context(environment(RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER="0", **{_LOCAL: "1"}))
         stack.enter_context(replaced(ray_constants, "ENABLE_RAY_CLUSTER", False))
+        # A worker per core, started before anybody asks: most of what runs here brings an environment, and so takes none of them.
+        stack.enter_context(environment(RAY_prestart_worker_first_driver="0"))
         for attempt in range(_STARTS):
             port, dashboard_port = free_ports(2)
             # Ray's own helpers look their cluster up by address; with several on one machine they would find none.

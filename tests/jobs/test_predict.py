@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from jobs.cli import parse
+from jobs.cluster.predict import predict as measure
+from jobs.cluster.session import ray_session
 from jobs.predict import predict
 from pipeline.datasets.synthetic import SyntheticFaces
 from pipeline.errors import ConfigError
@@ -57,15 +59,23 @@ def test_images_and_sets_in_one_run(models, toy_sets, tmp_path, capsys):
 
 
 @pytest.mark.cluster
-def test_actors_give_what_this_process_gives(models, toy_sets, tmp_path):
-    for workers in (0, 2):
-        out = str(tmp_path / f"{workers}.jsonl")
-        predict(models[:1], [str(toy_sets["unlabelled"])], out=out, workers=workers)
+def test_actors_and_tasks_give_what_this_process_gives(models, toy_sets, tmp_path):
+    with ray_session(2):
+        for workers in (0, 2):
+            out = str(tmp_path / f"{workers}.jsonl")
+            predict(models[:1], [str(toy_sets["unlabelled"])], out=out, workers=workers)
+        measured = {n: measure(models, str(toy_sets["test"]), workers=n) for n in (0, 2)}
     here, there = lines(tmp_path / "0.jsonl"), lines(tmp_path / "2.jsonl")
     assert [result["image"] for result in here] == [result["image"] for result in there]
     assert len(here) == 90
     for one, other in zip(here, there, strict=True):
         np.testing.assert_allclose(one["faces"][0]["points"], other["faces"][0]["points"], atol=2e-3)
+    # What is evaluated, too: each model's answers, in the order of the set.
+    for one, other in zip(measured[0], measured[2], strict=True):
+        assert list(one.keys) == list(other.keys)
+        assert len(one) == 20
+        np.testing.assert_allclose(one.points_NK2, other.points_NK2, atol=2e-3)
+    assert not np.allclose(measured[0][0].points_NK2, measured[0][1].points_NK2)
 
 
 def test_labelled_shards_are_a_set_for_training(models, toy_sets, tmp_path):

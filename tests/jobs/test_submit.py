@@ -15,7 +15,7 @@ from jobs.submit import submit
 from pipeline.errors import ClusterError, ConfigError
 
 pytestmark = pytest.mark.cluster
-STEPS = 80
+STEPS = 56
 HELD = """
 import time
 from pathlib import Path
@@ -41,6 +41,7 @@ def folder(tmp_path, toy_sets) -> Path:
     """A working directory with one small experiment in it; its paths are relative but for the sets."""
     raw = {
         "name": "toy",
+        "input_size": 48,
         "data": {"train": str(toy_sets["train"]), "validation": str(toy_sets["validation"]), "streams": 4},
         "model": {"name": "rcn", "width": 4, "dropout": 0.2},
         "training": {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import psutil
 import pytest
 import yaml
 
+from pipeline.shards.manifest import load_manifest
+
 
 @pytest.fixture
 def config(tmp_path, toy_sets):
@@ -23,6 +26,7 @@ def config(tmp_path, toy_sets):
         raw = {
             "name": name,
             "data": {**{k: str(toy_sets[k]) for k in ("train", "validation", "unlabelled")}, "streams": 4},
+            "input_size": 48,
             "model": {"name": "rcn", "width": 4, "dropout": 0.2},
             "unlabelled": {
                 "objective": {"name": "adversarial", "discriminator": {"name": "patchgan", "width": 4}}
@@ -71,10 +75,17 @@ def training_worker(process: subprocess.Popen) -> psutil.Process:
     raise AssertionError("no training worker found")
 
 
+def plainly(path: Path) -> dict:
+    """A written config, for the loop without Ray."""
+    return yaml.safe_load(path.read_text())
+
+
 @pytest.mark.cluster
-def test_killed_worker_resumes_to_the_bit(tmp_path, config, landmarks, lone_landmarks):
-    # Augmentation, too, is a function of the step.
-    landmarks.run("train", str(config("whole", augmentation={"name": "adnet"})))
+def test_killed_worker_resumes_to_the_bit(
+    tmp_path, config, landmarks, lone_landmarks, train_plainly, in_process
+):
+    # Augmentation, too, is a function of the step; and nothing is of who runs it: never killed, the loop runs without Ray.
+    assert train_plainly(plainly(config("whole", augmentation={"name": "adnet"})))[0]["error"] is None
     whole = trace(tmp_path / "runs" / "whole")
     assert [entry["step"] for entry in whole] == list(range(24))
     # 24 steps of 8 in a set of 60: the run crosses epochs, and is killed in the middle of one.
@@ -110,17 +121,24 @@ def test_killed_worker_resumes_to_the_bit(tmp_path, config, landmarks, lone_land
     assert {m.step for m in client.get_metric_history(ids["run_id"], "train/loss")} >= {4, 24}
     images = client.list_artifacts(ids["run_id"], "images")
     assert any(p.path.endswith("overlays.png") for p in images)
+    # Finished, it is left alone, and keeps its config.
+    before = (folder / "finished.json").stat().st_mtime_ns
+    assert "finished already" in in_process("train", str(killed))
+    assert (folder / "finished.json").stat().st_mtime_ns == before
+    refused = in_process("train", str(killed), "optimizer.lr=0.5", code=2)
+    assert "optimizer.lr: 0.001 → 0.5" in refused
+    assert "choose another name" in refused
 
 
 @pytest.mark.cluster
-def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks, in_process):
+def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks, in_process, train_plainly):
     # Turned little enough to lose no landmark: the ranks' losses are means over as many each.
     changes = {
         "training__steps": 8,
         "model": {"name": "rcn", "width": 4, "dropout": 0.0},
         "augmentation": {"name": "custom", "rotation": 5.0, "flip": 0.5, "grey": 0.5},
     }
-    landmarks.run("train", str(config("one", **changes)))
+    assert train_plainly(plainly(config("one", **changes)))[0]["error"] is None
     two = config("two", cluster__zero_stage=1, **changes)
     landmarks.run("train", str(two), "cluster.workers=2")
     one = trace(tmp_path / "runs" / "one")
@@ -139,26 +157,6 @@ def test_two_workers_see_the_same_global_batches(tmp_path, config, landmarks, in
     listed = json.loads((last / "checkpoint.json").read_text())
     assert listed["world_size"] == 2
     assert sum("optim_states" in name for name in listed["files"]) == 2 * 2
-
-
-@pytest.mark.cluster
-def test_finished_run_is_left_alone_and_another_config_is_refused(
-    tmp_path, config, monkeypatch, landmarks, in_process
-):
-    # With a loss of the user's own, found beside the config by driver and workers.
-    (tmp_path / "my_team").mkdir()
-    (tmp_path / "my_team" / "focal.py").write_text(
-        "from pipeline.losses.laplace_kl import LaplaceKL\n\nLOSS = LaplaceKL\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    path = config("once", training__steps=3, unlabelled={"objective": None}, loss={"name": "my_team.focal"})
-    landmarks.run("train", str(path))
-    before = (tmp_path / "runs" / "once" / "finished.json").stat().st_mtime_ns
-    assert "finished already" in in_process("train", str(path))
-    assert (tmp_path / "runs" / "once" / "finished.json").stat().st_mtime_ns == before
-    output = in_process("train", str(path), "optimizer.lr=0.5", code=2)
-    assert "optimizer.lr: 0.001 → 0.5" in output
-    assert "choose another name" in output
 
 
 @pytest.mark.slow
@@ -186,12 +184,10 @@ def test_a_finished_run_goes_on_past_a_damaged_checkpoint(tmp_path, config, land
     assert "shorter" in in_process("train", str(path), code=2)
 
 
-@pytest.mark.cluster
-def test_non_finite_loss_stops_with_step_and_samples(tmp_path, config, landmarks):
-    path = config("hot", unlabelled={"objective": None}, optimizer={"lr": 1e30})
-    output = landmarks.run("train", str(path), code=2)
-    assert "step " in output
-    assert "samples of this step: toy1-" in output
+def test_non_finite_loss_stops_with_step_and_samples(tmp_path, config, train_plainly):
+    (end,) = train_plainly(plainly(config("hot", unlabelled={"objective": None}, optimizer={"lr": 1e30})))
+    assert re.match(r"step \d+: loss is nan", end["error"])
+    assert "samples of this step: toy1-" in end["error"]
     assert not (tmp_path / "runs" / "hot" / "finished.json").exists()
 
 
@@ -243,25 +239,39 @@ def test_dry_run_prints_the_plan_and_starts_nothing(tmp_path, config, in_process
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.cluster
-def test_few_bad_samples_are_quarantined_and_many_stop_the_run(tmp_path, config, make_toy_set, landmarks):
-    from pipeline.shards.manifest import load_manifest
-
+@pytest.fixture
+def damaged_set(tmp_path, make_toy_set) -> Path:
+    """Sixty faces, the first of which cannot be decoded."""
     folder = make_toy_set(tmp_path / "bad-set", 60, seed=9)
     shard = folder / load_manifest(str(folder)).shards[0].path
     content = bytearray(shard.read_bytes())
     at = content.find(b"\xff\xd8\xff")  # the first image's JPEG header
     content[at : at + 64] = bytes(64)
     shard.write_bytes(bytes(content))
-    changes = {"unlabelled": {"objective": None}, "training__steps": 15}
-    landmarks.run(
-        "train", str(config("tolerant", **changes)), f"data.train={folder}", "data.max_bad_share=0.05"
-    )
+    return folder
+
+
+def test_few_bad_samples_are_quarantined(tmp_path, config, damaged_set, train_plainly):
+    raw = plainly(config("tolerant", unlabelled={"objective": None}, training__steps=15))
+    raw["data"] |= {"train": str(damaged_set), "max_bad_share": 0.05}
+    assert train_plainly(raw)[0]["error"] is None
     quarantined = (tmp_path / "runs" / "tolerant" / "quarantine.jsonl").read_text().splitlines()
     assert len(quarantined) == 1
     assert json.loads(quarantined[0])["key"].startswith("toy9-000000-")
-    output = landmarks.run(
-        "train", str(config("strict", **changes)), f"data.train={folder}", "data.max_bad_share=0.0", code=2
+
+
+@pytest.mark.cluster
+def test_many_bad_samples_stop_the_run_and_the_user_reads_why(tmp_path, config, damaged_set, landmarks):
+    # With a loss of the user's own, found beside the config by driver and workers.
+    (tmp_path / "my_team").mkdir()
+    (tmp_path / "my_team" / "focal.py").write_text(
+        "from pipeline.losses.laplace_kl import LaplaceKL\n\nLOSS = LaplaceKL\n"
     )
+    path = config(
+        "strict", unlabelled={"objective": None}, loss={"name": "my_team.focal"}, training__steps=15
+    )
+    sets = (f"data.train={damaged_set}", "data.max_bad_share=0.0")
+    output = landmarks.run("train", str(path), *sets, code=2, cwd=tmp_path)
     assert "over data.max_bad_share = 0.0" in output
     assert "landmarks verify" in output
+    assert "Traceback" not in output

@@ -22,9 +22,9 @@ def search(tmp_path, toy_experiment):
     toy_experiment["unlabelled"] = {"objective": None}
     toy_experiment["tune"] = {
         "space": SPACE,
-        "trials": 4,
+        "trials": 3,
         "seeds": 2,
-        # Its first four: the config itself, two that learn, one that diverges.
+        # Its first three: the config itself, one that learns, one that diverges.
         "sampler_seed": 1,
         "startup_trials": 6,
         "grace": 0.3,
@@ -65,7 +65,7 @@ def test_search_is_killed_resumed_and_reported(tmp_path, search, landmarks, lone
     assert {n: (runs / n / "finished.json").stat().st_mtime_ns for n in before} == before
 
     record = read_search(str(folder / "search.json"))
-    assert len(record.trials) == 4
+    assert len(record.trials) == 3
     states = {t.state for t in record.trials}
     assert "finished" in states
     # Trial 0 is the config itself.

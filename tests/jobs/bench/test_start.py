@@ -27,6 +27,7 @@ def test_missing_sets_are_named_at_once(toy_experiment, tmp_path) -> None:
         bench(ExperimentConfig.model_validate(toy_experiment), steps=1, rounds=1, out=None)
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_every_command_is_measured_over_all_its_processes(toy_experiment, tmp_path, capsys) -> None:
     out = tmp_path / "start.csv"
