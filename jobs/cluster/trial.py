@@ -14,13 +14,15 @@ from typing import Any
 from jobs.cluster.board import POLL_SECONDS, new_board
 from jobs.cluster.fit import readable
 from jobs.cluster.fleet import train_on_cluster
+from pipeline.errors import TrackingError
+from pipeline.inference.tracked import TrackedRun, tracked_run
 from pipeline.shards.manifest import join
-from pipeline.storage import read_text
 from pipeline.studies.search.plan import SearchPlan
 from pipeline.studies.search.trials import Trial
 from pipeline.training.config.experiment import ExperimentConfig
 
 OBJECTIVE, PROGRESS, CURVE = "objective", "progress", "curve"
+_BEST = "validation/best_nme"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def run_trial(values: dict[str, Any], host: TrialHost) -> None:
                 per_seed.append(event["ended"]["best"])
                 steps = event["ended"]["step"]
                 continue
-            step, nme = event["step"], event["metrics"]["validation/best_nme"]
+            step, nme = event["step"], event["metrics"][_BEST]
             if place == 0:
                 curve.append((step, nme))
             # The end is held back until all seeds are done: what the search compares is their mean.
@@ -105,7 +107,7 @@ def _events(config: ExperimentConfig, host: TrialHost, tags: dict[str, str]) -> 
         over = not thread.is_alive()
         for event in ray.get(board.take.remote()):
             host.board.push.remote(event)
-            if "validation/best_nme" in event.get("metrics", {}):
+            if _BEST in event.get("metrics", {}):
                 yield event
         if over:
             break
@@ -113,6 +115,16 @@ def _events(config: ExperimentConfig, host: TrialHost, tags: dict[str, str]) -> 
     if failed:
         raise readable(failed[0])
     yield ended
+
+
+def _tracked_curve(tracked: TrackedRun | None) -> dict[int, float]:
+    """What MLflow has of a trial's first training: one that had ended when its search was killed reports nothing again."""
+    if tracked is None:
+        return {}
+    try:
+        return tracked.history(_BEST)
+    except TrackingError:  # the search's own record is worth having without it
+        return {}
 
 
 def read_trial(result: Any, place: int, plan: SearchPlan) -> Trial:
@@ -127,14 +139,14 @@ def read_trial(result: Any, place: int, plan: SearchPlan) -> Trial:
     # Ray Tune puts the order of proposal into the name of a trial's folder.
     proposed = re.search(r"_[0-9a-f]{8}_(\d+)(_|$)", Path(result.path).name)
     name = plan.trial_name(result.config)
-    curve: dict[int, float] = {}
+    # Kept beside the run: an earlier command may have tracked it.
+    tracked = tracked_run(join(plan.folder, f"runs/{name}-s{plan.config.seed}"))
+    curve = _tracked_curve(tracked)
     frame = result.metrics_dataframe
     # A resumed trial's curve begins after its checkpoint; what it reported before is in the rows before.
     for part in frame[CURVE] if frame is not None and CURVE in frame else ():
         curve |= {int(step): float(nme) for step, nme in json.loads(part)}
     per_seed = tuple(json.loads(metrics.get("per_seed", "[]")))
-    # Kept beside the run: an earlier command may have tracked it.
-    tracked = read_text(join(plan.folder, f"runs/{name}-s{plan.config.seed}/mlflow.json"))
     finished = metrics.get(PROGRESS, 0) >= 100
     state = "finished" if finished else "failed" if result.error is not None else "pruned"
     return Trial(
@@ -148,5 +160,5 @@ def read_trial(result: Any, place: int, plan: SearchPlan) -> Trial:
         seconds=float(metrics.get("time_total_s", 0.0)),
         reason=str(readable(result.error)) if result.error is not None else None,
         curve=tuple(sorted(curve.items())),
-        mlflow_run=json.loads(tracked)["run_id"] if tracked else None,
+        mlflow_run=tracked.run_id if tracked else None,
     )

@@ -60,11 +60,24 @@ class TrackedRun:
         found: dict[str, tuple[list[float], list[float]]] = {}
         with self._opened() as client:
             for key, label in _CURVES:
-                # A restart logs the steps since its checkpoint again; the last value of a step counts.
-                points = {m.step: m.value for m in client.get_metric_history(self.run_id, key)}
+                points = self._history(client, key)
                 if points:
-                    found[label] = ([float(s) for s in sorted(points)], [points[s] for s in sorted(points)])
+                    found[label] = ([float(step) for step in points], list(points.values()))
         return found
+
+    def history(self, metric: str) -> dict[int, float]:
+        """Step → value of a metric, in order of the steps; nothing of one that was never logged.
+
+        Raises:
+            TrackingError: The store is gone, or refuses.
+        """
+        with self._opened() as client:
+            return self._history(client, metric)
+
+    def _history(self, client: Any, metric: str) -> dict[int, float]:
+        # A restart logs the steps since its checkpoint again; the last value of a step counts.
+        points = {m.step: m.value for m in client.get_metric_history(self.run_id, metric)}
+        return dict(sorted(points.items()))
 
     def log(self, evaluation: Evaluation, step: int) -> None:
         """Add what was measured on a set, as metrics of a step and as a file.
