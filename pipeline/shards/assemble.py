@@ -47,7 +47,7 @@ def assemble(plan: SetPlan, config_hash: str, staging: Staging, max_reject_share
         DataError: Too many images were left out, or all.
         StorageError: The disk is full.
     """
-    chunks = range(len(plan.chunks))
+    chunks = range(plan.chunk_count)
     rejects: list[Reject] = []
     counts: Counter[str] = Counter()
     for index in chunks:

@@ -10,7 +10,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import fsspec
 
@@ -29,6 +31,9 @@ from pipeline.shards.write import write_shard
 from pipeline.storage import absolute, exists, names_in, remove, write_text
 
 STAGING = ".staging"
+_READS_AT_ONCE = 16
+"""An object store answers a request in tens of milliseconds, and there may be a million chunks."""
+_STATES_AT_ONCE = 1024
 
 
 class Staging:
@@ -107,6 +112,39 @@ class Staging:
     def remove(self) -> None:
         """Drop the set's chunks; the shards hold the same samples."""
         remove(self.root)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where the preparation of a set stands.
+
+    Attributes:
+        todo: Indices of the chunks that are missing, in order.
+        images: Of the finished ones.
+        rejected: Of these, how many were left out, by reason.
+    """
+
+    todo: list[int]
+    images: int
+    rejected: Counter[str]
+
+
+def stand(plan: SetPlan, staging: Staging) -> Standing:
+    """What earlier runs have left to do: reads each finished chunk's state once, many at a time.
+
+    Raises:
+        StorageError: A state cannot be read.
+    """
+    found = staging.finished()
+    finished = [index for index in range(plan.chunk_count) if index in found]
+    todo = [index for index in range(plan.chunk_count) if index not in found]
+    rejected: Counter[str] = Counter()
+    with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
+        # In parts: what waits to be read, and what was, stays small however many there are.
+        for start in range(0, len(finished), _STATES_AT_ONCE):
+            for _, rejects, _ in readers.map(staging.state, finished[start : start + _STATES_AT_ONCE]):
+                rejected.update(reject.reason for reject in rejects)
+    return Standing(todo, sum(len(plan.chunk(index)) for index in finished), rejected)
 
 
 @contextmanager
