@@ -27,7 +27,6 @@ from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import (
     Manifest,
     SampleMeta,
-    ShardEntry,
     dump_manifest,
     join,
     load_manifest,
@@ -36,6 +35,7 @@ from pipeline.shards.manifest import (
 from pipeline.shards.place import DECIMALS
 from pipeline.shards.poses import poses_of, read_shapes
 from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.shards.stream import StreamSample
 from pipeline.shards.write import encode_meta, write_shard
 from pipeline.storage import write_text
@@ -127,7 +127,7 @@ def label_shard(
     if done is not None:
         return done
     wanted = set(job.shards()[shard].tolist())
-    raws = [raw for place, raw in enumerate(iterate_shard(job.sets.urls[shard])) if place in wanted]
+    raws = [raw for place, raw in enumerate(iterate_shard(job.sets.url(shard))) if place in wanted]
     quarantine = Quarantine(job.max_bad_share)
     labelled: list[RawSample] = []
     for start in range(0, len(raws), BATCH):

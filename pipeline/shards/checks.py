@@ -17,8 +17,9 @@ from pipeline.faces.mirror import wrong_partner
 from pipeline.markup import Markup
 from pipeline.shards.duplicates import decode_crop
 from pipeline.shards.findings import Findings
-from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry
+from pipeline.shards.manifest import Manifest, SampleMeta
 from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.shards.shard_list import ShardEntry
 
 _AGAIN = "prepare the set again"
 _MAX_OUTSIDE_SHARE = 0.01  # of landmarks outside their image; 300-W has a few where faces are cut off

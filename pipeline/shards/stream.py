@@ -36,25 +36,25 @@ class StreamSample:
 class _Shards:
     """The tars of a set, addressed by shard number."""
 
-    def __init__(self, urls: tuple[str, ...]) -> None:
-        self.urls = urls
+    def __init__(self, source: JoinedSet) -> None:
+        self._source = source
 
     def read(self, shard: int, offsets: np.ndarray) -> Iterator[tuple[int, RawSample | None, str | None]]:
         """Yield (offset, sample, problem) for sorted offsets of one shard, reading front to back, no further than needed.
 
         An offset that is wanted several times comes as often.
         """
-        wanted = iter(offsets.tolist())
+        wanted, url = iter(offsets.tolist()), self._source.url(shard)
         offset = next(wanted, None)
         problem: str | None = None
         try:
-            for place, raw in enumerate(iterate_shard(self.urls[shard])):
+            for place, raw in enumerate(iterate_shard(url)):
                 if offset is None:
                     return
                 while place == offset:
                     yield place, raw, None
                     offset = next(wanted, None)
-            problem = f"{self.urls[shard]}: holds fewer samples than the manifest says"
+            problem = f"{url}: holds fewer samples than the manifest says"
         except (ShardError, OSError) as error:
             problem = str(error)
         while offset is not None:
@@ -132,7 +132,7 @@ class SampleStream:
     ) -> None:
         self.source = source if isinstance(source, JoinedSet) else open_set(source)
         self.order, self.rank, self.world_size, self.start = order, rank, world_size, start
-        self._shards = _Shards(self.source.urls)
+        self._shards = _Shards(self.source)
         if self.source.shard_samples != order.shard_samples:
             raise ConfigError(
                 f"{self.source.title}: the order was made for other shards than are listed there"

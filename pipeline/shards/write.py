@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from pipeline.errors import DataError, ShardError
-from pipeline.shards.manifest import SampleMeta, ShardEntry
+from pipeline.shards.manifest import SampleMeta
 from pipeline.shards.read import RawSample
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.storage import atomic_writer
 
 _MAX_SLUG = 64

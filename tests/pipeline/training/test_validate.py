@@ -19,8 +19,9 @@ from pipeline.markup import Curve, Markup, load_markup
 from pipeline.methods.anisotropic import Anisotropic
 from pipeline.methods.laplace import Laplace
 from pipeline.models.output import Output, Stage, Traits
-from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry, dump_manifest, load_manifest
+from pipeline.shards.manifest import Manifest, SampleMeta, dump_manifest, load_manifest
 from pipeline.shards.read import iterate_shard
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.shards.write import encode_meta, write_shard
 from pipeline.storage import write_text
 from pipeline.training.validate import normaliser, validate
