@@ -23,6 +23,8 @@ from pipeline.strict import Strict
 
 LISTED = 4096
 """Shards from which on a manifest holds columns: below, its list loads in some ten milliseconds."""
+_MOST = 2**40
+"""Samples or bytes of one shard: sums over any number of shards that a manifest can list stay within 64 bits."""
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
 _NUMBERED = re.compile(rf"({_NAME}-)(\d+)\.tar")
 
@@ -35,8 +37,8 @@ class ShardEntry(Strict):
         pattern=f"^{_NAME}$",
         description="file name in the manifest's folder",
     )
-    samples: int = Field(ge=1)
-    bytes: int = Field(ge=1)
+    samples: int = Field(ge=1, le=_MOST)
+    bytes: int = Field(ge=1, le=_MOST)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
@@ -44,13 +46,10 @@ def _counts(value: Any) -> np.ndarray:
     # One pass in C; pydantic's would take each number into its hands.
     if not isinstance(value, list) or not set(map(type, value)) <= {int}:
         raise ValueError("a list of whole numbers is needed")
-    try:
-        counts_S = np.array(value, dtype=np.int64)
-    except OverflowError as error:
-        raise ValueError("a number is too large") from error
-    if len(counts_S) and counts_S.min() < 1:
-        raise ValueError(f"entry {int(counts_S.argmin())} is {counts_S.min()}, at least 1 is needed")
-    return counts_S
+    if value and not 1 <= min(value) <= max(value) <= _MOST:
+        place, wrong = next((p, v) for p, v in enumerate(value) if not 1 <= v <= _MOST)
+        raise ValueError(f"entry {place} is {wrong}, outside 1 … {_MOST}")
+    return np.array(value, dtype=np.int64)
 
 
 _Counts = Annotated[np.ndarray, BeforeValidator(_counts)]
