@@ -20,6 +20,8 @@ import numpy as np
 from pipeline.datasets._decode import DeclaredSize, decode_image
 from pipeline.datasets.face import Annotation, FaceImage, FaceRecord, Unusable, UnusableError
 from pipeline.errors import DataError
+from pipeline.object_store import read_object
+from pipeline.storage import is_local
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -34,7 +36,7 @@ class StoredImage:
     Attributes:
         source: Name of the data set.
         name: Image's name within it.
-        path: Absolute path of the file that holds the bytes.
+        path: Absolute path, or URL, of the file that holds the bytes.
         annotation: None for an unlabelled image.
         upright: Apply the EXIF orientation.
         offset: First byte of the image in the file.
@@ -52,13 +54,16 @@ class StoredImage:
     declared: DeclaredSize | None = None
 
     def _read(self) -> bytes:
-        regular_size(Path(self.path))  # opening a pipe would wait for ever
         try:
-            with Path(self.path).open("rb") as file:
-                file.seek(self.offset)
-                content = file.read(self.length)
+            if is_local(self.path):
+                regular_size(Path(self.path))  # opening a pipe would wait for ever
+                with Path(self.path).open("rb") as file:
+                    file.seek(self.offset)
+                    content = file.read(self.length)
+            else:
+                content = read_object(self.path, self.offset, self.offset + self.length)
         except OSError as error:
-            raise DataError(f"{self.path}: cannot read {self.name}: {error.strerror}") from error
+            raise DataError(f"{self.path}: cannot read {self.name}: {error.strerror or error}") from error
         if len(content) != self.length:
             raise DataError(
                 f"{self.path}: {self.name} has {len(content)} bytes, had {self.length} when it was listed"

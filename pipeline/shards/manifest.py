@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-import fsspec
 import numpy as np
 from pydantic import Field, ValidationError
 
@@ -18,6 +17,7 @@ from pipeline.errors import ManifestError
 from pipeline.faces.crop import Crop
 from pipeline.markup import Markup, load_markup, markup_from
 from pipeline.shards.shard_list import ShardList
+from pipeline.storage import open_text
 from pipeline.strict import Strict
 
 FORMAT = "landmark-pipeline/manifest"
@@ -181,7 +181,7 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
     """
     url = manifest_url(folder_or_manifest)
     try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
+        with open_text(url) as file:
             raw = json.load(file)
     except RecursionError as error:
         raise ManifestError(f"{url}: nested too deeply for a manifest; prepare the set again") from error

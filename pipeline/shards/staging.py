@@ -14,8 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import fsspec
-
 from pipeline.errors import ConfigError, ManifestError, ShardError, StorageError
 from pipeline.ownership import owned
 from pipeline.shards.manifest import (
@@ -28,7 +26,7 @@ from pipeline.shards.plan import SetPlan
 from pipeline.shards.prepare import ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.write import write_shard
-from pipeline.storage import absolute, exists, names_in, remove, write_text
+from pipeline.storage import exists, names_in, open_text, remove, sizes_in, write_text
 
 STAGING = ".staging"
 _READS_AT_ONCE = 16
@@ -82,7 +80,7 @@ class Staging:
         """
         url = self._url(index, "json")
         try:
-            with fsspec.open(url, "rt", encoding="utf-8") as file:
+            with open_text(url) as file:
                 state = json.load(file)
         except FileNotFoundError as error:
             raise StorageError(
@@ -175,10 +173,7 @@ def existing(plan: SetPlan, config_hash: str, *, overwrite: bool) -> Manifest | 
             return None
         raise
     if manifest.config_hash == config_hash:
-        filesystem, folder = fsspec.url_to_fs(absolute(plan.folder))
-        sizes = {
-            entry["name"].rsplit("/", 1)[-1]: entry["size"] for entry in filesystem.ls(folder, detail=True)
-        }
+        sizes = sizes_in(plan.folder)
         if all(sizes.get(shard.path) == shard.bytes for shard in manifest.shards):
             return manifest
         return None  # shards are missing or cut: the same bytes are written again
