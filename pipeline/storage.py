@@ -136,9 +136,8 @@ def read_text(url: str) -> str | None:
 def exists(url: str) -> bool:
     """Whether there is a file or a folder."""
     try:
-        ask(
-            url, lambda store, path: store.info(path)
-        )  # a client's own 'exists' takes a store that fails for an empty one
+        # A client's own 'exists' may take a store that fails for an empty one.
+        ask(url, lambda store, path: store.info(path))
     except (FileNotFoundError, NotADirectoryError):
         return False
     return True

@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ class StoredImage:
         offset: First byte of the image in the file.
         length: Bytes of the image.
         declared: The size that the annotation says the image has, or None.
+        content: The bytes, where they were fetched ahead.
     """
 
     source: str
@@ -52,10 +53,27 @@ class StoredImage:
     offset: int
     length: int
     declared: DeclaredSize | None = None
+    content: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its bytes come from an object store."""
+        return not is_local(self.path)
+
+    def fetched(self) -> StoredImage:
+        """The same record with its bytes.
+
+        Raises:
+            DataError: They cannot be read.
+            StorageError: The store does not give them.
+        """
+        return replace(self, content=self._read())
 
     def _read(self) -> bytes:
+        if self.content is not None:
+            return self.content
         try:
-            if is_local(self.path):
+            if not self.is_remote:
                 regular_size(Path(self.path))  # opening a pipe would wait for ever
                 with Path(self.path).open("rb") as file:
                     file.seek(self.offset)

@@ -5,8 +5,8 @@ The folder is bounded; the shards that were used longest ago go first. Settings,
 - ``LANDMARKS_CACHE``: the folder; by default in the temporary folder, one for each user.
 - ``LANDMARKS_CACHE_GIB``: its bound; 0 keeps nothing. By default 16.
 
-A cached file bears the object's size and version in its name: what was written anew is fetched anew. A full disk is no failure: a
-shard is then read without being kept.
+The folder has to be this user's own. A cached file bears the object's size and version in its name: what was written anew is
+fetched anew. A full disk is no failure: a shard is then read without being kept.
 """
 
 from __future__ import annotations
@@ -95,7 +95,9 @@ class ShardCache:
         name = hashlib.sha256("\0".join([url, str(size), *version]).encode()).hexdigest()
         path = self.folder / f"{name}.tar"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.folder.stat().st_uid != os.getuid():
+                return None  # somebody else made it, and could have put anything there
             with FileLock(self.folder / f"lock-{int(name[:8], 16) % _LOCKS:02d}"):
                 if path.exists():
                     os.utime(path)
@@ -104,9 +106,7 @@ class ShardCache:
                 get_object(url, str(part))
                 part.replace(path)
             self._make_room(path)
-        except FileNotFoundError:
-            raise
-        except OSError:
+        except OSError:  # of the disk, or of an object that went away: reading it says so
             return None
         return path
 

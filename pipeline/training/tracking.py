@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -274,7 +275,12 @@ class Tracker:
         # MLflow uploads from disk alone.
         with tempfile.TemporaryDirectory() as scratch:
             path = Path(scratch) / url.rstrip("/").rpartition("/")[2]
-            ask(url, lambda store, there: store.get(there, str(path), recursive=store.isdir(there)))
+
+            def fetch(store: Any, there: str) -> None:
+                shutil.rmtree(path, ignore_errors=True)  # of an attempt before: it would be copied into it
+                store.get(there, str(path), recursive=store.isdir(there))
+
+            ask(url, fetch)
             self._log(path, folder)
 
     def _log(self, path: Path, folder: str | None) -> None:

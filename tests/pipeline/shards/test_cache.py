@@ -140,3 +140,11 @@ def test_a_bound_that_is_no_number_is_named(monkeypatch):
     monkeypatch.setenv("LANDMARKS_CACHE_GIB", "many")
     with pytest.raises(ConfigError, match="LANDMARKS_CACHE_GIB=many: give a number of GiB"):
         shard_cache()
+
+
+def test_a_folder_of_somebody_else_is_not_used(tmp_path, gets, monkeypatch):
+    url = put("a", b"true")
+    monkeypatch.setattr(cache_module.os, "getuid", lambda: tmp_path.stat().st_uid + 1)
+    with ShardCache(tmp_path, 100).open(url) as file:
+        assert file.read() == b"true"
+    assert (gets, kept(tmp_path)) == ([], 0)
