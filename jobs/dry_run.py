@@ -20,7 +20,7 @@ from pipeline.training.config.unlabelled import ObjectiveConfig
 from pipeline.training.identity import WHERE, known_by, sets_of
 from pipeline.training.init import identified
 from pipeline.training.plan import Plan, make_plan
-from pipeline.training.run import run_folder_of
+from pipeline.training.run import run_folder_of, with_absolute_paths
 
 _ADAM_BYTES_PER_PARAMETER = 16  # weight, gradient, two moments, fp32
 # A network that cannot have more than these MACs is run; a larger one on the meta device, which costs a second for any size.
@@ -71,6 +71,8 @@ def describe(config: ExperimentConfig) -> None:
         LandmarkError: What would stop the run itself.
     """
     _check_readers(config)
+    # As the run itself: relative paths start where LANDMARKS_ROOT says.
+    config = with_absolute_paths(config)
     plan = make_plan(config)
     assert plan.networks is not None  # make_plan checked them
     console = Console()

@@ -6,8 +6,6 @@ bytes written do not depend on the number of workers.
 
 from __future__ import annotations
 
-from collections import Counter
-
 from jobs.cluster.prepare_pool import ChunkJob, PreparePool
 from jobs.cluster.progress import progress
 from pipeline.shards.assemble import assemble
@@ -16,7 +14,7 @@ from pipeline.shards.manifest import Manifest, join
 from pipeline.shards.plan import SetPlan, plan_sets
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.shards.rejects import check_entries, check_rejects, remarks
-from pipeline.shards.staging import Staging, existing, locked
+from pipeline.shards.staging import Staging, existing, locked, stand
 from pipeline.storage import absolute
 
 
@@ -58,17 +56,17 @@ def _prepare_set(plan: SetPlan, config_hash: str, config: PrepareConfig, pool: P
     staging = Staging(config.out, plan.name, config_hash)
     staging.discard_others()
     check_entries(plan, staging, config.max_reject_share)
-    finished = staging.finished()
-    todo = [index for index in range(len(plan.chunks)) if index not in finished]
-    plan.require_space(len(todo))
+    standing = stand(plan, staging)
+    plan.require_space(len(standing.todo))
     duplicates = (
         index_of_sets([join(config.out, name) for name in plan.references]) if plan.references else None
     )
-    rejected = sum((Counter(r.reason for r in staging.state(index)[1]) for index in finished), Counter[str]())
-    before = sum(len(plan.chunks[index]) for index in finished)
+    rejected = standing.rejected.copy()
     job = ChunkJob(plan.options, config.detector, duplicates, staging)
-    results = pool.run(job, plan, todo)  # Ray, if it must be started, says so before the first bar is drawn
-    with progress(f"prepare {plan.name}", len(plan.records), done=before) as advance:
+    results = pool.run(
+        job, plan, standing.todo
+    )  # Ray, if it must be started, says so before the first bar is drawn
+    with progress(f"prepare {plan.name}", len(plan.records), done=standing.images) as advance:
         for count, reasons in results:
             rejected += reasons
             check_rejects(plan, rejected, config.max_reject_share, staging)

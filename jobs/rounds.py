@@ -103,7 +103,7 @@ class Rounds:
             model,
             weights_sha256(model),
             self.faces.sets,
-            self.faces.ordinals_N,
+            self.faces.chosen.all(),
             pseudo_folder(self.config, number),
             flip=self.section.flip,
             max_bad_share=self.config.data.max_bad_share,
@@ -135,7 +135,7 @@ class Rounds:
         assert validation is not None  # check_selftrain
         return {
             "labelled faces": self.teacher.labelled,
-            "unlabelled faces": len(self.faces.ordinals_N),
+            "unlabelled faces": len(self.faces.chosen),
             "held-out faces": validation.samples,
             **provenance.collect(
                 config_hash(self.config, WHERE - {"selftrain"}),

@@ -95,7 +95,7 @@ def _describe(config: ExperimentConfig, teacher: Plan, faces: UnlabelledFaces, c
     for name, value in (
         ("study", study_folder(config)),
         ("labelled", f"{teacher.labelled:,} of {teacher.train.samples:,} faces of {config.data.train}"),
-        ("unlabelled", f"{len(faces.ordinals_N):,} faces of {faces.sets.title}"),
+        ("unlabelled", f"{len(faces.chosen):,} faces of {faces.sets.title}"),
         ("round 0", f"{teacher.steps:,} steps"),
         ("rounds", f"at most {section.rounds}, each {section.pretrain_steps:,} + {finetune:,} steps"),
         ("shrink regression", shrink),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
-
-import fsspec
+from typing import BinaryIO, TextIO, cast
 
 from pipeline.errors import StorageError
+from pipeline.object_store import ask, put_object, read_object
 
 ROOT_VARIABLE = "LANDMARKS_ROOT"
 """Environment variable: where relative paths start."""
@@ -69,12 +70,13 @@ def atomic_writer(url: str) -> Iterator[BinaryIO]:
         StorageError: The disk is full or refuses the write. The temporary file is removed, an older file is left as it was.
     """
     if not is_local(url):
-        # Closing a file publishes what was written so far, error or not; a transaction discards it. Of its own instance: a
-        # transaction holds for everything that is written through one.
+        # By way of a local file: closing a remote one publishes what was written so far, error or not, and a transfer that fails
+        # can be repeated.
         try:
-            store, path_in_store = fsspec.core.url_to_fs(url, skip_instance_cache=True)
-            with store.transaction, store.open(path_in_store, "wb") as file:
-                yield file
+            with tempfile.NamedTemporaryFile(prefix="landmarks-upload-") as held:
+                yield cast(BinaryIO, held)
+                held.flush()
+                put_object(held.name, url)
         except OSError as error:
             raise _explain(error, url) from error
         return
@@ -107,19 +109,38 @@ def write_text(url: str, text: str) -> None:
     write_bytes(url, text.encode("utf-8"))
 
 
+def open_binary(url: str) -> BinaryIO:
+    """A file to be read; one in an object store is read whole, at once.
+
+    Raises:
+        OSError: There is none, or the disk refuses to read it.
+        StorageError: The store does.
+    """
+    return local_path(url).expanduser().open("rb") if is_local(url) else io.BytesIO(read_object(url))
+
+
+def open_text(url: str) -> TextIO:
+    """A UTF-8 text file to be read; as ``open_binary``."""
+    return io.TextIOWrapper(open_binary(url), encoding="utf-8")
+
+
 def read_text(url: str) -> str | None:
     """A UTF-8 text file's content; None where there is no such file."""
     try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
-            return str(file.read())
+        with open_text(url) as file:
+            return file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
 def exists(url: str) -> bool:
     """Whether there is a file or a folder."""
-    store, path = fsspec.core.url_to_fs(url)
-    return bool(store.exists(path))
+    try:
+        # A client's own 'exists' may take a store that fails for an empty one.
+        ask(url, lambda store, path: store.info(path))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def require_free_space(url: str, needed_bytes: int, what: str) -> None:
@@ -143,14 +164,26 @@ def require_free_space(url: str, needed_bytes: int, what: str) -> None:
 
 def remove(url: str) -> None:
     """Remove a file or folder, if it is there."""
-    filesystem, path = fsspec.url_to_fs(absolute(url))
-    if filesystem.exists(path):
-        filesystem.rm(path, recursive=True)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        ask(absolute(url), lambda store, path: store.rm(path, recursive=True))
 
 
 def names_in(folder: str) -> list[str]:
     """Names of what lies in a folder, sorted; none where there is no folder."""
-    filesystem, path = fsspec.url_to_fs(absolute(folder))
-    if not filesystem.exists(path):
+    try:
+        return sorted(map(_name, ask(absolute(folder), lambda store, path: store.ls(path, detail=False))))
+    except (FileNotFoundError, NotADirectoryError):
         return []
-    return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in filesystem.ls(path, detail=False))
+
+
+def sizes_in(folder: str) -> dict[str, int]:
+    """What lies in a folder, by name: bytes of files, 0 of folders; nothing where there is no folder."""
+    try:
+        entries = ask(absolute(folder), lambda store, path: store.ls(path, detail=True))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    return {_name(entry["name"]): int(entry["size"] or 0) for entry in entries}
+
+
+def _name(path: str) -> str:
+    return str(path).rstrip("/").rsplit("/", 1)[-1]

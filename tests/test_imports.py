@@ -23,6 +23,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = """
 pipeline
 pipeline.errors
+pipeline.object_store
 pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
 pipeline.ownership
 pipeline.markup_mapping pipeline.synthetic pipeline.faces pipeline.augment pipeline.heatmaps pipeline.models
@@ -51,6 +52,7 @@ NOT_PURE = {"ray", "deepspeed", "mlflow", "pydantic", "omegaconf", "fsspec"}
 
 # The only places of the library that talk to these.
 MACHINERY = {
+    "fsspec": {"pipeline.object_store"},
     "ray": {"pipeline.training.worker"},
     "deepspeed": {"pipeline.training.engines"},
     "mlflow": {

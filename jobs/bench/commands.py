@@ -53,6 +53,21 @@ def bench_prepare(
     run(images, count=count, out=out)
 
 
+@bench.command("plan")
+def bench_plan(
+    samples: Annotated[int, typer.Option(help="of the corpus", min=1)] = 10**8,
+    shards: Annotated[
+        list[int] | None, typer.Option(help="numbers of shards; default 10000, 100000, 400000")
+    ] = None,
+    ranks: Annotated[int, typer.Option(help="workers", min=1)] = 512,
+    out: Annotated[str | None, typer.Option(help="write the figures as CSV")] = None,
+) -> None:
+    """What the order of a large corpus costs each rank before its first sample: seconds and memory, resuming included."""
+    from jobs.bench.plan import bench as run
+
+    run(samples=samples, shards=shards or [10_000, 100_000, 400_000], ranks=ranks, out=out)
+
+
 @bench.command("wasserstein")
 def bench_wasserstein(
     batch: Annotated[int, typer.Option(help="faces", min=1)] = 8,

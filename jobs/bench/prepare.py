@@ -51,9 +51,9 @@ def _steady(config: PrepareConfig) -> tuple[float, int, int]:
     staging = Staging(config.out, plan.name, plan.config_hash([]))
     job = ChunkJob(plan.options, config.detector, None, staging)
     with PreparePool(None) as pool:
-        pool.warm(job, plan.chunks[0][:WARMUP])
+        pool.warm(job, plan.chunk(0)[:WARMUP])
         began = time.perf_counter()
-        done = sum(count for count, _ in pool.run(job, plan, list(range(len(plan.chunks)))))
+        done = sum(count for count, _ in pool.run(job, plan, list(range(plan.chunk_count))))
         manifest = assemble(plan, plan.config_hash([]), staging, config.max_reject_share)
         return time.perf_counter() - began, done, manifest.samples
 

@@ -99,9 +99,9 @@ class PreparePool:
 
 
 def _run_here(job: ChunkJob, plan: SetPlan, todo: list[int]) -> Iterator[tuple[int, Counter[str]]]:
-    worker, chunks = ChunkWorker(), plan.chunks
+    worker = ChunkWorker()
     for index in todo:
-        yield worker.run(job, index, chunks[index])
+        yield worker.run(job, index, plan.chunk(index))
 
 
 def _run_on_ray(
@@ -109,14 +109,14 @@ def _run_on_ray(
 ) -> Iterator[tuple[int, Counter[str]]]:
     import ray
 
-    shared, chunks, waiting = ray.put(job), plan.chunks, list(reversed(todo))
+    shared, waiting = ray.put(job), list(reversed(todo))
     running: dict[Any, Any] = {}
     slots = [actor for _ in range(_TASKS_PER_WORKER) for actor in actors]
     try:
         while waiting or running:
             while waiting and slots:
                 actor, index = slots.pop(0), waiting.pop()
-                running[actor.run.remote(shared, index, chunks[index])] = actor
+                running[actor.run.remote(shared, index, plan.chunk(index))] = actor
             done, _ = ray.wait(list(running), num_returns=1)
             slots.append(running.pop(done[0]))
             yield ray.get(done[0])

@@ -11,9 +11,24 @@ import numpy as np
 
 from pipeline.datasets._decode import DeclaredSize
 from pipeline.errors import DataError
-from pipeline.storage import absolute
+from pipeline.storage import absolute, is_local
 
 Box = tuple[float, float, float, float]
+
+
+def on_disk(path: str) -> Path:
+    """Where a reader of a data set's own files finds them.
+
+    Raises:
+        DataError: A URL: annotations are read in place, by every worker, from local disks alone.
+    """
+    whole = absolute(path)
+    if not is_local(whole):
+        raise DataError(
+            f"{whole}: this reader reads local files; copy the data set to a disk that all workers share (what is prepared from "
+            "it may lie in the store), or use reader 'folder' for images without landmarks"
+        )
+    return Path(whole)
 
 
 def folder(path: str, field: str, holds: str) -> Path:
@@ -22,7 +37,7 @@ def folder(path: str, field: str, holds: str) -> Path:
     Raises:
         DataError: There is none; ``holds`` says what it should hold.
     """
-    found = Path(absolute(path))
+    found = on_disk(path)
     if not found.is_dir():
         raise DataError(f"{found}: no such folder; set '{field}' to the one that holds {holds}")
     return found
@@ -34,7 +49,7 @@ def file(path: str, field: str, kind: str) -> Path:
     Raises:
         DataError: There is none; ``kind`` says what it should be.
     """
-    found = Path(absolute(path))
+    found = on_disk(path)
     if not found.is_file():
         raise DataError(f"{found}: no such file; set '{field}' to {kind}")
     return found
@@ -170,7 +185,7 @@ def box(values: Sequence[float], where: str) -> Box:
     return left, top, right, bottom
 
 
-def require_faces(count: int, path: Path, what: str) -> None:
+def require_faces(count: int, path: Path | str, what: str) -> None:
     """Refuse an empty set.
 
     Raises:

@@ -44,7 +44,7 @@ class Gathering:
         """All records as they came."""
         return tuple(self._records)
 
-    def ordered(self, path: Path, what: str) -> list[FaceRecord]:
+    def ordered(self, path: Path | str, what: str) -> list[FaceRecord]:
         """All records by name.
 
         Args:

@@ -15,7 +15,7 @@ from pipeline.storage import absolute
 
 
 def expand(roots: Sequence[str]) -> list[Path]:
-    """Existing folders and plain tars.
+    """Existing folders and plain tars on local disks; those in object stores are ``pipeline.datasets._remote``'s.
 
     A root that exists is itself. Another may be a list in braces, as WebDataset writes shards (``web-{000..099}.tar``), or a
     pattern with ``*``, ``?`` or ``[…]``.
@@ -51,6 +51,12 @@ def _meant(root: str) -> list[Path]:
     return paths
 
 
+def _parts(root: Path | str) -> tuple[str, ...]:
+    if isinstance(root, Path):
+        return (*root.parts[1:-1], root.stem if root.is_file() else root.name)
+    return tuple(root.partition("://")[2].removesuffix(".tar").strip("/").split("/"))
+
+
 def tars_within(folder: Path) -> list[Path]:
     """All tars in a folder and below it, sorted."""
     return sorted(
@@ -61,13 +67,14 @@ def tars_within(folder: Path) -> list[Path]:
     )
 
 
-def labels(roots: Iterable[Path]) -> dict[Path, str]:
+def labels(roots: Iterable[Path | str]) -> dict[Path | str, str]:
     """What each root is called: its own name (a tar's without extension), and of as many of its parents as tell it from others.
 
-    So a root alone is called the same wherever it lies, and adding others changes only the names that they share.
+    So a root alone is called the same wherever it lies, on a disk or, a URL, in an object store, and adding others changes only
+    the names that they share.
     """
     paths = list(roots)
-    parts = {path: (*path.parts[1:-1], path.stem if path.is_file() else path.name) for path in paths}
+    parts = {path: _parts(path) for path in paths}
     depth = dict.fromkeys(paths, 1)
     while True:
         named = {path: "/".join(parts[path][-depth[path] :]) for path in paths}

@@ -11,14 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets._checks import folder
+from pipeline.datasets._checks import folder, on_disk
 from pipeline.datasets._gather import Gathering
 from pipeline.datasets._mat import MatImage, read_mat
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.image import stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
-from pipeline.storage import absolute
 
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -58,7 +57,7 @@ class COFW68:
 
     def __init__(self, annotations: str, images: str, source: str = "cofw68") -> None:
         self.annotations = folder(annotations, "annotations", "the files N_points.mat")
-        self.images = Path(absolute(images))
+        self.images = on_disk(images)
         self.source = source
         if not self.images.exists():
             raise DataError(

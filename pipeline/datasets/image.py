@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ import numpy as np
 from pipeline.datasets._decode import DeclaredSize, decode_image
 from pipeline.datasets.face import Annotation, FaceImage, FaceRecord, Unusable, UnusableError
 from pipeline.errors import DataError
+from pipeline.object_store import read_object
+from pipeline.storage import is_local
 
 EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jfif", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
@@ -34,12 +36,13 @@ class StoredImage:
     Attributes:
         source: Name of the data set.
         name: Image's name within it.
-        path: Absolute path of the file that holds the bytes.
+        path: Absolute path, or URL, of the file that holds the bytes.
         annotation: None for an unlabelled image.
         upright: Apply the EXIF orientation.
         offset: First byte of the image in the file.
         length: Bytes of the image.
         declared: The size that the annotation says the image has, or None.
+        content: The bytes, where they were fetched ahead.
     """
 
     source: str
@@ -50,15 +53,35 @@ class StoredImage:
     offset: int
     length: int
     declared: DeclaredSize | None = None
+    content: bytes | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether its bytes come from an object store."""
+        return not is_local(self.path)
+
+    def fetched(self) -> StoredImage:
+        """The same record with its bytes.
+
+        Raises:
+            DataError: They cannot be read.
+            StorageError: The store does not give them.
+        """
+        return replace(self, content=self._read())
 
     def _read(self) -> bytes:
-        regular_size(Path(self.path))  # opening a pipe would wait for ever
+        if self.content is not None:
+            return self.content
         try:
-            with Path(self.path).open("rb") as file:
-                file.seek(self.offset)
-                content = file.read(self.length)
+            if not self.is_remote:
+                regular_size(Path(self.path))  # opening a pipe would wait for ever
+                with Path(self.path).open("rb") as file:
+                    file.seek(self.offset)
+                    content = file.read(self.length)
+            else:
+                content = read_object(self.path, self.offset, self.offset + self.length)
         except OSError as error:
-            raise DataError(f"{self.path}: cannot read {self.name}: {error.strerror}") from error
+            raise DataError(f"{self.path}: cannot read {self.name}: {error.strerror or error}") from error
         if len(content) != self.length:
             raise DataError(
                 f"{self.path}: {self.name} has {len(content)} bytes, had {self.length} when it was listed"

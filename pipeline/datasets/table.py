@@ -23,12 +23,11 @@ import csv
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline.datasets._checks import Box, below, box, mapping, parse_json, size
+from pipeline.datasets._checks import Box, below, box, mapping, on_disk, parse_json, size
 from pipeline.datasets._decode import DeclaredSize
 from pipeline.datasets._gather import Gathering
 from pipeline.datasets._visibility import check_one_means, visibilities
@@ -36,7 +35,6 @@ from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.image import StoredImage, listed_file, name_by_place
 from pipeline.errors import DataError, nearest
 from pipeline.markup import Markup, load_markup
-from pipeline.storage import absolute
 
 _BOX = ("left", "top", "right", "bottom")
 _SIZE = ("width", "height")
@@ -104,8 +102,8 @@ class FaceTable:
         upright: bool = False,
         one_means: str | None = None,
     ) -> None:
-        self.path = Path(absolute(path))
-        self.root = Path(absolute(root))
+        self.path = on_disk(path)
+        self.root = on_disk(root)
         self.source = source
         self.upright = upright
         self.one_means = check_one_means(one_means)

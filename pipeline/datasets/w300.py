@@ -6,10 +6,9 @@ image beside its ``.pts`` (see ``pipeline.datasets._pts``).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
+from pipeline.datasets._checks import on_disk
 from pipeline.datasets._gather import Gathering
 from pipeline.datasets._pairs import pair
 from pipeline.datasets._pts import read_pts
@@ -17,7 +16,6 @@ from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.datasets.image import stored_file
 from pipeline.errors import DataError
 from pipeline.markup import Markup, load_markup
-from pipeline.storage import absolute
 
 OFFICIAL_SUBSETS = ("afw", "helen/trainset", "helen/testset", "lfpw/trainset", "lfpw/testset", "ibug")
 
@@ -35,7 +33,7 @@ class W300:
     """
 
     def __init__(self, root: str, subsets: list[str], source: str = "300w") -> None:
-        self.root = Path(absolute(root))
+        self.root = on_disk(root)
         self.source = source
         self.subsets = list(subsets)
         if not self.root.is_dir():

@@ -10,12 +10,11 @@ import zipfile
 import zlib
 from dataclasses import MISSING, dataclass, fields
 
-import fsspec
 import numpy as np
 
 from pipeline.errors import DataError
 from pipeline.faces.crop import Crop
-from pipeline.storage import write_bytes
+from pipeline.storage import open_binary, write_bytes
 
 FORMAT = "landmark-pipeline/predictions/1"
 _ROUNDING = 1e-5
@@ -197,7 +196,7 @@ class Predictions:
         """
         try:
             with (
-                fsspec.open(url, "rb") as file,
+                open_binary(url) as file,
                 np.load(io.BytesIO(file.read()), allow_pickle=False) as archive,
             ):
                 arrays = {name: archive[name] for name in archive.files}

@@ -11,7 +11,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import fsspec
 import numpy as np
 from pydantic import Field, ValidationError
 
@@ -35,7 +34,7 @@ from pipeline.evaluation.summary import (
 )
 from pipeline.evaluation.uncertainty import UncertaintySummary, summarise_uncertainty
 from pipeline.markup import Markup
-from pipeline.storage import write_text
+from pipeline.storage import open_text, write_text
 from pipeline.strict import Finite
 
 BoxSource = Literal["detector", "landmarks", "dataset"]
@@ -200,7 +199,7 @@ def load(url: str) -> Evaluation:
         field.
     """
     try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
+        with open_text(url) as file:
             return Evaluation.model_validate_json(file.read())
     except FileNotFoundError as error:
         raise DataError(

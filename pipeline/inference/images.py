@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from os import PathLike, fspath
 
-import fsspec
 import numpy as np
 from PIL import Image
 
 from pipeline.datasets._decode import decode_image
-from pipeline.errors import DataError
+from pipeline.errors import DataError, StorageError
+from pipeline.storage import open_binary
 
 ImageLike = str | PathLike[str] | Image.Image | np.ndarray
 
@@ -41,9 +41,9 @@ def read_image(image: ImageLike, name: str = "image") -> np.ndarray:
         )
     path = fspath(image)
     try:
-        with fsspec.open(path, "rb") as file:
+        with open_binary(path) as file:
             content = file.read()
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, StorageError) as error:
         # The reason first: what object stores and web servers raise often has none of the usual fields.
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"{path}: cannot read: {reason}; correct the path") from error

@@ -15,7 +15,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-import fsspec
 import numpy as np
 import torch
 
@@ -27,7 +26,6 @@ from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import (
     Manifest,
     SampleMeta,
-    ShardEntry,
     dump_manifest,
     join,
     load_manifest,
@@ -36,9 +34,10 @@ from pipeline.shards.manifest import (
 from pipeline.shards.place import DECIMALS
 from pipeline.shards.poses import poses_of, read_shapes
 from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.shards.stream import StreamSample
 from pipeline.shards.write import encode_meta, write_shard
-from pipeline.storage import write_text
+from pipeline.storage import exists, names_in, open_text, remove, write_text
 
 BATCH = 32
 READER = "pseudo_label"
@@ -91,15 +90,14 @@ class Labelling:
     def finished(self, shard: int) -> dict[str, Any] | None:
         """What ``label_shard`` noted of a shard: ``entry`` (None where no face could be read) and ``unreadable``."""
         try:
-            with fsspec.open(self.note_url(shard), "rt", encoding="utf-8") as file:
+            with open_text(self.note_url(shard)) as file:
                 return dict(json.load(file))
         except FileNotFoundError:
             return None
 
     def existing(self) -> Manifest | None:
         """The set, where it has been made already; one made otherwise does not count."""
-        filesystem, path = fsspec.core.url_to_fs(manifest_url(self.out))
-        if not filesystem.exists(path):
+        if not exists(manifest_url(self.out)):
             return None
         manifest = load_manifest(self.out)
         return manifest if manifest.config_hash == self.hash else None
@@ -127,7 +125,7 @@ def label_shard(
     if done is not None:
         return done
     wanted = set(job.shards()[shard].tolist())
-    raws = [raw for place, raw in enumerate(iterate_shard(job.sets.urls[shard])) if place in wanted]
+    raws = [raw for place, raw in enumerate(iterate_shard(job.sets.url(shard))) if place in wanted]
     quarantine = Quarantine(job.max_bad_share)
     labelled: list[RawSample] = []
     for start in range(0, len(raws), BATCH):
@@ -228,9 +226,7 @@ def assemble(job: Labelling, description: ModelDescription, name: str) -> Manife
 
 def _clear(job: Labelling, keep: set[str]) -> None:
     """Remove the notes, and what was labelled by another model here before."""
-    filesystem, folder = fsspec.core.url_to_fs(job.out)
-    filesystem.rm(f"{folder}/.finished", recursive=True)
-    for path in filesystem.ls(folder, detail=False):
-        name = path.rsplit("/", 1)[-1]
+    remove(join(job.out, ".finished"))
+    for name in names_in(job.out):
         if name.startswith(f"{READER}-") and name.endswith(".tar") and name not in keep:
-            filesystem.rm(path)
+            remove(join(job.out, name))

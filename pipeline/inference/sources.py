@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-
-import fsspec
+from typing import Any
 
 from pipeline.datasets.face import FaceImage, FaceRecord
 from pipeline.datasets.folder import ImageFolder
 from pipeline.datasets.image import EXTENSIONS
 from pipeline.errors import DataError
 from pipeline.inference.images import read_image
+from pipeline.object_store import ask
 from pipeline.shards.manifest import manifest_url
 from pipeline.storage import exists, is_local, local_path
 
@@ -73,12 +73,16 @@ def _matches(argument: str) -> list[str]:
         or exists(argument)
     ):
         return [argument]
-    store, pattern = fsspec.core.url_to_fs(argument)
-    matches = sorted(store.glob(pattern))
+
+    def matching(store: Any, pattern: str) -> list[str]:
+        found = sorted(map(str, store.glob(pattern)))
+        # Local paths come back absolute; users see what they typed where that is possible.
+        return found if is_local(argument) else [str(store.unstrip_protocol(match)) for match in found]
+
+    matches = ask(argument, matching)
     if not matches:
         raise DataError(f"{argument}: the pattern matches nothing; correct it")
-    # Local paths come back absolute; users see what they typed where that is possible.
-    return [match if is_local(argument) else store.unstrip_protocol(match) for match in matches]
+    return matches
 
 
 def _sort_in(place: str, found: Sources) -> None:

@@ -78,7 +78,7 @@ class TrainedModel:
             labelled += sum(load_manifest(extra.set).samples for extra in data.extra)
             if not self.config.unlabelled.active or data.unlabelled is None:
                 return labelled
-            return labelled + len(open_unlabelled(data, train).ordinals_N)
+            return labelled + len(open_unlabelled(data, train).chosen)
         except LandmarkError:
             return None  # the training set is gone; the number is a courtesy
 

@@ -10,7 +10,6 @@ import json
 from dataclasses import replace
 from typing import Any, Literal
 
-import fsspec
 import torch
 from pydantic import Field, ValidationError
 from safetensors import SafetensorError
@@ -27,7 +26,7 @@ from pipeline.models.weights import without_pretrained
 from pipeline.registry import Part
 from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import CropPolicy, join
-from pipeline.storage import write_bytes, write_text
+from pipeline.storage import open_binary, open_text, write_bytes, write_text
 from pipeline.strict import Strict
 
 WEIGHTS, DESCRIPTION = "model.safetensors", "model.json"
@@ -128,7 +127,7 @@ def load_description(folder: str) -> ModelDescription:
     """
     url = join(folder, DESCRIPTION)
     try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
+        with open_text(url) as file:
             return ModelDescription.model_validate(json.load(file))
     except FileNotFoundError as error:
         raise DataError(
@@ -155,7 +154,7 @@ def load_model(folder: str, device: torch.device | str = "cpu") -> LandmarkModel
     except ConfigError as error:
         raise DataError(f"{join(folder, DESCRIPTION)}: {error}") from error
     try:
-        with fsspec.open(join(folder, WEIGHTS), "rb") as file:
+        with open_binary(join(folder, WEIGHTS)) as file:
             generator.load_state_dict(load_tensors(file.read()))
     except (FileNotFoundError, SafetensorError, RuntimeError) as error:
         raise DataError(f"{join(folder, WEIGHTS)}: weights cannot be loaded: {error}") from error

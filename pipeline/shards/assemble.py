@@ -8,12 +8,13 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pipeline.markup import own_definition
-from pipeline.shards.manifest import MANIFEST_NAME, Manifest, ShardEntry, dump_manifest, join, manifest_url
+from pipeline.shards.manifest import MANIFEST_NAME, Manifest, dump_manifest, join, manifest_url
 from pipeline.shards.plan import SetPlan
 from pipeline.shards.poses import poses_of, read_shapes
 from pipeline.shards.prepare import ATTRIBUTE, Reject
 from pipeline.shards.read import RawSample
 from pipeline.shards.rejects import REJECTED_NAME, check_rejects, rejects_text
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.shards.staging import Staging
 from pipeline.shards.write import write_shard
 from pipeline.storage import names_in, remove, write_text
@@ -47,7 +48,7 @@ def assemble(plan: SetPlan, config_hash: str, staging: Staging, max_reject_share
         DataError: Too many images were left out, or all.
         StorageError: The disk is full.
     """
-    chunks = range(len(plan.chunks))
+    chunks = range(plan.chunk_count)
     rejects: list[Reject] = []
     counts: Counter[str] = Counter()
     for index in chunks:

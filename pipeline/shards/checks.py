@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import fsspec
 import numpy as np
 from pydantic import ValidationError
 
@@ -17,8 +16,10 @@ from pipeline.faces.mirror import wrong_partner
 from pipeline.markup import Markup
 from pipeline.shards.duplicates import decode_crop
 from pipeline.shards.findings import Findings
-from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry
+from pipeline.shards.manifest import Manifest, SampleMeta
 from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.shards.shard_list import ShardEntry
+from pipeline.storage import open_binary
 
 _AGAIN = "prepare the set again"
 _MAX_OUTSIDE_SHARE = 0.01  # of landmarks outside their image; 300-W has a few where faces are cut off
@@ -67,7 +68,7 @@ def _sha256(file: BinaryIO) -> tuple[int, str]:
 def check_file(url: str, entry: ShardEntry, findings: Findings) -> bool:
     """Compare a tar's bytes with the manifest. Returns whether it is there at all."""
     try:
-        with fsspec.open(url, "rb") as file:
+        with open_binary(url) as file:
             size, digest = _sha256(file)
     except FileNotFoundError:
         findings.add(

@@ -14,12 +14,21 @@ from pipeline.strict import Strict
 # What a reader of the set sees. Not where its images came from, nor what was left out: a root that has moved, and a release
 # that says more in its manifests, prepare the same samples.
 _CONTENT = ("role", "split", "markup", "markup_definition", "num_landmarks", "crop", "samples", "shards")
+_HERE = "\0shards"
+"""Stands for the shards in text; no name has a NUL."""
 
 
 def content_hash(manifest: Manifest) -> str:
     """SHA-256 of a set's content, the hashes of its shards among it."""
-    content = manifest.model_dump(mode="json", include=set(_CONTENT))
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    content = manifest.model_dump(mode="json", include=set(_CONTENT) - {"shards"})
+    # Of one list of objects, however the manifest holds its shards; never in one piece, which would take a kilobyte a shard.
+    head, tail = json.dumps(content | {"shards": [_HERE]}, sort_keys=True).split(json.dumps(_HERE))
+    digest = hashlib.sha256(head.encode())
+    for place, shard in enumerate(manifest.shards):
+        entry = json.dumps(shard.model_dump(mode="json"), sort_keys=True)
+        digest.update(f"{', ' if place else ''}{entry}".encode())
+    digest.update(tail.encode())
+    return digest.hexdigest()
 
 
 class SetIdentity(Strict):

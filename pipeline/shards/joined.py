@@ -30,16 +30,15 @@ class JoinedSet:
     @property
     def shard_samples(self) -> tuple[int, ...]:
         """Samples of each shard, set after set."""
-        return tuple(shard.samples for manifest in self.manifests for shard in manifest.shards)
+        return tuple(count for manifest in self.manifests for count in manifest.shards.samples_S.tolist())
 
-    @property
-    def urls(self) -> tuple[str, ...]:
-        """Where each shard is."""
-        return tuple(
-            join(parent(manifest_url(name)), shard.path)
-            for name, manifest in zip(self.names, self.manifests, strict=True)
-            for shard in manifest.shards
-        )
+    def url(self, shard: int) -> str:
+        """Where a shard is; by its place in the sequence."""
+        for name, manifest in zip(self.names, self.manifests, strict=True):
+            if shard < len(manifest.shards):
+                return join(parent(manifest_url(name)), manifest.shards.path(shard))
+            shard -= len(manifest.shards)
+        raise IndexError(f"{self.title}: no shard {shard} more")
 
     @property
     def samples(self) -> int:

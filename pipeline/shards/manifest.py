@@ -10,31 +10,20 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
-import fsspec
 import numpy as np
 from pydantic import Field, ValidationError
 
 from pipeline.errors import ManifestError
 from pipeline.faces.crop import Crop
 from pipeline.markup import Markup, load_markup, markup_from
+from pipeline.shards.shard_list import ShardList
+from pipeline.storage import open_text
 from pipeline.strict import Strict
 
 FORMAT = "landmark-pipeline/manifest"
-VERSION = 1
+VERSIONS = (1, 2)
+"""The second holds its shards as columns, which earlier releases could not read."""
 MANIFEST_NAME = "manifest.json"
-
-
-class ShardEntry(Strict):
-    """One tar of the set."""
-
-    path: str = Field(
-        # Whoever wrote the manifest must not choose which other files are opened.
-        pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$",
-        description="file name in the manifest's folder",
-    )
-    samples: int = Field(ge=1)
-    bytes: int = Field(ge=1)
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
 class CropPolicy(Strict):
@@ -77,7 +66,7 @@ class Manifest(Strict):
     )
     crop: CropPolicy
     samples: int = Field(ge=1)
-    shards: tuple[ShardEntry, ...]
+    shards: ShardList
     source: dict[str, Any] = Field(description="the reader and its parameters, paths as given")
     rejected: dict[str, int] = Field(
         default_factory=dict, description="reason → images left out (rejected.jsonl lists them)"
@@ -89,7 +78,7 @@ class Manifest(Strict):
 
     def model_post_init(self, _context: object) -> None:
         """Counts must add up: everything downstream addresses samples by them."""
-        total = sum(s.samples for s in self.shards)
+        total = int(self.shards.samples_S.sum())
         if total != self.samples:
             raise ValueError(f"field 'samples' is {self.samples}, but its shards hold {total}")
         if self.pose is not None and len(self.pose) != self.samples:
@@ -100,7 +89,7 @@ class Manifest(Strict):
     @property
     def bytes(self) -> int:
         """Size of all tars."""
-        return sum(s.bytes for s in self.shards)
+        return int(self.shards.bytes_S.sum())
 
     @property
     def layout(self) -> Markup:
@@ -192,7 +181,7 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
     """
     url = manifest_url(folder_or_manifest)
     try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
+        with open_text(url) as file:
             raw = json.load(file)
     except RecursionError as error:
         raise ManifestError(f"{url}: nested too deeply for a manifest; prepare the set again") from error
@@ -206,10 +195,11 @@ def load_manifest(folder_or_manifest: str) -> Manifest:
         raise ManifestError(f"{url}: cannot read: {error.strerror or error}; correct the path") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ManifestError(f"{url}: field 'format' is not '{FORMAT}': this is no manifest of this project")
-    if raw.get("version") != VERSION:
+    if raw.get("version") not in VERSIONS:
         raise ManifestError(
-            f"{url}: field 'version' is {raw.get('version')!r}, this release reads version {VERSION}; prepare the set again"
+            f"{url}: field 'version' is {raw.get('version')!r}, this release reads versions 1 and 2; prepare the set again"
         )
+    raw["version"] = VERSIONS[0]  # how it was written; what it says is the same
     try:
         return Manifest.model_validate(raw)
     except ValidationError as error:
@@ -225,9 +215,12 @@ def dump_manifest(manifest: Manifest) -> str:
     for field in ("markup_definition", "dataset", "subset", "attributes"):
         if not content[field]:
             del content[field]
-    pose = content.pop("pose")
+    # One line each, not one of each face or shard.
+    lines = {"pose": content.pop("pose")}
+    if manifest.shards.in_columns:
+        content["version"], lines["shards"] = VERSIONS[1], content.pop("shards")
     text = json.dumps(content, indent=2, sort_keys=True) + "\n"
-    if pose is None:
-        return text
-    # One line, not one of each face.
-    return text.replace("{\n", f'{{\n  "pose": {json.dumps(pose)},\n', 1)
+    for name, value in lines.items():
+        if value is not None:
+            text = text.replace("{\n", f'{{\n  "{name}": {json.dumps(value)},\n', 1)
+    return text

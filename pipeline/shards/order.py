@@ -15,8 +15,8 @@ Two ways to deal:
   at most one sample; each piece passes a bounded shuffle buffer with its own generator. A stream reads its tars front to back.
 - *by sample* (fewer shards than C): one permutation of all samples, dealt round robin. Needs the set in memory.
 
-Random numbers come from the raw output of PCG64, which NumPy guarantees to be stable across releases; ``Generator``'s
-derived distributions are not.
+A rank holds a few numbers for each shard and works out the ordinals of its own streams alone, from the shuffled shards' counts:
+10⁸ samples in 10⁵ shards take a fraction of a second and 50 MB (``landmarks bench plan``).
 """
 
 from __future__ import annotations
@@ -29,46 +29,11 @@ from typing import Literal
 import numpy as np
 
 from pipeline.errors import ConfigError
+from pipeline.shards import numbers
+from pipeline.shards.selection import Everything, Listed, Selection, draw
 
-_SHARDS, _SAMPLES, _BUFFER, _SUBSET, _BALANCE = 1, 2, 3, 4, 5  # domains: no two uses share a generator
-
-
-def _generator(*key: int) -> np.random.PCG64:
-    return np.random.PCG64(np.random.SeedSequence(key))
-
-
-def _permutation(n: int, *key: int) -> np.ndarray:
-    """(n,) int64 permutation, stable across NumPy releases."""
-    return np.argsort(_generator(*key).random_raw(n), kind="stable").astype(np.int64)
-
-
-def nested_subset(total: int, count: int | None, seed: int) -> np.ndarray:
-    """Choose ``count`` of ``total`` samples so that, for one seed, every smaller choice lies inside every larger one.
-
-    Args:
-        total: Samples in the set.
-        count: How many to keep; None keeps all.
-        seed: Of the subset, not of the order.
-
-    Returns:
-        Sorted ordinals, int64.
-
-    Raises:
-        ConfigError: More are asked for than there are.
-    """
-    if count is None:
-        return np.arange(total, dtype=np.int64)
-    if not 1 <= count <= total:
-        raise ConfigError(
-            f"a subset of {count} samples was asked for, but the set holds {total}; ask for 1 … {total}"
-        )
-    return np.sort(_permutation(total, seed, _SUBSET)[:count])
-
-
-def remainder(total: int, count: int | None, seed: int) -> np.ndarray:
-    """What ``nested_subset`` leaves: sorted ordinals, int64; every larger subset leaves a part of what a smaller one does."""
-    chosen = nested_subset(total, count, seed)
-    return np.setdiff1d(np.arange(total, dtype=np.int64), chosen, assume_unique=True)
+_DRAWS = 1 << 14
+"""Steps of a shuffle buffer whose random numbers are drawn together."""
 
 
 def shuffle_buffer(ordinals: np.ndarray, capacity: int, *key: int) -> Iterator[int]:
@@ -84,17 +49,16 @@ def shuffle_buffer(ordinals: np.ndarray, capacity: int, *key: int) -> Iterator[i
     Yields:
         Each entry once.
     """
-    generator = _generator(*key)
+    generator = numbers.generator(*key)
     held = ordinals[:capacity].tolist()
-    draws = generator.random_raw(len(ordinals)) if len(ordinals) else np.zeros(0, np.uint64)
-    for draw, incoming in zip(
-        draws[: max(len(ordinals) - capacity, 0)].tolist(), ordinals[capacity:].tolist(), strict=True
-    ):
-        slot = draw % capacity
-        yield held[slot]
-        held[slot] = incoming
-    for draw in draws[max(len(ordinals) - capacity, 0) :].tolist():
-        slot = draw % len(held)
+    for start in range(capacity, len(ordinals), _DRAWS):
+        arriving = ordinals[start : start + _DRAWS].tolist()
+        for number, incoming in zip(generator.random_raw(len(arriving)).tolist(), arriving, strict=True):
+            slot = number % capacity
+            yield held[slot]
+            held[slot] = incoming
+    for number in generator.random_raw(len(held)).tolist():
+        slot = number % len(held)
         held[slot], held[-1] = held[-1], held[slot]
         yield held.pop()
 
@@ -133,9 +97,26 @@ class Balance:
         parts = []
         for group, members in enumerate(self.members):
             whole, rest = divmod(self.share, len(members))
-            extra = members[_permutation(len(members), seed, epoch, group, _BALANCE)[:rest]]
+            extra = members[numbers.permutation(len(members), seed, epoch, group, numbers.BALANCE)[:rest]]
             parts += [np.repeat(members, whole), extra]
         return np.sort(np.concatenate(parts))
+
+
+@dataclass(frozen=True, eq=False)
+class _Epoch:
+    """The sequence that an epoch's streams are cut from: shards in shuffled order.
+
+    Attributes:
+        number: Of the epoch.
+        chosen: The ordinals that take part.
+        shards: (n,) int64, their order.
+        bounds: (n + 1,) int64, where each begins in the sequence.
+    """
+
+    number: int
+    chosen: Selection
+    shards: np.ndarray
+    bounds: np.ndarray
 
 
 @dataclass(eq=False)
@@ -149,7 +130,7 @@ class Order:
         streams: C, the number of canonical streams.
         seed: Of the order.
         buffer: Capacity of each stream's shuffle buffer, samples.
-        selection: (n,) int64 sorted ordinals that take part; None for all.
+        selection: The ordinals that take part; None for all.
         balance: Groups of the samples that take part; None takes every sample once an epoch.
     """
 
@@ -157,12 +138,11 @@ class Order:
     streams: int
     seed: int
     buffer: int = 256
-    selection: np.ndarray | None = None
+    selection: Selection | None = None
     balance: Balance | None = None
 
     def __post_init__(self) -> None:
-        self._cached_epoch: tuple[int, np.ndarray] | None = None
-        self._cached_choice: tuple[int, np.ndarray] | None = None
+        self._epoch_now: _Epoch | None = None
         if self.streams < 1 or self.buffer < 1:
             raise ConfigError("fields 'streams' and 'shuffle_buffer' must be at least 1")
         if len(self._selected) == 0:
@@ -177,10 +157,12 @@ class Order:
         return np.concatenate([[0], np.cumsum(self.shard_samples)]).astype(np.int64)
 
     @cached_property
-    def _selected(self) -> np.ndarray:
-        if self.selection is None:
-            return np.arange(self._shard_starts[-1], dtype=np.int64)
-        return self.selection
+    def _selected(self) -> Selection:
+        return Everything(int(self._shard_starts[-1])) if self.selection is None else self.selection
+
+    @cached_property
+    def _shard_counts(self) -> np.ndarray:
+        return np.diff(self._selected.ranks(self._shard_starts))
 
     @cached_property
     def samples(self) -> int:
@@ -189,18 +171,21 @@ class Order:
             return len(self._selected)
         return self.balance.share * len(self.balance.members)
 
-    def _chosen(self, epoch: int) -> np.ndarray:
-        """Sorted ordinals of an epoch."""
-        if self.balance is None:
-            return self._selected
-        if self._cached_choice is None or self._cached_choice[0] != epoch:
-            self._cached_choice = (epoch, self._selected[self.balance.choose(self.seed, epoch)])
-        return self._cached_choice[1]
+    def _epoch(self, epoch: int) -> _Epoch:
+        # Every stream of an epoch cuts its piece from the same sequence.
+        if self._epoch_now is None or self._epoch_now.number != epoch:
+            chosen, counts = self._selected, self._shard_counts
+            if self.balance is not None:
+                chosen = Listed(chosen.all()[self.balance.choose(self.seed, epoch)], chosen.total)
+                counts = np.diff(chosen.ranks(self._shard_starts))
+            shards = numbers.permutation(len(self.shard_samples), self.seed, epoch, numbers.SHARDS)
+            self._epoch_now = _Epoch(epoch, chosen, shards, np.concatenate([[0], np.cumsum(counts[shards])]))
+        return self._epoch_now
 
     @cached_property
     def by_sample(self) -> bool:
         """Whether the set is too small to be dealt by shard."""
-        return len(np.unique(self.shard_of(self._selected))) < self.streams
+        return int(np.count_nonzero(self._shard_counts)) < self.streams
 
     def shard_of(self, ordinals: np.ndarray) -> np.ndarray:
         """Index of the shard that holds each ordinal."""
@@ -212,7 +197,7 @@ class Order:
 
     def ordinals(self) -> np.ndarray:
         """Sorted ordinals of all samples that take part, in some epoch or other."""
-        return self._selected
+        return self._selected.all()
 
     def stream_length(self, stream: int) -> int:
         """Samples that one stream yields in an epoch: N/C, rounded up for the first N mod C streams."""
@@ -220,29 +205,27 @@ class Order:
 
     def stream_sequence(self, epoch: int, stream: int) -> np.ndarray:
         """Ordinals in the order a stream *reads* them, before its shuffle buffer (by shard) or as it yields them (by sample)."""
+        drawn = self._epoch(epoch)
         if self.by_sample:
-            return self._chosen(epoch)[
-                _permutation(self.samples, self.seed, epoch, _SAMPLES)[stream :: self.streams]
-            ]
+            places = numbers.permutation(self.samples, self.seed, epoch, numbers.SAMPLES)
+            return drawn.chosen.all()[places[stream :: self.streams]]
         start = stream * (self.samples // self.streams) + min(stream, self.samples % self.streams)
-        return self._epoch_sequence(epoch)[start : start + self.stream_length(stream)]
-
-    def _epoch_sequence(self, epoch: int) -> np.ndarray:
-        # Every stream of an epoch cuts its piece from the same sequence.
-        if self._cached_epoch is None or self._cached_epoch[0] != epoch:
-            chosen = self._chosen(epoch)
-            bounds = np.searchsorted(chosen, self._shard_starts)
-            shards = _permutation(len(self.shard_samples), self.seed, epoch, _SHARDS)
-            sequence = np.concatenate([chosen[bounds[s] : bounds[s + 1]] for s in shards])
-            self._cached_epoch = (epoch, sequence)
-        return self._cached_epoch[1]
+        stop = start + self.stream_length(stream)
+        first = int(np.searchsorted(drawn.bounds, start, side="right")) - 1
+        last = int(np.searchsorted(drawn.bounds, stop, side="left"))
+        pieces = [
+            drawn.chosen.within(*self._shard_starts[shard : shard + 2].tolist())
+            for shard in drawn.shards[first:last].tolist()
+        ]
+        before = int(drawn.bounds[first])
+        return np.concatenate([np.zeros(0, np.int64), *pieces])[start - before : stop - before]
 
     def stream_order(self, epoch: int, stream: int) -> Iterator[int]:
         """Ordinals in the order a stream *yields* them in an epoch."""
         sequence = self.stream_sequence(epoch, stream)
         if self.by_sample:
             return iter(sequence.tolist())
-        return shuffle_buffer(sequence, self.buffer, self.seed, epoch, stream, _BUFFER)
+        return shuffle_buffer(sequence, self.buffer, self.seed, epoch, stream, numbers.BUFFER)
 
     def positions(self, start: int, rank: int, world_size: int) -> Iterator[tuple[int, int, int]]:
         """The global samples a rank serves from a position on, without end.
@@ -273,7 +256,7 @@ def order_for(
     balance: Balance | None = None,
 ) -> Order:
     """An order over a whole set, or over a nested subset of ``count`` samples; ``balance`` has the groups of these."""
-    selection = None if count is None else nested_subset(sum(shard_samples), count, subset_seed)
+    selection = None if count is None else draw(Everything(sum(shard_samples)), count, subset_seed)
     return Order(tuple(shard_samples), streams, seed, buffer, selection, balance)
 
 

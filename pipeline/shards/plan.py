@@ -64,10 +64,13 @@ class SetPlan:
         return "+".join(sorted({record.source for record in self.records}))
 
     @property
-    def chunks(self) -> list[tuple[FaceRecord, ...]]:
-        """The records, cut into units of work."""
-        size = RECORDS_PER_CHUNK
-        return [self.records[start : start + size] for start in range(0, len(self.records), size)]
+    def chunk_count(self) -> int:
+        """Units of work that the records are cut into."""
+        return -(-len(self.records) // RECORDS_PER_CHUNK)
+
+    def chunk(self, index: int) -> tuple[FaceRecord, ...]:
+        """The records of one unit of work."""
+        return self.records[index * RECORDS_PER_CHUNK : (index + 1) * RECORDS_PER_CHUNK]
 
     def config_hash(self, references: Iterable[str]) -> str:
         """Identity of the set's content: config, input and what it was compared with.

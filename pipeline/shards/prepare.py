@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.datasets._decode import MAX_PIXELS, pixel_limit
+from pipeline.datasets.ahead import fetched_ahead
 from pipeline.datasets.face import Annotation, FaceImage, FaceRecord, UnusableError
 from pipeline.errors import DataError
 from pipeline.faces.crop import extract, outside
@@ -191,7 +192,7 @@ def _load(
     """The records' images, as many at a time as may be held decoded."""
     group: list[tuple[FaceRecord, FaceImage | Exception]] = []
     held = 0
-    for record in records:
+    for record in fetched_ahead(records):
         try:
             with pixel_limit(max_pixels):
                 image = record.load()

@@ -7,15 +7,13 @@ sum.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
-import fsspec
-
-from pipeline.errors import ShardError
+from pipeline.errors import ShardError, StorageError
+from pipeline.shards.cache import shard_cache
 from pipeline.storage import is_local, local_path
 
 BLOCK = 512
@@ -47,11 +45,11 @@ def _open(url: str) -> Iterator[BinaryIO]:
             with local_path(url).open("rb", buffering=_READ_AHEAD) as file:
                 yield file
         else:
-            with fsspec.open(url, "rb") as remote:
-                yield cast(BinaryIO, io.BufferedReader(remote, _READ_AHEAD))
+            with shard_cache().open(url) as held:
+                yield held
     except FileNotFoundError as error:
         raise ShardError(f"{url}: no such shard; {_REMEDY}") from error
-    except OSError as error:
+    except (OSError, StorageError) as error:
         raise ShardError(f"{url}: cannot read: {error}") from error
 
 

@@ -6,15 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 
-import fsspec
-
 from pipeline.datasets.face import Unusable
 from pipeline.errors import DataError, StorageError
 from pipeline.shards.manifest import Manifest, join
 from pipeline.shards.plan import SetPlan
 from pipeline.shards.prepare import Reject
 from pipeline.shards.staging import Staging
-from pipeline.storage import write_text
+from pipeline.storage import open_text, write_text
 
 REJECTED_NAME = "rejected.jsonl"
 NOTHING_VISIBLE = (
@@ -94,7 +92,7 @@ def remarks(plan: SetPlan, manifest: Manifest) -> list[str]:
     if manifest.rejected:
         url = join(plan.folder, REJECTED_NAME)
         try:
-            with fsspec.open(url, "rt", encoding="utf-8") as file:
+            with open_text(url) as file:
                 rejects = [Reject(**json.loads(line)) for line in file]
         except (OSError, ValueError, TypeError) as error:
             raise StorageError(

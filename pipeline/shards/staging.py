@@ -10,9 +10,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-
-import fsspec
+from dataclasses import dataclass
 
 from pipeline.errors import ConfigError, ManifestError, ShardError, StorageError
 from pipeline.ownership import owned
@@ -26,9 +26,12 @@ from pipeline.shards.plan import SetPlan
 from pipeline.shards.prepare import ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.write import write_shard
-from pipeline.storage import absolute, exists, names_in, remove, write_text
+from pipeline.storage import exists, names_in, open_text, remove, sizes_in, write_text
 
 STAGING = ".staging"
+_READS_AT_ONCE = 16
+"""An object store answers a request in tens of milliseconds, and there may be a million chunks."""
+_STATES_AT_ONCE = 1024
 
 
 class Staging:
@@ -77,7 +80,7 @@ class Staging:
         """
         url = self._url(index, "json")
         try:
-            with fsspec.open(url, "rt", encoding="utf-8") as file:
+            with open_text(url) as file:
                 state = json.load(file)
         except FileNotFoundError as error:
             raise StorageError(
@@ -109,6 +112,39 @@ class Staging:
         remove(self.root)
 
 
+@dataclass(frozen=True)
+class Standing:
+    """Where the preparation of a set stands.
+
+    Attributes:
+        todo: Indices of the chunks that are missing, in order.
+        images: Of the finished ones.
+        rejected: Of these, how many were left out, by reason.
+    """
+
+    todo: list[int]
+    images: int
+    rejected: Counter[str]
+
+
+def stand(plan: SetPlan, staging: Staging) -> Standing:
+    """What earlier runs have left to do: reads each finished chunk's state once, many at a time.
+
+    Raises:
+        StorageError: A state cannot be read.
+    """
+    found = staging.finished()
+    finished = [index for index in range(plan.chunk_count) if index in found]
+    todo = [index for index in range(plan.chunk_count) if index not in found]
+    rejected: Counter[str] = Counter()
+    with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
+        # In parts: what waits to be read, and what was, stays small however many there are.
+        for start in range(0, len(finished), _STATES_AT_ONCE):
+            for _, rejects, _ in readers.map(staging.state, finished[start : start + _STATES_AT_ONCE]):
+                rejected.update(reject.reason for reject in rejects)
+    return Standing(todo, sum(len(plan.chunk(index)) for index in finished), rejected)
+
+
 @contextmanager
 def locked(out: str) -> Iterator[None]:
     """One preparation at a time into one folder.
@@ -137,10 +173,7 @@ def existing(plan: SetPlan, config_hash: str, *, overwrite: bool) -> Manifest | 
             return None
         raise
     if manifest.config_hash == config_hash:
-        filesystem, folder = fsspec.url_to_fs(absolute(plan.folder))
-        sizes = {
-            entry["name"].rsplit("/", 1)[-1]: entry["size"] for entry in filesystem.ls(folder, detail=True)
-        }
+        sizes = sizes_in(plan.folder)
         if all(sizes.get(shard.path) == shard.bytes for shard in manifest.shards):
             return manifest
         return None  # shards are missing or cut: the same bytes are written again

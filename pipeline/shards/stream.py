@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from pipeline.errors import ConfigError, ShardError
+from pipeline.shards.cache import shard_cache
 from pipeline.shards.joined import JoinedSet, open_set
 from pipeline.shards.order import Order
 from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.storage import is_local
 
 # A set dealt by sample is held in memory, encoded, by every rank.
 IN_MEMORY_LIMIT_BYTES = 2 * 2**30
@@ -36,25 +39,31 @@ class StreamSample:
 class _Shards:
     """The tars of a set, addressed by shard number."""
 
-    def __init__(self, urls: tuple[str, ...]) -> None:
-        self.urls = urls
+    def __init__(self, source: JoinedSet) -> None:
+        self._source = source
+
+    def ahead(self, shard: int) -> None:
+        """Fetch a shard that will be read next, if it has to come from an object store."""
+        url = self._source.url(shard)
+        if not is_local(url):
+            shard_cache().ahead(url)
 
     def read(self, shard: int, offsets: np.ndarray) -> Iterator[tuple[int, RawSample | None, str | None]]:
         """Yield (offset, sample, problem) for sorted offsets of one shard, reading front to back, no further than needed.
 
         An offset that is wanted several times comes as often.
         """
-        wanted = iter(offsets.tolist())
+        wanted, url = iter(offsets.tolist()), self._source.url(shard)
         offset = next(wanted, None)
         problem: str | None = None
         try:
-            for place, raw in enumerate(iterate_shard(self.urls[shard])):
+            for place, raw in enumerate(iterate_shard(url)):
                 if offset is None:
                     return
                 while place == offset:
                     yield place, raw, None
                     offset = next(wanted, None)
-            problem = f"{self.urls[shard]}: holds fewer samples than the manifest says"
+            problem = f"{url}: holds fewer samples than the manifest says"
         except (ShardError, OSError) as error:
             problem = str(error)
         while offset is not None:
@@ -79,13 +88,12 @@ class _ShardStream:
     ) -> Iterator[tuple[int, RawSample | None, str | None]]:
         # Whole shards of which nothing is pending never appear here: a resume skips them unread.
         of, offsets = order.shard_of(pending), order.offset_of(pending)
-        edges = np.flatnonzero(np.diff(of)) + 1
-        for run in np.split(np.arange(len(pending)), edges):
-            if len(run) == 0:
-                continue
-            shard = int(of[run[0]])
-            base = int(pending[run[0]] - offsets[run[0]])
-            for offset, raw, problem in shards.read(shard, offsets[run]):
+        bounds = np.flatnonzero(np.diff(of, prepend=-1, append=-1)).tolist()
+        for low, high in pairwise(bounds):
+            if high < len(of):
+                shards.ahead(int(of[high]))
+            base = int(pending[low] - offsets[low])
+            for offset, raw, problem in shards.read(int(of[low]), offsets[low:high]):
                 yield base + offset, raw, problem
 
     def __next__(self) -> tuple[int, RawSample | None, str | None]:
@@ -132,7 +140,7 @@ class SampleStream:
     ) -> None:
         self.source = source if isinstance(source, JoinedSet) else open_set(source)
         self.order, self.rank, self.world_size, self.start = order, rank, world_size, start
-        self._shards = _Shards(self.source.urls)
+        self._shards = _Shards(self.source)
         if self.source.shard_samples != order.shard_samples:
             raise ConfigError(
                 f"{self.source.title}: the order was made for other shards than are listed there"

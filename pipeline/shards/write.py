@@ -10,8 +10,9 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from pipeline.errors import DataError, ShardError
-from pipeline.shards.manifest import SampleMeta, ShardEntry
+from pipeline.shards.manifest import SampleMeta
 from pipeline.shards.read import RawSample
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.storage import atomic_writer
 
 _MAX_SLUG = 64
@@ -30,7 +31,8 @@ def sample_key(source: str, name: str) -> str:
         that ``KEY.json`` fits USTAR's 100. Ends in 40 bits of a hash of (source, name), which tells apart
         names that look alike once reduced.
     """
-    readable = _UNSAFE.sub("-", f"{source}-{PurePosixPath(name).with_suffix('')}").strip("-")
+    path = PurePosixPath(name)
+    readable = _UNSAFE.sub("-", f"{source}-{path.with_suffix('') if path.name else path}").strip("-")
     digest = hashlib.sha1(f"{source}\0{name}".encode()).hexdigest()[:10]
     return f"{readable[-_MAX_SLUG:].strip('-')}-{digest}"
 

@@ -16,8 +16,9 @@ from pydantic import Field
 from pipeline.errors import ConfigError, DataError
 from pipeline.faces.pose import Origin, bins_of, mean_shape
 from pipeline.shards.manifest import Manifest, manifest_url, parent
-from pipeline.shards.order import Balance, nested_subset
+from pipeline.shards.order import Balance
 from pipeline.shards.poses import coordinates, read_shapes
+from pipeline.shards.selection import nested_subset
 from pipeline.strict import Strict
 
 PAPER_BINS = 9

@@ -63,7 +63,7 @@ def extra_orders(data: DataConfig, manifests: Sequence[Manifest], seed: int) -> 
     """
     return tuple(
         order_for(
-            [shard.samples for shard in manifest.shards],
+            manifest.shards.samples_S.tolist(),
             streams=data.streams,
             seed=_seed(seed, place),
             buffer=data.shuffle_buffer,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import fsspec
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from torch import nn
@@ -18,7 +17,7 @@ from pipeline.errors import ConfigError, DataError
 from pipeline.methods.build import make_generator
 from pipeline.methods.model_file import DESCRIPTION, WEIGHTS, ModelDescription, load_description
 from pipeline.shards.manifest import Manifest, join
-from pipeline.storage import exists
+from pipeline.storage import exists, open_binary
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.stored import stored_config
 
@@ -120,7 +119,7 @@ def load_weights(generator: nn.Module, config: ExperimentConfig) -> None:
 def _read_weights(model: str) -> bytes:
     url = join(model_folder(model), WEIGHTS)
     try:
-        with fsspec.open(url, "rb") as file:
+        with open_binary(url) as file:
             return bytes(file.read())
     except FileNotFoundError as error:
         raise DataError(f"init.model = {model}: {url} is not there") from error

@@ -15,14 +15,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import fsspec
 from pydantic import Field, ValidationError
 
 from pipeline.errors import TrainingError
+from pipeline.object_store import ask
 from pipeline.shards.manifest import join
-from pipeline.storage import absolute, read_text, write_text
+from pipeline.storage import absolute, open_binary, read_text, write_text
 from pipeline.strict import Strict
 
 CHECKPOINT_MANIFEST = "checkpoint.json"
@@ -128,9 +128,12 @@ def damage(folder: str) -> tuple[str, ...]:
         expected = read_seal(folder).files
     except TrainingError as error:
         return (str(error),)
-    store, root = fsspec.url_to_fs(absolute(folder))
-    root = root.rstrip("/")
-    found = {str(path).removeprefix(f"{root}/") for path in store.find(root)} - {CHECKPOINT_MANIFEST}
+
+    def listed(store: Any, root: str) -> set[str]:
+        root = root.rstrip("/")
+        return {str(path).removeprefix(f"{root}/") for path in store.find(root)}
+
+    found = ask(absolute(folder), listed) - {CHECKPOINT_MANIFEST}
     problems = [f"{name} is missing" for name in sorted(expected.keys() - found)]
     problems += [f"{name} does not belong to it" for name in sorted(found - expected.keys())]
     for name in sorted(expected.keys() & found):
@@ -148,7 +151,7 @@ def damage(folder: str) -> tuple[str, ...]:
 
 def _digest(url: str) -> FileDigest:
     digest, size = hashlib.sha256(), 0
-    with fsspec.open(url, "rb") as file:
+    with open_binary(url) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
             size += len(block)

@@ -41,6 +41,7 @@ from pipeline.training.plan import Plan, derive, set_origin
 from pipeline.training.ranks import merged
 from pipeline.training.records import Trace, export_model, write_bad_samples
 from pipeline.training.resume import newest_whole
+from pipeline.training.statistics import average_statistics
 from pipeline.training.step import Stepper
 from pipeline.training.system import SystemMeter
 from pipeline.training.validate import Validation, validate
@@ -180,6 +181,10 @@ class TrainingLoop:
     def _housekeeping(self, guard: Guard) -> None:
         """Validate, draw and save where they are due; nothing that a non-finite step touched is handed on."""
         plan, step = self.plan, self.state.step
+        if any(plan.due(step, n) for n in (plan.validate_steps, plan.image_steps, plan.checkpoint_steps)):
+            discriminators = self.objectives.discriminators.values()
+            networks = (engine.module for engine in (self.generator, *discriminators))
+            average_statistics(networks, self.host.world_size)
         if self.config.data.validation and plan.due(step, plan.validate_steps):
             guard.check()
             self._validate()

@@ -15,8 +15,8 @@ from pipeline.methods.unlabelled.base import StepView, UnlabelledBatch, Unlabell
 from pipeline.models.output import as_output
 from pipeline.shards.device import DeviceBatch, to_device
 from pipeline.shards.manifest import Manifest, manifest_url, parent
-from pipeline.shards.order import nested_subset
 from pipeline.shards.poses import read_points
+from pipeline.shards.selection import nested_subset
 from pipeline.training.build import build_objectives
 from pipeline.training.complaints import Complaints
 from pipeline.training.config.experiment import ExperimentConfig

@@ -71,7 +71,7 @@ class Plan:
     @property
     def unlabelled_faces(self) -> int:
         """Unlabelled faces used."""
-        return 0 if self.unlabelled is None else len(self.unlabelled.ordinals_N)
+        return 0 if self.unlabelled is None else len(self.unlabelled.chosen)
 
     def due(self, step: int, interval: int) -> bool:
         """Whether something done every ``interval`` steps is due after ``step`` steps; always after the last."""
@@ -210,7 +210,7 @@ def orders(plan: Plan) -> Orders:
     """Which sample each stream gives next, from its position on."""
     data, seed = plan.config.data, plan.config.seed
     train = order_for(
-        [s.samples for s in plan.train.shards],
+        plan.train.shards.samples_S.tolist(),
         streams=data.streams,
         seed=2 * seed,
         buffer=data.shuffle_buffer,

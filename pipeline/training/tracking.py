@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import sqlite3
 import tempfile
 import time
@@ -22,14 +23,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from filelock import FileLock
 from PIL import Image
 
 from pipeline.errors import TrackingError
 from pipeline.evaluation import provenance
+from pipeline.object_store import ask
 from pipeline.shards.manifest import join
-from pipeline.storage import ROOT_VARIABLE, absolute, is_local, local_path, write_text
+from pipeline.storage import ROOT_VARIABLE, absolute, is_local, local_path, open_text, write_text
 from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.sqlite_store import PREFIX, check_file, follow_artifacts
 
@@ -194,7 +195,7 @@ class Tracker:
 
         url = join(run_folder, RUN_FILE)
         try:
-            with fsspec.open(url, "rt", encoding="utf-8") as file:
+            with open_text(url) as file:
                 known = json.load(file)
             if known["uri"] == self.uri or self._has_moved_here(known["run_id"]):
                 run = self.client.get_run(known["run_id"])
@@ -273,9 +274,13 @@ class Tracker:
             return
         # MLflow uploads from disk alone.
         with tempfile.TemporaryDirectory() as scratch:
-            store, path_in_store = fsspec.core.url_to_fs(url)
-            path = Path(scratch) / path_in_store.rstrip("/").rpartition("/")[2]
-            store.get(path_in_store, str(path), recursive=store.isdir(path_in_store))
+            path = Path(scratch) / url.rstrip("/").rpartition("/")[2]
+
+            def fetch(store: Any, there: str) -> None:
+                shutil.rmtree(path, ignore_errors=True)  # of an attempt before: it would be copied into it
+                store.get(there, str(path), recursive=store.isdir(there))
+
+            ask(url, fetch)
             self._log(path, folder)
 
     def _log(self, path: Path, folder: str | None) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pipeline.errors import ConfigError, ManifestError
 from pipeline.shards.joined import JoinedSet, join_unlabelled
 from pipeline.shards.manifest import Manifest, load_manifest
-from pipeline.shards.order import Order, nested_subset, remainder
+from pipeline.shards.order import Order
+from pipeline.shards.selection import Drawn, Everything, Joined, Selection, draw
 from pipeline.training.config.data import DataConfig
 
 
@@ -19,16 +18,15 @@ class UnlabelledFaces:
 
     Attributes:
         sets: Corpora as listed, then the labelled set, if its remainder is used.
-        ordinals_N: Sorted ordinals in ``sets``, int64.
+        chosen: Their ordinals in ``sets``.
     """
 
     sets: JoinedSet
-    ordinals_N: np.ndarray
+    chosen: Selection
 
     def order(self, data: DataConfig, seed: int) -> Order:
         """Their order; see :mod:`pipeline.shards.order`."""
-        whole = len(self.ordinals_N) == self.sets.samples
-        selection = None if whole else self.ordinals_N
+        selection = None if len(self.chosen) == self.sets.samples else self.chosen
         return Order(self.sets.shard_samples, data.streams, seed, data.shuffle_buffer, selection)
 
 
@@ -61,12 +59,12 @@ def open_unlabelled(data: DataConfig, train: Manifest) -> UnlabelledFaces:
                 f"data.unlabelled was cropped with side_factor {manifest.crop.side_factor}, data.train with "
                 f"{train.crop.side_factor}: prepare them alike"
             )
-    of_corpora = sum(manifest.samples for _, manifest in sets)
-    allowed = np.arange(of_corpora, dtype=np.int64)
+    parts: list[Selection] = [Everything(manifest.samples) for _, manifest in sets]
     if data.unlabelled.remainder:
+        assert data.labelled_count is not None  # the config asks for it
         sets.append((data.train, train))
-        left = remainder(train.samples, data.labelled_count, data.subset_seed)
-        allowed = np.concatenate([allowed, of_corpora + left])
+        parts.append(Drawn(Everything(train.samples), data.labelled_count, data.subset_seed, others=True))
+    allowed = Joined(parts)
     if not len(allowed):
         raise ConfigError(
             f"data.unlabelled.remainder: data.labelled_count = {data.labelled_count} takes all {train.samples} faces there are"
@@ -74,5 +72,4 @@ def open_unlabelled(data: DataConfig, train: Manifest) -> UnlabelledFaces:
     count = data.unlabelled_count
     if count is not None and count > len(allowed):
         raise ConfigError(f"data.unlabelled_count = {count}: there are {len(allowed)} unlabelled faces")
-    chosen = nested_subset(len(allowed), count, data.subset_seed)
-    return UnlabelledFaces(join_unlabelled(sets), allowed[chosen])
+    return UnlabelledFaces(join_unlabelled(sets), draw(allowed, count, data.subset_seed))

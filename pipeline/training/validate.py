@@ -60,7 +60,8 @@ def validate(
 ) -> Validation:
     """Loss, NME (%, over known landmarks) and heatmap scatter (px of the network input) of a set.
 
-    Sums are float64 and reduced over ranks, so that the result does not depend on how the set is shared out.
+    Each rank reads its own part of the set, in batches that are the same at any world size; sums are float64 and reduced over
+    ranks, so that the result does not depend on how the set is shared out.
 
     Args:
         module: Generator; its training mode is restored afterwards.
@@ -86,7 +87,6 @@ def validate(
     landmarks_of_markup = markup.num_landmarks
     # Per landmark: the sums of e eᵀ, and how many errors went in.
     residuals = np.zeros((landmarks_of_markup, 5))
-    states_uncertainty = True
     for loaded in sequential_batches(manifest, batch, rank=rank, world_size=world_size):
         inputs = to_device(loaded, device, input_size)
         output = as_output(module(inputs.images_B3HW))
@@ -96,7 +96,6 @@ def validate(
         difference_BK2 = torch.where(known[..., None], predicted.points_BK2 - inputs.points_BK2, 0.0)
         error_BK = difference_BK2.norm(dim=-1).double()
         if predicted.covariance_BK22 is None:
-            states_uncertainty = False
             outer_BK4 = (difference_BK2[..., :, None] * difference_BK2[..., None, :]).flatten(-2).double()
             residuals += torch.cat([outer_BK4.sum(0), known.sum(0)[:, None].double()], dim=1).cpu().numpy()
         face_size = normaliser(inputs.points_BK2, markup).double()
@@ -139,7 +138,7 @@ def validate(
     }
     if has_heatmaps:
         metrics["scatter"] = scatter_sum / max(landmarks_seen, 1)
-    if states_uncertainty:
+    if not residuals[:, 4].any():  # every rank's: one may have had nothing to read
         return Validation(metrics)
     moments = residuals[:, :4] / np.maximum(residuals[:, 4:], 1)
     return Validation(metrics, moments.reshape(-1, 2, 2))

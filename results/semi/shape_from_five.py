@@ -13,8 +13,8 @@ from pipeline.evaluation.provenance import collect
 from pipeline.methods.unlabelled.base import UnlabelledBatch
 from pipeline.methods.unlabelled.detector_shape import DetectorShape
 from pipeline.shards.manifest import load_manifest
-from pipeline.shards.order import nested_subset
 from pipeline.shards.poses import read_points
+from pipeline.shards.selection import nested_subset
 
 BUDGETS, DRAWS = (10, 50, 157, 1808), range(5)
 

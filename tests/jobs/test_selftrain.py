@@ -9,8 +9,8 @@ import yaml
 
 from pipeline.methods.model_file import load_description
 from pipeline.shards.manifest import load_manifest
-from pipeline.shards.order import nested_subset
 from pipeline.shards.read import iterate_shard
+from pipeline.shards.selection import nested_subset
 
 pytestmark = pytest.mark.cluster
 

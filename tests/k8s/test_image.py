@@ -70,7 +70,7 @@ def test_everything_is_installed_at_the_pinned_versions(stages: Any) -> None:
     commands = [c for stage in stages for c in _of(stages, stage, "RUN") if "pip install" in c]
     assert len(commands) == 4
     assert all("--constraint constraints.txt" in c for c in commands)
-    assert sum('".[server]"' in c for c in commands) == 2
+    assert sum('".[server,s3]"' in c for c in commands) == 2
     pins = (ROOT / "constraints.txt").read_text(encoding="utf-8")
     for package in ("torch", "torchvision", "ray", "deepspeed", "mlflow", "boto3", "psycopg2-binary"):
         assert re.search(rf"^{package}==\S", pins, re.MULTILINE), package

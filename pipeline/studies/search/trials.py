@@ -8,11 +8,10 @@ import json
 import math
 from typing import Any, Literal
 
-import fsspec
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import DataError
-from pipeline.storage import write_text
+from pipeline.storage import open_text, write_text
 from pipeline.strict import Strict
 from pipeline.training.config.tune import ParameterConfig, Value
 
@@ -121,7 +120,7 @@ def read_search(url: str) -> Search:
         DataError: Missing, not JSON, of another format or version, or inconsistent.
     """
     try:
-        with fsspec.open(url, "rt", encoding="utf-8") as file:
+        with open_text(url) as file:
             raw = json.load(file)
     except FileNotFoundError as error:
         raise DataError(f"{url}: no such search; run 'landmarks tune' first, or correct the path") from error

@@ -98,7 +98,7 @@ def test_predicted_points_come_back_from_the_loader(job, model):
 
 def test_the_chosen_faces_are_labelled_and_annotations_are_not_taken_over(job, model):
     manifest = made(job, model)
-    source = [raw for url in job.sets.urls for raw in iterate_shard(url)]
+    source = [raw for s in range(len(job.sets.shard_samples)) for raw in iterate_shard(job.sets.url(s))]
     labelled = [raw for shard in manifest.shards for raw in iterate_shard(f"{job.out}/{shard.path}")]
     assert [raw.key for raw in labelled] == [source[i].key for i in job.ordinals_N]
     assert [raw.jpg for raw in labelled] == [source[i].jpg for i in job.ordinals_N]

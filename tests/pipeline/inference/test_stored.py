@@ -15,6 +15,7 @@ from pipeline.inference.predictor import Predictor
 from pipeline.inference.stored import calibrate, predict_stored
 from pipeline.shards.manifest import dump_manifest, load_manifest
 from pipeline.shards.read import iterate_shard
+from pipeline.shards.shard_list import ShardList
 from pipeline.shards.write import write_shard
 
 
@@ -37,7 +38,12 @@ def colour_set(tmp_path, make_toy_set, make_spots, make_colour_model):
     entry = write_shard(f"{folder}/{manifest.shards[0].path}", samples)
     definition = make_colour_model().description.markup_definition
     told = manifest.model_copy(
-        update={"markup": "colours", "markup_definition": definition, "num_landmarks": 3, "shards": (entry,)}
+        update={
+            "markup": "colours",
+            "markup_definition": definition,
+            "num_landmarks": 3,
+            "shards": ShardList.of([entry]),
+        }
     )
     (folder / "manifest.json").write_text(dump_manifest(told))
     return str(folder), told, samples

@@ -214,3 +214,16 @@ def test_the_weights_it_was_trained_from_are_not_needed(tmp_path):
     save_model(str(tmp_path), description, state)
     loaded = load_model(str(tmp_path)).generator.state_dict()
     assert all(torch.equal(loaded[name], value) for name, value in state.items())
+
+
+def test_a_model_in_a_store_that_is_busy(s3, generator):
+    s3.failures = 3
+    save_model("s3://faces/models/best", DESCRIPTION, generator.state_dict())
+    s3.failures = 3
+    model = load_model("s3://faces/models/best")
+    assert s3.failures == 0
+    assert model.description == DESCRIPTION
+    for name, value in generator.state_dict().items():
+        assert torch.equal(model.generator.state_dict()[name], value)
+    with pytest.raises(DataError, match=r"s3://faces/models/last: no model\.json"):
+        load_model("s3://faces/models/last")

@@ -7,8 +7,9 @@ import pytest
 
 from pipeline.shards.checks import SetContent, check_file, check_sample, check_set, check_shard
 from pipeline.shards.findings import Findings
-from pipeline.shards.manifest import Manifest, SampleMeta, ShardEntry, load_manifest
+from pipeline.shards.manifest import Manifest, SampleMeta, load_manifest
 from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.shards.write import encode_meta
 
 

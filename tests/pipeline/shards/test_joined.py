@@ -12,6 +12,7 @@ from pipeline.shards.loader import BatchLoader
 from pipeline.shards.manifest import load_manifest
 from pipeline.shards.order import Order
 from pipeline.shards.read import iterate_shard
+from pipeline.shards.selection import Listed
 from pipeline.shards.stream import SampleStream
 
 
@@ -45,7 +46,7 @@ def test_an_epoch_is_both_sets_and_ordinals_run_through_them(folders, streams):
 
 def test_a_selection_takes_part_and_a_resume_goes_on_in_it(folders):
     sets, chosen = joined(folders), np.array([0, 3, 19, 20, 22, 34])
-    order = Order(sets.shard_samples, 4, 3, 4, chosen)
+    order = Order(sets.shard_samples, 4, 3, 4, Listed(chosen, sets.samples))
     whole = [s.ordinal for s in islice(SampleStream(sets, order), 12)]
     assert sorted(whole[:6]) == sorted(whole[6:]) == chosen.tolist()
     assert [s.ordinal for s in islice(SampleStream(sets, order, start=5), 7)] == whole[5:]

@@ -77,7 +77,7 @@ def test_a_manifest_in_an_object_store():
 
 WRONG = {
     "format": ({"format": "somebody/else"}, "field 'format' is not 'landmark-pipeline/manifest'"),
-    "version": ({"version": 2}, "field 'version' is 2, this release reads version 1"),
+    "version": ({"version": 3}, "field 'version' is 3, this release reads versions 1 and 2"),
     "version absent": ({"version": None}, "field 'version' is None"),
     "counts": ({"samples": 8}, "field 'samples' is 8, but its shards hold 7"),
     "labelled without markup": ({"markup": None}, "a labelled set names its markup"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pipeline.shards import stream as stream_module
 from pipeline.shards.manifest import load_manifest
 from pipeline.shards.order import Balance, Order
+from pipeline.shards.selection import Listed
 from pipeline.shards.stream import SampleStream, _without
 
 
@@ -39,7 +40,8 @@ def orders(draw) -> Order:
         draw(st.one_of(st.none(), st.integers(1, 12))),
     )
     buffer, seed = draw(st.integers(1, 9)), draw(st.integers(0, 5))
-    return Order(tuple(shards), 4, seed, buffer, np.sort(np.array(chosen, np.int64)), balance)
+    selection = Listed(np.sort(np.array(chosen, np.int64)), total)
+    return Order(tuple(shards), 4, seed, buffer, selection, balance)
 
 
 @settings(deadline=None, max_examples=150)

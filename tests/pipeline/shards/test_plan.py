@@ -98,9 +98,9 @@ def test_validation_becomes_a_set_of_its_own(raw):
 def test_chunks_cover_the_records_in_order(raw):
     train, _ = plans(raw)
     big = copy.replace(train, records=train.records * 20) if hasattr(copy, "replace") else train
-    joined = tuple(record for chunk in big.chunks for record in chunk)
+    joined = tuple(record for index in range(big.chunk_count) for record in big.chunk(index))
     assert joined == big.records
-    assert all(len(chunk) <= RECORDS_PER_CHUNK for chunk in big.chunks)
+    assert all(len(big.chunk(i)) <= RECORDS_PER_CHUNK for i in range(big.chunk_count))
 
 
 def test_digest_follows_config_input_and_references(raw, tmp_path):

@@ -16,7 +16,7 @@ from pipeline.shards.plan import RECORDS_PER_CHUNK, SetPlan
 from pipeline.shards.prepare import ChunkOptions, ChunkResult, Reject
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.rejects import check_entries, check_rejects, remarks
-from pipeline.shards.staging import Staging, existing
+from pipeline.shards.staging import Staging, Standing, existing, stand
 
 DIGEST = "0123456789abcdef" * 4
 OTHER = "f" * 64
@@ -50,8 +50,8 @@ def result(chunk, bad=()):
 
 
 def fill(staging, chosen, bad=()):
-    for index, chunk in enumerate(chosen.chunks):
-        staging.write(index, result(chunk, bad))
+    for index in range(chosen.chunk_count):
+        staging.write(index, result(chosen.chunk(index), bad))
 
 
 @pytest.mark.parametrize("scheme", ["", "file://", "memory://"])
@@ -71,8 +71,8 @@ def test_chunks_become_shards_in_order(tmp_path, scheme):
 
 def test_a_chunk_counts_only_when_it_is_whole(tmp_path):
     chosen, staging = plan(tmp_path), Staging(str(tmp_path), "u", DIGEST)
-    staging.write(1, result(chosen.chunks[1]))
-    staging.write(2, result(chosen.chunks[2], bad={r.name for r in chosen.chunks[2]}))  # all left out: no tar
+    staging.write(1, result(chosen.chunk(1)))
+    staging.write(2, result(chosen.chunk(2), bad={r.name for r in chosen.chunk(2)}))  # all left out: no tar
     assert staging.finished() == {1, 2}
     # Killed between tar and JSON: done again.
     (tmp_path / ".staging" / "u" / DIGEST[:16] / "chunk-000001.json").unlink()
@@ -184,3 +184,37 @@ def test_what_whoever_prepared_a_set_should_know(tmp_path):
     assert remarks(chosen, manifest) == []
     hidden = manifest.model_copy(update={"statistics": {"landmarks_hidden_share": 1.0}})
     assert "no landmark of the set is visible" in remarks(chosen, hidden)[0]
+
+
+class Counted(tuple):
+    """Records that count how many of them are handed out."""
+
+    handed = 0
+
+    def __getitem__(self, place):
+        found = super().__getitem__(place)
+        Counted.handed += len(found) if isinstance(place, slice) else 1
+        return found
+
+
+def test_resuming_costs_no_more_than_the_records_there_are(tmp_path, monkeypatch):
+    chosen = plan(tmp_path, records=40 * RECORDS_PER_CHUNK - 3)
+    staging, missing = Staging(str(tmp_path), "u", DIGEST), {3, 39}
+    for index in sorted(set(range(chosen.chunk_count)) - missing):
+        name = str(index * RECORDS_PER_CHUNK)
+        staging.write(index, result(chosen.chunk(index)[:2], bad={name}))
+    chosen = replace(chosen, records=Counted(chosen.records))
+    read, states = [], Staging.state
+    monkeypatch.setattr(Staging, "state", lambda self, index: read.append(index) or states(self, index))
+    monkeypatch.setattr(Counted, "handed", 0)
+    standing = stand(chosen, staging)
+    assert standing.todo == [3, 39]
+    assert standing.images == 38 * RECORDS_PER_CHUNK
+    assert standing.rejected == {"no_face": 38}
+    assert Counted.handed <= len(chosen.records)
+    assert sorted(read) == sorted(set(range(40)) - missing)
+
+
+def test_nothing_was_done_yet(tmp_path):
+    chosen = plan(tmp_path)
+    assert stand(chosen, Staging(str(tmp_path), "u", DIGEST)) == Standing([0, 1, 2], 0, Counter())

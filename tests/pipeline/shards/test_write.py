@@ -10,7 +10,7 @@ import sys
 import tarfile
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import DataError, ShardError
@@ -81,6 +81,7 @@ except StorageError as error:
     assert path.read_bytes() == before
 
 
+@example("", "/")
 @given(st.text(max_size=200), st.text(min_size=1, max_size=300))
 def test_any_name_gives_a_safe_key(source, name):
     try:

@@ -8,8 +8,8 @@ from pipeline.errors import ConfigError
 from pipeline.faces.pose import bins_of, pose_coordinates
 from pipeline.models.regressor import CoordinateRegressor
 from pipeline.shards.manifest import dump_manifest, load_manifest, manifest_url
-from pipeline.shards.order import nested_subset
 from pipeline.shards.poses import coordinates, poses_of, read_shapes
+from pipeline.shards.selection import nested_subset
 from pipeline.storage import write_text
 from pipeline.training.balance import BalanceConfig, balance_of, origin_shape
 from pipeline.training.build import build_generator, build_method

@@ -11,8 +11,8 @@ from pipeline.errors import ConfigError
 from pipeline.methods.unlabelled.detector_points import DetectorPoints
 from pipeline.shards.device import DeviceBatch
 from pipeline.shards.manifest import SampleMeta, join, load_manifest
-from pipeline.shards.order import nested_subset
 from pipeline.shards.read import RawSample, iterate_shard
+from pipeline.shards.selection import nested_subset
 from pipeline.shards.write import encode_meta, write_shard
 from pipeline.training.build import build_generator, build_method, build_objectives
 from pipeline.training.config.experiment import ExperimentConfig

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.errors import ConfigError, ManifestError
 from pipeline.shards.manifest import load_manifest
-from pipeline.shards.order import nested_subset
+from pipeline.shards.selection import nested_subset
 from pipeline.training.config.data import DataConfig
 from pipeline.training.unlabelled_faces import open_unlabelled
 
@@ -25,32 +25,36 @@ def test_one_path_stands_for_one_corpus(data, toy_sets):
     path = str(toy_sets["unlabelled"])
     assert data(path) == data({"corpora": [path]})
     opened = faces(data(path))
-    assert (opened.ordinals_N.tolist(), opened.sets.num_landmarks) == (list(range(90)), 0)
+    assert (opened.chosen.all().tolist(), opened.sets.num_landmarks) == (list(range(90)), 0)
     assert opened.order(data(path), 1).selection is None
 
 
 def test_labelled_and_remainder_are_all_faces_and_share_none(data):
     for count in (1, 17, 59):
-        rest = set(faces(data({"remainder": True}, labelled_count=count, subset_seed=4)).ordinals_N.tolist())
+        rest = set(
+            faces(data({"remainder": True}, labelled_count=count, subset_seed=4)).chosen.all().tolist()
+        )
         labelled = set(nested_subset(60, count, 4).tolist())
         assert rest | labelled == set(range(60))
         assert not rest & labelled
 
 
 def test_a_larger_budget_leaves_a_part_of_what_a_smaller_one_does(data):
-    left = [set(faces(data({"remainder": True}, labelled_count=n)).ordinals_N.tolist()) for n in (10, 30, 50)]
+    left = [
+        set(faces(data({"remainder": True}, labelled_count=n)).chosen.all().tolist()) for n in (10, 30, 50)
+    ]
     assert left[0] > left[1] > left[2]
 
 
 def test_corpora_and_remainder_are_one_pool_of_which_counts_nest(data, toy_sets):
     both = {"corpora": [str(toy_sets["unlabelled"])], "remainder": True}
     opened = faces(data(both, labelled_count=20))
-    assert len(opened.ordinals_N) == 130
-    assert set(opened.ordinals_N[90:] - 90) == set(range(60)) - set(nested_subset(60, 20, 0).tolist())
+    assert len(opened.chosen) == 130
+    assert set(opened.chosen.all()[90:] - 90) == set(range(60)) - set(nested_subset(60, 20, 0).tolist())
     few, many = (
-        set(faces(data(both, labelled_count=20, unlabelled_count=n)).ordinals_N.tolist()) for n in (13, 77)
+        set(faces(data(both, labelled_count=20, unlabelled_count=n)).chosen.all().tolist()) for n in (13, 77)
     )
-    assert few < many < set(opened.ordinals_N.tolist())
+    assert few < many < set(opened.chosen.all().tolist())
 
 
 def test_what_cannot_be_is_refused(data, toy_sets):
