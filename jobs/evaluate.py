@@ -16,7 +16,7 @@ from pipeline.inference.measured import measure, protocol_of, reported
 from pipeline.inference.trained import find_trained, names_apart
 from pipeline.shards.manifest import join, load_manifest
 from pipeline.storage import absolute
-from pipeline.training.config.experiment import EvaluationConfig
+from pipeline.training.config.evaluation import EvaluationConfig
 
 
 def evaluate(

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 from pipeline.errors import ConfigError
+from pipeline.markup_difference import MarkupDifference, difference_from
 
 _PACKAGED = Path(__file__).parent / "markups"
 
@@ -58,6 +59,7 @@ class Markup:
         names: The landmarks' own names, in order, by which annotation tools export them. None where they have none.
         mappings: (markup, groups) pairs: for each landmark of another markup the landmarks of this one whose mean stands
             for it, an empty group where none does. See ``pipeline.markup_mapping``.
+        differences: (markup, difference) pairs: what was measured of some of these mappings.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Markup:
     five_points: tuple[tuple[int, ...], ...] | None = None
     names: tuple[str, ...] | None = None
     mappings: tuple[tuple[str, tuple[tuple[int, ...], ...]], ...] = ()
+    differences: tuple[tuple[str, MarkupDifference], ...] = ()
 
     def __post_init__(self) -> None:
         if self.num_landmarks < 1:
@@ -108,6 +111,19 @@ class Markup:
                 raise ConfigError(f"markup '{self.name}', field '{field}': an entry names no landmark")
 
         self._check_names()
+        self._check_differences()
+
+    def _check_differences(self) -> None:
+        sources = dict(self.mappings)
+        for target, difference in self.differences:
+            field = f"markup '{self.name}', field 'differences.{target}'"
+            if target not in sources:
+                raise ConfigError(f"{field}: there is no mapping to '{target}' that it could be of")
+            if difference.offsets and self.ocular is None:
+                raise ConfigError(f"{field}: offsets are in shares of 'ocular', which is not given")
+            for landmark, _ in difference.offsets:
+                if not (0 <= landmark < len(sources[target]) and sources[target][landmark]):
+                    raise ConfigError(f"{field}: landmark {landmark} of '{target}' has no sources to be off")
 
     def _check_names(self) -> None:
         if self.names is None:
@@ -164,6 +180,8 @@ class Markup:
             "five_points": self.five_points and [list(point) for point in self.five_points],
             "names": self.names and list(self.names),
             "mappings": {target: [list(group) for group in groups] for target, groups in self.mappings},
+            # Left out where there are none, so that definitions kept beside data stay what they were.
+            "differences": {target: of.definition for target, of in self.differences} or None,
         }
         return {field: value for field, value in fields_of.items() if value is not None}
 
@@ -229,7 +247,7 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
         )
     _check_fields(raw, {"description", *(field.name for field in fields(Markup))}, str(path))
     try:
-        for field in ("curves", "mappings"):
+        for field in ("curves", "mappings", "differences"):
             if not isinstance(raw.get(field) or {}, dict):
                 raise ConfigError(f"field '{field}': a mapping from names is expected")
         for name, curve in (raw.get("curves") or {}).items():
@@ -250,6 +268,9 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
             mappings=tuple(
                 (str(target), tuple(map(_group, entries)))
                 for target, entries in (raw.get("mappings") or {}).items()
+            ),
+            differences=tuple(
+                (str(target), difference_from(of)) for target, of in (raw.get("differences") or {}).items()
             ),
         )
     except ConfigError as error:

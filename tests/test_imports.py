@@ -23,11 +23,11 @@ ROOT = Path(__file__).parent.parent
 LAYERS = """
 pipeline
 pipeline.errors
-pipeline.object_store
+pipeline.object_store pipeline.markup_difference
 pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
 pipeline.ownership
 pipeline.markup_mapping pipeline.synthetic pipeline.faces pipeline.augment pipeline.heatmaps pipeline.models
-pipeline.datasets pipeline.losses pipeline.evaluation
+pipeline.datasets pipeline.losses pipeline.evaluation pipeline.markup_meeting
 pipeline.shards
 pipeline.methods
 pipeline.training

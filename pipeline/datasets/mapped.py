@@ -53,7 +53,12 @@ class MappedFace:
         """Changes with the record's own, and with the mapping."""
         own = getattr(self.record, "fingerprint", None)
         digest = hashlib.sha256((own() if callable(own) else "").encode())
-        digest.update(np.ascontiguousarray(self.mapping.weights_TS, dtype="<f8").tobytes())
+        weights_TS = self.mapping.weights_TS
+        digest.update(np.ascontiguousarray(weights_TS.real, dtype="<f8").tobytes())
+        if (
+            weights_TS.imag.any()
+        ):  # offsets; without any, what was prepared before there were some stays prepared
+            digest.update(np.ascontiguousarray(weights_TS.imag, dtype="<f8").tobytes())
         return digest.hexdigest()
 
 

@@ -38,6 +38,10 @@ class Predictions:
         images_NSS3: (N, S, S, 3) uint8 small crops for the report; None where not kept.
         crops_N3: (N, 3) float64, left, top and side of each small crop in original px; given exactly when
             images are.
+        visible_NK: (N, K) bool, landmarks that can be seen; None where the set was not asked.
+        sizes_N4: (N, 4) float64, each face's size by the data set's own landmarks, px, in the order of ``NORMALISATIONS``, NaN
+            where undefined; None where the landmarks above are the set's own and say it themselves.
+        facts_N: (N,) str, what else the set says of each face, see ``facts.FaceFacts``; None where it was not asked.
     """
 
     keys: np.ndarray
@@ -49,6 +53,9 @@ class Predictions:
     covariance_NK22: np.ndarray | None = None
     images_NSS3: np.ndarray | None = None
     crops_N3: np.ndarray | None = None
+    visible_NK: np.ndarray | None = None
+    sizes_N4: np.ndarray | None = None
+    facts_N: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.keys)
@@ -72,6 +79,9 @@ class Predictions:
             "covariance_NK22": (n, k, 2, 2),
             "images_NSS3": (n, None, None, 3),
             "crops_N3": (n, 3),
+            "visible_NK": (n, k),
+            "sizes_N4": (n, 4),
+            "facts_N": (n,),
         }
         for name, shape in expected.items():
             value = getattr(self, name)

@@ -8,7 +8,7 @@ it with the run's provenance.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,14 +16,17 @@ from pydantic import Field, ValidationError
 
 from pipeline.errors import DataError
 from pipeline.evaluation.direction import DirectionSummary, summarise_direction
+from pipeline.evaluation.mapped import MappingSummary
+from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT
 from pipeline.evaluation.metrics.nme import (
     NORMALISATIONS,
     Normalisation,
-    face_size,
     nme_per_face,
     point_errors,
 )
 from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.robustness import Perturbation
+from pipeline.evaluation.sizes import face_sizes
 from pipeline.evaluation.summary import (
     ErrorSummary,
     LandmarkErrors,
@@ -55,6 +58,16 @@ class Protocol(Finite):
     flip_test: bool = Field(
         default=False, description="predictions averaged with those of the mirrored image"
     )
+    markup: str | None = Field(
+        default=None, description="markup measured in, where predictions or truth were mapped to it"
+    )
+    landmarks: int | None = Field(
+        default=None, ge=1, description="of that markup, those that the set and all models have"
+    )
+    box_noise: float = Field(
+        default=0.0, ge=0, description="crops shifted and scaled by up to this share of their side"
+    )
+    perturbation: Perturbation | None = Field(default=None, description="what was done to the images")
 
     @property
     def name(self) -> str:
@@ -65,7 +78,14 @@ class Protocol(Finite):
             "landmarks": "ground-truth-landmark box",
             "dataset": "data-set box",
         }[self.box_source]
-        return f"{where} · {self.normalisation} · {box} · {'flip test' if self.flip_test else 'no flip'}"
+        parts = [where, self.normalisation, box, "flip test" if self.flip_test else "no flip"]
+        if self.markup is not None:
+            parts.append(f"{self.landmarks} landmarks of {self.markup}")
+        if self.box_noise:
+            parts.append(f"box noise ± {100 * self.box_noise:g} %")
+        if self.perturbation is not None:
+            parts.append(self.perturbation.replace("-", " "))
+        return " · ".join(parts)
 
 
 class Evaluation(Finite):
@@ -93,6 +113,9 @@ class Evaluation(Finite):
     uncertainty: UncertaintySummary | None = Field(
         default=None, description="None for a model that states no covariance"
     )
+    mappings: tuple[MappingSummary, ...] = Field(
+        default=(), description="empty where model and set have one markup"
+    )
     selected_on_test: bool = Field(
         default=False, description="the checkpoint was chosen on the very set evaluated here"
     )
@@ -112,9 +135,7 @@ class Evaluation(Finite):
 def face_nme(predictions: Predictions, markup: Markup, normalisation: Normalisation) -> np.ndarray:
     """(N,) NME ratio of each face, NaN where undefined; for plots and for choosing faces to show."""
     errors_NK = point_errors(predictions.points_NK2, predictions.target_NK2, predictions.mask_NK)
-    return nme_per_face(
-        errors_NK, face_size(predictions.target_NK2, predictions.mask_NK, normalisation, markup)
-    )
+    return nme_per_face(errors_NK, face_sizes(predictions, markup, normalisation))
 
 
 def evaluate(
@@ -123,6 +144,8 @@ def evaluate(
     protocol: Protocol,
     *,
     run: str,
+    thresholds: Sequence[float] = THRESHOLDS_PERCENT,
+    mappings: Sequence[MappingSummary] = (),
     provenance: Mapping[str, Any] | None = None,
     selected_on_test: bool = False,
     trained_on_test: bool = False,
@@ -134,6 +157,8 @@ def evaluate(
         markup: The landmarks' markup.
         protocol: The conditions the predictions were made under.
         run: Name of the run.
+        thresholds: Of failure rates and areas, %.
+        mappings: How predictions and truth came into the markup.
         provenance: JSON values; see ``provenance.collect``.
         selected_on_test: Stamp the result as selected on its own test set.
         trained_on_test: Likewise as trained on it.
@@ -149,8 +174,8 @@ def evaluate(
         )
     mask_NK = predictions.mask_NK
     errors_NK = point_errors(predictions.points_NK2, predictions.target_NK2, mask_NK)
-    sizes = {n: face_size(predictions.target_NK2, mask_NK, n, markup) for n in NORMALISATIONS}
-    summaries = {n: summarise_errors(errors_NK, sizes[n]) for n in NORMALISATIONS}
+    sizes = {n: face_sizes(predictions, markup, n) for n in NORMALISATIONS}
+    summaries = {n: summarise_errors(errors_NK, sizes[n], thresholds) for n in NORMALISATIONS}
     if not summaries[protocol.normalisation].faces:
         possible = ", ".join(n for n in NORMALISATIONS if summaries[n].faces) or "none"
         raise DataError(
@@ -170,6 +195,7 @@ def evaluate(
         per_landmark=summarise_landmarks(errors_NK, sizes[protocol.normalisation], markup),
         direction=summarise_direction(predictions, sizes[protocol.normalisation], markup),
         uncertainty=summarise_uncertainty(predictions, sizes[protocol.normalisation]),
+        mappings=tuple(mappings),
         selected_on_test=selected_on_test,
         trained_on_test=trained_on_test,
         provenance=dict(provenance or {}),

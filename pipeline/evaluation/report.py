@@ -134,6 +134,9 @@ def _warnings(runs: Sequence[RunReport]) -> list[str]:
                 f"{run.name}: {e.headline.undefined} of {e.faces} faces have no defined "
                 f"{e.protocol.normalisation} NME (size undefined or no visible landmark) and are left out."
             )
+    found += dict.fromkeys(
+        f"{run.name}: {mapping.sentence}." for run in runs for mapping in run.evaluation.mappings
+    )
     if len({frozenset(run.predictions.keys.tolist()) for run in runs}) > 1:
         counts = ", ".join(f"{run.name} {len(run.predictions)}" for run in runs)
         found.append(

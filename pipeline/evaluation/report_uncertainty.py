@@ -10,7 +10,6 @@ from PIL import Image
 
 from pipeline.evaluation import headline
 from pipeline.evaluation.inline import jpeg, themed
-from pipeline.evaluation.metrics.nme import face_size
 from pipeline.evaluation.plots.direction import direction_bars, direction_figure
 from pipeline.evaluation.plots.ellipses import draw_ellipses
 from pipeline.evaluation.plots.palette import Theme
@@ -19,6 +18,7 @@ from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.report_images import boxes, chosen_faces, mean_shape, placed
 from pipeline.evaluation.report_input import ReferenceRow, RunReport
 from pipeline.evaluation.report_tables import run_table
+from pipeline.evaluation.sizes import face_sizes
 from pipeline.evaluation.uncertainty import spread_and_error, squared_distances
 
 if TYPE_CHECKING:
@@ -145,8 +145,7 @@ def _charts(drawn: Sequence[tuple[str, str, Callable[[Theme], Figure]]], runs: i
 
 
 def _sizes(run: RunReport) -> np.ndarray:
-    p = run.predictions
-    return face_size(p.target_NK2, p.mask_NK, run.evaluation.protocol.normalisation, run.layout)
+    return face_sizes(run.predictions, run.layout, run.evaluation.protocol.normalisation)
 
 
 def _ellipse_faces(

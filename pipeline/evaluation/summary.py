@@ -7,7 +7,7 @@ without eye corners, a model without heatmaps), since JSON has no NaN.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pydantic import Field
@@ -83,13 +83,17 @@ class LandmarkErrors(Finite):
     curves: dict[str, CurveError]
 
 
-def summarise_errors(errors_NK: np.ndarray, sizes_N: np.ndarray) -> ErrorSummary:
+def summarise_errors(
+    errors_NK: np.ndarray, sizes_N: np.ndarray, thresholds: Sequence[float] = THRESHOLDS_PERCENT
+) -> ErrorSummary:
     """All numbers of one normalisation.
 
     Args:
         errors_NK: (N, K) px, NaN where masked.
         sizes_N: (N,) px, NaN where undefined.
+        thresholds: %; the usual ones are always among them.
     """
+    levels = sorted({*thresholds, *THRESHOLDS_PERCENT})
     nme_N = nme_per_face(errors_NK, sizes_N)
     nme_NK = errors_NK / sizes_N[:, None]
     known = nme_N[~np.isnan(nme_N)]
@@ -97,11 +101,9 @@ def summarise_errors(errors_NK: np.ndarray, sizes_N: np.ndarray) -> ErrorSummary
         nme=percent(mean_nme(nme_N)),
         nme_median=percent(float(np.median(known))) if len(known) else None,
         nme_std=percent(float(known.std())) if len(known) else None,
-        failure_rate={str(t): percent(failure_rate(nme_N, t / 100)) for t in THRESHOLDS_PERCENT},
-        auc={str(t): percent(auc(nme_N, t / 100)) for t in THRESHOLDS_PERCENT},
-        landmark_failure_rate={
-            str(t): percent(landmark_failure_rate(nme_NK, t / 100)) for t in THRESHOLDS_PERCENT
-        },
+        failure_rate={f"{t:g}": percent(failure_rate(nme_N, t / 100)) for t in levels},
+        auc={f"{t:g}": percent(auc(nme_N, t / 100)) for t in levels},
+        landmark_failure_rate={f"{t:g}": percent(landmark_failure_rate(nme_NK, t / 100)) for t in levels},
         faces=len(known),
         undefined=len(nme_N) - len(known),
     )

@@ -82,6 +82,14 @@ def crop_around(points_N2: np.ndarray, *, side_factor: float, size: int) -> Crop
     return Crop(float(centre[0] - side / 2), float(centre[1] - side / 2), side, size)
 
 
+def moved(crop: Crop, across: float, down: float, factor: float) -> Crop:
+    """The square whose centre lies elsewhere, by shares of the side, and whose side is ``factor`` times as long."""
+    side = crop.side * factor
+    left = crop.left + across * crop.side + (crop.side - side) / 2
+    top = crop.top + down * crop.side + (crop.side - side) / 2
+    return Crop(left, top, side, crop.size)
+
+
 def extract(image_HW3: np.ndarray, crop: Crop) -> np.ndarray:
     """Cut the square out and resample it.
 

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline.errors import ManifestError
 from pipeline.evaluation import protocol, provenance
+from pipeline.evaluation.mapped import MappingSummary
+from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, Protocol
 from pipeline.evaluation.report import RunReport
+from pipeline.inference.conditions import Conditions
 from pipeline.inference.panels import heatmap_panels
 from pipeline.inference.trained import TrainedModel
+from pipeline.markup import Markup
 from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import Manifest, load_manifest
-from pipeline.training.config.experiment import EvaluationConfig
+from pipeline.training.config.evaluation import EvaluationConfig
 
 PANEL_FACES = 2
 UNKNOWN = "unknown"
 
 
-def protocol_of(settings: EvaluationConfig, manifest: Manifest, *, own: bool) -> Protocol:
+def protocol_of(
+    settings: EvaluationConfig, manifest: Manifest, *, own: bool, conditions: Conditions | None = None
+) -> Protocol:
     """How a set is measured. What it is, the set itself says; a config can only speak for its own test set.
 
     Args:
         settings: Of a config.
         manifest: Of the set.
         own: Whether the set is that config's ``data.test``.
+        conditions: How the models were asked; None as the set is.
     """
+    asked = conditions or Conditions()
+    meeting = asked.meeting if asked.meeting is not None and not asked.meeting.plain else None
     dataset, subset = manifest.dataset, manifest.subset
     if dataset is None and own:  # prepared before manifests named it
         dataset, subset = settings.dataset, settings.subset
@@ -34,11 +45,22 @@ def protocol_of(settings: EvaluationConfig, manifest: Manifest, *, own: bool) ->
         split=manifest.split,
         normalisation=settings.normalisation,
         box_source=manifest.crop.points,
+        flip_test=asked.flip,
+        markup=None if meeting is None else meeting.markup.name,
+        landmarks=None if meeting is None else int(meeting.common_T.sum()),
+        box_noise=asked.box_noise,
+        perturbation=asked.perturbation,
     )
 
 
 def measure(
-    model: TrainedModel, name: str, predictions: Predictions, measured: Protocol, manifest: Manifest
+    model: TrainedModel,
+    name: str,
+    predictions: Predictions,
+    measured: Protocol,
+    manifest: Manifest,
+    conditions: Conditions | None = None,
+    thresholds: Sequence[float] = THRESHOLDS_PERCENT,
 ) -> Evaluation:
     """A model's errors on a set, with where they come from.
 
@@ -48,6 +70,8 @@ def measure(
         predictions: Its answers on the whole set.
         measured: Protocol.
         manifest: Of the set.
+        conditions: How it was asked; None as the set is.
+        thresholds: Of failure rates and areas, %.
     """
     description = model.description
     selection_set, selected_on_it = selection(model, manifest)
@@ -64,12 +88,37 @@ def measure(
     )
     return protocol.evaluate(
         predictions,
-        manifest.layout,
+        _markup(manifest, conditions),
         measured,
         run=name,
+        thresholds=thresholds,
+        mappings=_mappings(conditions),
         provenance=source,
         selected_on_test=selected_on_it,
         trained_on_test=any(known.same_faces(manifest) for known in description.trained_on),
+    )
+
+
+def _markup(manifest: Manifest, conditions: Conditions | None) -> Markup:
+    if conditions is None or conditions.meeting is None or conditions.meeting.plain:
+        return manifest.layout
+    return conditions.meeting.markup
+
+
+def _mappings(conditions: Conditions | None) -> tuple[MappingSummary, ...]:
+    """Of the truth and of the predictions, those that change anything."""
+    if conditions is None or conditions.meeting is None or conditions.predicted is None:
+        return ()
+    both = {"truth": conditions.meeting.labelled, "predictions": conditions.predicted}
+    return tuple(
+        MappingSummary(
+            what=what,
+            links=mapping.links,
+            floors=tuple(None if d is None else d.floor for d in mapping.differences),
+            measured=tuple(None if d is None else d.measured for d in mapping.differences),
+        )
+        for what, mapping in both.items()
+        if len(mapping.links) > 1
     )
 
 
@@ -107,6 +156,7 @@ def reported(
     manifest: Manifest,
     data: str,
     curves: dict[str, tuple[list[float], list[float]]],
+    conditions: Conditions | None = None,
 ) -> RunReport:
     """A measured model as a report shows it, with heatmaps of a few faces.
 
@@ -117,12 +167,13 @@ def reported(
         manifest: Of the set.
         data: Where the set lies.
         curves: Of its training, by what they show: steps, values.
+        conditions: How it was asked; None as the set is.
     """
     return RunReport(
         name=evaluation.run,
         evaluation=evaluation,
         predictions=predictions,
-        markup=manifest.layout,
+        markup=_markup(manifest, conditions),
         curves=curves,
         parameters=model.description.parameters,
         steps=model.description.step,

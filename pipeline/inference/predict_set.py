@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch.nn import functional as F
 
+from pipeline.evaluation.facts import FaceFacts
 from pipeline.evaluation.predictions import Predictions
+from pipeline.evaluation.robustness import box_noise, perturb, recropped
+from pipeline.evaluation.sizes import own_sizes
+from pipeline.faces.crop import Crop, moved
 from pipeline.heatmaps.uncertainty import to_image
+from pipeline.inference.conditions import Conditions
+from pipeline.inference.flip import averaged_over_flip
+from pipeline.inference.motion import nose_directions
 from pipeline.methods.model_file import LandmarkModel
-from pipeline.shards.device import to_device
+from pipeline.shards.device import network_input
 from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import Manifest, SampleMeta, join
 from pipeline.shards.read import RawSample, iterate_shard
@@ -26,6 +36,7 @@ def predict_shard(
     shard: int,
     device: torch.device | str = "cpu",
     thumbnail: int | None = 80,
+    conditions: Conditions | None = None,
 ) -> Predictions:
     """Predict one shard of a labelled set.
 
@@ -36,6 +47,7 @@ def predict_shard(
         shard: Which.
         device: Where to compute.
         thumbnail: Side of the small crops kept for reports, px; None keeps none.
+        conditions: How to ask; None as the set is, by a model of its markup.
 
     Returns:
         Predictions and covariances in original px; scatter in px of the network input.
@@ -44,62 +56,139 @@ def predict_shard(
         ShardError: The tar cannot be read. A test set is not thinned out silently.
         TrainingError: A sample cannot be decoded.
     """
+    asked = _Asked(model, manifest, conditions or Conditions(), torch.device(device), thumbnail)
     raws = list(iterate_shard(join(folder, manifest.shards[shard].path)))
-    parts = [
-        _predict(model, manifest, raws[i : i + BATCH], torch.device(device), thumbnail)
-        for i in range(0, len(raws), BATCH)
-    ]
+    metas = [SampleMeta.model_validate_json(raw.json) for raw in raws]
+    first = sum(entry.samples for entry in manifest.shards[:shard])
+    poses = (manifest.pose or (None,) * manifest.samples)[first : first + len(raws)]
+    direction_N = nose_directions(metas, manifest.layout)
+    parts = []
+    for start in range(0, len(raws), BATCH):
+        batch = slice(start, start + BATCH)
+        parts.append(asked.predict(raws[batch], metas[batch], poses[batch], direction_N[batch]))
     return concatenate(parts)
 
 
-def _predict(
-    model: LandmarkModel,
-    manifest: Manifest,
-    raws: list[RawSample],
-    device: torch.device,
-    thumbnail: int | None,
-) -> Predictions:
-    quarantine = Quarantine(max_share=0.0)
-    batch = collate(
-        [StreamSample(i, i, raw) for i, raw in enumerate(raws)],
-        manifest.crop.size,
-        manifest.num_landmarks,
-        quarantine,
-    )
-    inputs = to_device(batch, device, model.description.input_size)
-    prediction = model(inputs.images_B3HW)
-    points = prediction.points_BK2.double().cpu().numpy()
-    metas = [SampleMeta.model_validate_json(raw.json) for raw in raws]
-    ratio = manifest.crop.size / model.description.input_size
-    stored = (points + 0.5) * ratio - 0.5
-    target = np.array(
-        [[(np.nan, np.nan) if p is None else p for p in m.points or []] for m in metas], dtype=np.float64
-    )
-    known = np.isfinite(target).all(axis=-1)
-    scale = np.array([model.description.input_size / m.side for m in metas])
-    covariance = None
-    if prediction.covariance_BK22 is not None:
-        # Crops are squares, never turned: the map to the original image is a scaling.
-        linear_B22 = torch.eye(2, dtype=torch.float64) / torch.from_numpy(scale)[:, None, None]
-        covariance = to_image(prediction.covariance_BK22.double().cpu(), linear_B22).float().numpy()
-    scatter_BK = prediction.scatter
-    images = None
-    if thumbnail is not None:
-        small = F.interpolate(
-            batch.images_B3SS.float(), (thumbnail, thumbnail), mode="bilinear", antialias=True
+@dataclass(frozen=True)
+class _Asked:
+    """A model, and how it is asked about the faces of a set."""
+
+    model: LandmarkModel
+    manifest: Manifest
+    conditions: Conditions
+    device: torch.device
+    thumbnail: int | None
+
+    def predict(
+        self,
+        raws: Sequence[RawSample],
+        metas: Sequence[SampleMeta],
+        poses: Sequence[float | None],
+        direction_B: np.ndarray,
+    ) -> Predictions:
+        quarantine = Quarantine(max_share=0.0)
+        samples = [StreamSample(i, i, raw) for i, raw in enumerate(raws)]
+        batch = collate(samples, self.manifest.crop.size, self.manifest.num_landmarks, quarantine)
+        images_B3SS, crops = self._images(batch.images_B3SS, metas, direction_B)
+        input_size = self.model.description.input_size
+        points_BK2, covariance_BK22, scatter_BK = self._answers(
+            network_input(images_B3SS.to(self.device), input_size)
         )
-        images = small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
-    return Predictions(
-        keys=np.array([m.key for m in metas]),
-        points_NK2=np.stack([m.crop.to_original(p) for m, p in zip(metas, stored, strict=True)]),
-        target_NK2=np.nan_to_num(target),
-        mask_NK=np.asarray(known),
-        scale_N=scale,
-        scatter_NK=None if scatter_BK is None else scatter_BK.double().cpu().numpy(),
-        covariance_NK22=covariance,
-        images_NSS3=images,
-        crops_N3=np.array([(m.left, m.top, m.side) for m in metas]) if images is not None else None,
-    )
+        stored_BK2 = (points_BK2 + 0.5) * (self.manifest.crop.size / input_size) - 0.5
+        scale_B = np.array([input_size / crop.side for crop in crops])
+        if covariance_BK22 is not None:
+            # Crops are squares, never turned: the map to the original image is a scaling.
+            linear_B22 = torch.eye(2, dtype=torch.float64) / torch.from_numpy(scale_B)[:, None, None]
+            covariance_BK22 = to_image(torch.from_numpy(covariance_BK22), linear_B22).numpy()
+        small = None
+        if self.thumbnail is not None:
+            size = (self.thumbnail, self.thumbnail)
+            small = F.interpolate(images_B3SS.float(), size, mode="bilinear", antialias=True)
+            small = small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
+        points_BK2 = np.stack([crop.to_original(p) for crop, p in zip(crops, stored_BK2, strict=True)])
+        predicted = self.conditions.predicted
+        if predicted is not None:
+            # Landmarks without counterpart are masked; what stands there is a number all the same.
+            points_BK2 = np.nan_to_num(predicted.points(points_BK2))
+            covariance_BK22 = None if covariance_BK22 is None else predicted.covariances(covariance_BK22)
+            scatter_BK = None if scatter_BK is None else predicted.means(scatter_BK)
+        return Predictions(
+            keys=np.array([m.key for m in metas]),
+            points_NK2=points_BK2,
+            scale_N=scale_B,
+            scatter_NK=scatter_BK,
+            covariance_NK22=None if covariance_BK22 is None else covariance_BK22.astype(np.float32),
+            images_NSS3=small,
+            crops_N3=None if small is None else np.array([(c.left, c.top, c.side) for c in crops]),
+            **self._truth(metas, poses),
+        )
+
+    def _images(
+        self, images_B3SS: torch.Tensor, metas: Sequence[SampleMeta], direction_B: np.ndarray
+    ) -> tuple[torch.Tensor, list[Crop]]:
+        """Crops as the model will see them, and where they lie."""
+        conditions, crops = self.conditions, [meta.crop for meta in metas]
+        keys = [meta.key for meta in metas]
+        images_BSS3 = images_B3SS.permute(0, 2, 3, 1).contiguous().numpy()
+        if conditions.box_noise:
+            shift_B2, factor_B = box_noise(keys, conditions.box_noise)
+            images_BSS3 = recropped(images_BSS3, shift_B2, factor_B)
+            crops = [
+                moved(crop, *shift, factor)
+                for crop, shift, factor in zip(crops, shift_B2.tolist(), factor_B.tolist(), strict=True)
+            ]
+        if conditions.perturbation is not None:
+            images_BSS3 = perturb(images_BSS3, keys, conditions.perturbation, direction_B)
+        return torch.from_numpy(images_BSS3).permute(0, 3, 1, 2), crops
+
+    def _answers(self, images_B3HW: torch.Tensor) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Points, covariances and scatter in px of the network input, float64."""
+        scatter_BK: torch.Tensor | None = None
+        if self.conditions.flip:  # a mean of two answers has no heatmap, so no scatter
+            points_BK2, covariance_BK22 = averaged_over_flip(self.model, images_B3HW)
+        else:
+            prediction = self.model(images_B3HW)
+            points_BK2, covariance_BK22 = prediction.points_BK2, prediction.covariance_BK22
+            scatter_BK = prediction.scatter
+        return (
+            points_BK2.double().cpu().numpy(),
+            None if covariance_BK22 is None else covariance_BK22.double().cpu().numpy(),
+            None if scatter_BK is None else scatter_BK.double().cpu().numpy(),
+        )
+
+    def _truth(
+        self, metas: Sequence[SampleMeta], poses: Sequence[float | None]
+    ) -> dict[str, np.ndarray | None]:
+        """The fields that the set states, in the markup measured in."""
+        layout, meeting = self.manifest.layout, self.conditions.meeting
+        target_BK2 = np.array(
+            [[(np.nan, np.nan) if p is None else p for p in m.points or []] for m in metas], dtype=np.float64
+        )
+        visible_BK = np.array([m.visible or [True] * layout.num_landmarks for m in metas], dtype=bool)
+        known_BK = np.isfinite(target_BK2).all(axis=-1)
+        facts = [
+            FaceFacts(
+                source=m.source,
+                image=m.image,
+                cut=bool((known & ~m.crop.contains(points)).any()),
+                pose=pose,
+                attributes=m.attributes,
+            ).model_dump_json()
+            for m, points, known, pose in zip(metas, target_BK2, known_BK, poses, strict=True)
+        ]
+        sizes_B4 = None
+        if meeting is not None and not meeting.plain:
+            sizes_B4 = own_sizes(target_BK2, known_BK, layout)
+            visible_BK = meeting.labelled.visible(visible_BK)
+            target_BK2 = meeting.labelled.points(target_BK2)
+            known_BK = np.isfinite(target_BK2).all(axis=-1) & meeting.common_T
+        return {
+            "target_NK2": np.nan_to_num(target_BK2),
+            "mask_NK": known_BK,
+            "visible_NK": visible_BK,
+            "sizes_N4": sizes_B4,
+            "facts_N": np.array(facts),
+        }
 
 
 def concatenate(parts: list[Predictions]) -> Predictions:

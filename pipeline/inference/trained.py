@@ -61,6 +61,11 @@ class TrainedModel:
             raise ConfigError(
                 f"{self.folder} predicts markup '{description.markup}', {data} is labelled with '{manifest.markup}'"
             )
+        self.check_crop(manifest, data)
+
+    def check_crop(self, manifest: Manifest, data: str) -> None:
+        """Refuse a set that is cropped otherwise than what the model was trained on. Arguments and errors as ``check_fits``."""
+        description = self.description
         if description.crop.side_factor != manifest.crop.side_factor:
             raise ConfigError(
                 f"{data} is cropped with side_factor {manifest.crop.side_factor}, {self.folder} was trained on "

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
 from pipeline.markup import Markup, load_markup
+from pipeline.markup_difference import MarkupDifference
 from pipeline.markup_mapping import find_mapping
 
 FOUR = Markup("four", 4, (), (), mappings=(("two", ((0,), ())), ("three", ((0,), (1, 2), (3, 3, 1)))))
@@ -75,3 +78,57 @@ def test_what_cannot_be_mapped_is_named():
         ConfigError, match=r"'short', field 'mappings.three': 2 entries, 'three' has 3 landmarks; give one"
     ):
         find_mapping(short, THREE)
+
+
+OFFSET = MarkupDifference(2.0, "by hand", ((0, (0.5, 0.25)),))
+EYES = Markup(
+    "eyes", 3, (), (), ocular=(0, 1), mappings=(("two", ((2,), (0, 1))),), differences=(("two", OFFSET),)
+)
+
+
+def test_a_measured_offset_turns_and_grows_with_the_face():
+    mapping = find_mapping(EYES, TWO)
+    upright = np.array([[0.0, 0.0], [4.0, 0.0], [1.0, 5.0]])
+    np.testing.assert_allclose(mapping.points(upright), [[1 + 0.5 * 4, 5 + 0.25 * 4], [2, 0]])
+    turned = 3 * np.stack(
+        [-upright[:, 1], upright[:, 0]], -1
+    )  # a quarter turn to the right, three times as large
+    np.testing.assert_allclose(mapping.points(turned), 3 * np.array([[-6.0, 3.0], [0.0, 2.0]]))
+    hidden = upright.copy()
+    hidden[0] = np.nan
+    assert np.isnan(mapping.points(hidden)).all()  # without the eye nobody knows how far
+    assert mapping.differences == (OFFSET,)
+    assert find_mapping(FOUR, THREE).differences == (None,)
+    one = Markup("one", 1, (), (), mappings=())
+    chain = find_mapping(EYES, TWO).then(find_mapping(replace(TWO, mappings=(("one", ((0,),)),)), one))
+    np.testing.assert_allclose(chain.points(upright), [[3, 6]])
+    assert chain.links == ("eyes", "two", "one")
+
+
+@pytest.mark.parametrize(
+    "mapping", [find_mapping(FOUR, THREE), find_mapping(EYES, TWO)], ids=["means", "offset"]
+)
+def test_mapped_covariances_are_those_of_mapped_draws(mapping):
+    rng = np.random.default_rng(1)
+    count = mapping.source.num_landmarks
+    root = rng.normal(size=(count, 2, 2))
+    covariance = root @ root.transpose(0, 2, 1)
+    draws = np.einsum("kij,nkj->nki", root, rng.normal(size=(100_000, count, 2)))
+    mapped = mapping.points(draws)
+    expected = np.einsum("nti,ntj->tij", mapped, mapped) / len(mapped)
+    np.testing.assert_allclose(mapping.covariances(covariance), expected, rtol=0.05, atol=0.05)
+    assert mapping.covariances(np.stack([covariance] * 2)[None]).shape == (
+        1,
+        2,
+        mapping.target.num_landmarks,
+        2,
+        2,
+    )
+    assert (find_mapping(FOUR, TWO).covariances(np.ones((4, 2, 2)))[1] == 0).all()
+
+
+def test_a_scatter_is_the_mean_of_those_it_depends_on():
+    np.testing.assert_allclose(
+        find_mapping(FOUR, THREE).means(np.array([1.0, 2.0, 4.0, 7.0])), [1, 3, (2 + 14) / 3]
+    )
+    assert find_mapping(FOUR, TWO).means(np.ones(4)).tolist() == [1.0, 0.0]

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-THRESHOLDS_PERCENT: tuple[int, ...] = (5, 7, 8, 10)
-"""Thresholds in use: ADNet 5 % (300-W test) and 10 % (WFLW, COFW), UGLLI 7 %, Rayhan 8 and 10 %."""
+THRESHOLDS_PERCENT: tuple[float, ...] = (5, 7, 8, 10, 15, 20)
+"""Thresholds in use: ADNet 5 % (300-W test) and 10 % (WFLW, COFW), UGLLI 7 %, Rayhan 8 and 10 %, Yan et al. 8 to 20 %."""
 
 
 def _defined(nme_N: np.ndarray) -> np.ndarray:

@@ -97,16 +97,10 @@ def compose_raw(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
     """
     config = load_yaml(path)
     for override in overrides:
-        key, separator, value = override.partition("=")
-        if not separator or not key:
-            raise ConfigError(f"override {override!r}: write it as dotted.key=value, e.g. training.epochs=40")
+        key, parsed = _parsed(override)
         try:
-            # From a list of one, so that 1e-3, null and [a, b] mean here what they mean in a file.
-            parsed = OmegaConf.from_dotlist([f"value={value}"])["value"]
             replaces = isinstance(parsed, list) or _renamed(OmegaConf.select(config, key), parsed)
             OmegaConf.update(config, key, parsed, merge=not replaces)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"override {override!r} has no YAML value: {error}") from error
         except (OmegaConfBaseException, IndexError, TypeError, ValueError) as error:
             raise ConfigError(f"override {override!r}: {error}") from error
     try:
@@ -115,6 +109,29 @@ def compose_raw(path: str | Path, overrides: Sequence[str]) -> dict[str, Any]:
         raise ConfigError(f"{path}: {error}") from error
     assert isinstance(raw, dict)  # load_yaml returns mappings only
     return {str(key): value for key, value in raw.items()}
+
+
+def _parsed(override: str) -> tuple[str, Any]:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"override {override!r}: write it as dotted.key=value, e.g. training.epochs=40")
+    try:
+        # From a list of one, so that 1e-3, null and [a, b] mean here what they mean in a file.
+        return key, OmegaConf.from_dotlist([f"value={value}"])["value"]
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r} has no YAML value: {error}") from error
+    except (OmegaConfBaseException, TypeError, ValueError) as error:
+        raise ConfigError(f"override {override!r}: {error}") from error
+
+
+def parse_overrides(overrides: Sequence[str]) -> list[tuple[str, Any]]:
+    """``dotted.key=value`` overrides as keys and plain values.
+
+    Raises:
+        ConfigError: Naming the override.
+    """
+    parsed = [_parsed(override) for override in overrides]
+    return [(key, OmegaConf.to_container(v) if OmegaConf.is_config(v) else v) for key, v in parsed]
 
 
 def compose(path: str | Path, overrides: Sequence[str], schema: type[ConfigT]) -> ConfigT:

@@ -15,6 +15,7 @@ from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.strict import Strict
 from pipeline.training.config.cluster import ClusterConfig
 from pipeline.training.config.data import DataConfig
+from pipeline.training.config.evaluation import EvaluationConfig
 from pipeline.training.config.init import InitConfig
 from pipeline.training.config.parts import OptimizerConfig, ScheduleConfig
 from pipeline.training.config.scale import ScaleConfig
@@ -88,30 +89,6 @@ class TrackingConfig(Strict):
         "best",
         description="alias that moves to a newly registered model when its error on the held-out split is lower",
     )
-
-
-class ReferenceConfig(Strict):
-    """A published result to stand beside ours in reports."""
-
-    name: str = Field(description="method and source")
-    values: dict[str, float] = Field(
-        description="column key → value: ocular, pupil, box, fr10, auc10, scatter, normal, tangent, bias, r, r_face, cover90, …"
-    )
-    caveat: str = Field(description="what differs from our protocol")
-
-
-class EvaluationConfig(Strict):
-    """How runs are measured and what stands beside them."""
-
-    normalisation: Literal["ocular", "pupil", "box", "diagonal"] = Field(
-        "ocular", description="of the headline; all are computed"
-    )
-    dataset: str | None = Field(
-        None, description="name in protocols, e.g. 300w, of a data.test whose own manifest has none"
-    )
-    subset: str | None = Field(None, description="e.g. common; likewise")
-    notes: tuple[str, ...] = Field((), description="paragraphs for the report")
-    references: tuple[ReferenceConfig, ...] = ()
 
 
 def _check_pair(config: ExperimentConfig) -> None:

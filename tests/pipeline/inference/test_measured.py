@@ -12,7 +12,8 @@ from pipeline.methods.model_file import ModelDescription
 from pipeline.registry import Part
 from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import Manifest, load_manifest
-from pipeline.training.config.experiment import EvaluationConfig, ExperimentConfig
+from pipeline.training.config.evaluation import EvaluationConfig
+from pipeline.training.config.experiment import ExperimentConfig
 
 SETTINGS = EvaluationConfig(dataset="synthetic", subset="easy", normalisation="box")
 
