@@ -125,11 +125,39 @@ def evaluate(
         int | None,
         typer.Option(help="Ray tasks at a time; 0 works in this process, as small sets do anyway", min=0),
     ] = None,
+    normalisation: Annotated[
+        str | None, typer.Option(help="size that errors are divided by: ocular, pupil, box or diagonal")
+    ] = None,
+    markup: Annotated[
+        str | None,
+        typer.Option(help="markup to measure in; default: the one with most landmarks in common"),
+    ] = None,
+    flip_test: Annotated[
+        bool | None, typer.Option("--flip-test/--no-flip-test", help="average over the mirror image")
+    ] = None,
+    box_source: Annotated[
+        str | None, typer.Option(help="detector or landmarks: a set cropped by another is refused")
+    ] = None,
+    box_noise: Annotated[
+        float | None, typer.Option(help="shift and scale each crop by up to this share, e.g. 0.05")
+    ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(help="measure harder images too: occlusion-medium, -large, blur-medium, -large; again"),
+    ] = None,
 ) -> None:
     """Measure trained models and write one report that compares them."""
     from jobs.evaluate import evaluate as run
 
-    run(runs, data=data, out=out, overrides=override or [], title=title, workers=workers)
+    settings = {
+        "normalisation": normalisation,
+        "markup": markup,
+        "flip_test": flip_test,
+        "box_source": box_source,
+        "box_noise": box_noise,
+        "perturbations": perturb or None,
+    }
+    run(runs, data=data, out=out, overrides=override or [], title=title, workers=workers, settings=settings)
 
 
 for _command in (calibrate, predict, export):

@@ -10,6 +10,7 @@ from jobs.cluster.progress import Advance, progress
 from jobs.cluster.session import ray_session
 from pipeline.errors import LandmarkError
 from pipeline.evaluation.predictions import Predictions
+from pipeline.inference.conditions import Conditions
 from pipeline.shards.manifest import Manifest, load_manifest, manifest_url, parent
 
 SMALL = 1000
@@ -17,7 +18,11 @@ SMALL = 1000
 
 
 def predict(
-    models: Sequence[str], data: str, gpu: bool = False, workers: int | None = None
+    models: Sequence[str],
+    data: str,
+    gpu: bool = False,
+    workers: int | None = None,
+    conditions: Sequence[Conditions] | None = None,
 ) -> list[Predictions]:
     """Every model's answers on a labelled set, in the manifest's order.
 
@@ -27,6 +32,7 @@ def predict(
         gpu: Give each task a quarter of a GPU.
         workers: Tasks that run at a time; 0 predicts in this process; None predicts sets of up to ``SMALL`` here unless a GPU is
             asked for, and others with all that Ray has.
+        conditions: How each model is asked; None as the set is.
 
     Raises:
         LandmarkError: A task's, as the task raised it.
@@ -36,27 +42,28 @@ def predict(
     manifest, folder = load_manifest(data), parent(manifest_url(data))
     if workers is None and not gpu and manifest.samples * len(models) <= SMALL:
         workers = 0
+    asked = list(zip(models, conditions or [Conditions()] * len(models), strict=True))
     with progress("evaluate", manifest.samples * len(models), unit="faces") as advance:
         if workers == 0:
-            parts = _predict_here(models, manifest, folder, advance)
+            parts = _predict_here(asked, manifest, folder, advance)
         else:
-            parts = _predict_on_ray(models, manifest, folder, advance, gpu=gpu, at_once=workers)
+            parts = _predict_on_ray(asked, manifest, folder, advance, gpu=gpu, at_once=workers)
     return [concatenate(shards) for shards in parts]
 
 
 def _predict_here(
-    models: Sequence[str], manifest: Manifest, folder: str, advance: Advance
+    asked: Sequence[tuple[str, Conditions]], manifest: Manifest, folder: str, advance: Advance
 ) -> list[list[Predictions]]:
     from pipeline.inference.predict_set import predict_shard
     from pipeline.methods.model_file import load_model
 
     parts: list[list[Predictions]] = []
     with _no_denormals():
-        for path in models:
+        for path, conditions in asked:
             model = load_model(path)
             parts.append([])
             for shard in range(len(manifest.shards)):
-                parts[-1].append(predict_shard(model, manifest, folder, shard))
+                parts[-1].append(predict_shard(model, manifest, folder, shard, conditions=conditions))
                 advance(len(parts[-1][-1]))
     return parts
 
@@ -75,7 +82,7 @@ def _no_denormals() -> Iterator[None]:
 
 
 def _predict_on_ray(
-    models: Sequence[str],
+    asked: Sequence[tuple[str, Conditions]],
     manifest: Manifest,
     folder: str,
     advance: Advance,
@@ -89,13 +96,13 @@ def _predict_on_ray(
     results: dict[tuple[int, int], Predictions] = {}
     with ray_session():
         remote = ray.remote(num_cpus=1, num_gpus=0.25 if gpu else 0)(_predict_shard)
-        waiting = [(place, shard) for place in range(len(models)) for shard in shards]
+        waiting = [(place, shard) for place in range(len(asked)) for shard in shards]
         at_once = at_once or len(waiting)
         pending: dict[ray.ObjectRef[Predictions], tuple[int, int]] = {}
         while waiting or pending:
             while waiting and len(pending) < at_once:
                 place, shard = waiting.pop(0)
-                pending[remote.remote(models[place], manifest, folder, shard)] = place, shard
+                pending[remote.remote(*asked[place], manifest, folder, shard)] = place, shard
             done, _ = ray.wait(list(pending), num_returns=1)
             key = pending.pop(done[0])
             try:
@@ -105,10 +112,12 @@ def _predict_on_ray(
                     raise error.cause from error
                 raise
             advance(len(results[key]))
-    return [[results[place, shard] for shard in shards] for place in range(len(models))]
+    return [[results[place, shard] for shard in shards] for place in range(len(asked))]
 
 
-def _predict_shard(model: str, manifest: Manifest, folder: str, shard: int) -> Predictions:
+def _predict_shard(
+    model: str, conditions: Conditions, manifest: Manifest, folder: str, shard: int
+) -> Predictions:
     import torch
 
     from pipeline.inference.predict_set import predict_shard
@@ -117,4 +126,4 @@ def _predict_shard(model: str, manifest: Manifest, folder: str, shard: int) -> P
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)  # see pipeline.training.engines
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return predict_shard(load_model(model, device), manifest, folder, shard, device)
+    return predict_shard(load_model(model, device), manifest, folder, shard, device, conditions=conditions)

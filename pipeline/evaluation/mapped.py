@@ -1,4 +1,4 @@
-"""What a measurement in another markup is worth: which way landmarks were mapped, and how far even a perfect model would be off."""
+"""What a measurement in another markup is worth: how landmarks were mapped, and how far a perfect model would be off."""
 
 from __future__ import annotations
 

@@ -87,6 +87,16 @@ class Protocol(Finite):
             parts.append(self.perturbation.replace("-", " "))
         return " · ".join(parts)
 
+    @property
+    def variant(self) -> str:
+        """What is unlike a plain measurement of the set, as a part of a file's or a metric's name; empty where nothing is."""
+        parts = ["flip"] if self.flip_test else []
+        if self.markup is not None:
+            parts.append(f"{self.markup}-{self.landmarks}")
+        if self.box_noise:
+            parts.append(f"box-noise-{self.box_noise:g}")
+        return "-".join([*parts, *([self.perturbation] if self.perturbation else [])])
+
 
 class Evaluation(Finite):
     """The numbers of one run under one protocol. NME, FR, AUC, rates and coverage are per cent, scatter and *px px."""

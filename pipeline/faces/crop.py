@@ -11,6 +11,7 @@ side a multiple of that box's longer side. The paper's text is ambiguous about t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -82,8 +83,9 @@ def crop_around(points_N2: np.ndarray, *, side_factor: float, size: int) -> Crop
     return Crop(float(centre[0] - side / 2), float(centre[1] - side / 2), side, size)
 
 
-def moved(crop: Crop, across: float, down: float, factor: float) -> Crop:
-    """The square whose centre lies elsewhere, by shares of the side, and whose side is ``factor`` times as long."""
+def moved(crop: Crop, shift: Sequence[float], factor: float) -> Crop:
+    """The square whose centre lies elsewhere, by shares (across, down) of the side, its side times ``factor``."""
+    across, down = shift
     side = crop.side * factor
     left = crop.left + across * crop.side + (crop.side - side) / 2
     top = crop.top + down * crop.side + (crop.side - side) / 2

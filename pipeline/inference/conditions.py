@@ -1,4 +1,4 @@
-"""The conditions that models are asked under: everything of a protocol that changes their answers, checked before any is asked."""
+"""The conditions that models are asked under: all of a protocol that changes answers, checked before any is asked."""
 
 from __future__ import annotations
 

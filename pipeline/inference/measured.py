@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pipeline.errors import ManifestError
 from pipeline.evaluation import protocol, provenance
 from pipeline.evaluation.mapped import MappingSummary
-from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.protocol import Evaluation, Protocol
 from pipeline.evaluation.report import RunReport
@@ -57,10 +54,11 @@ def measure(
     model: TrainedModel,
     name: str,
     predictions: Predictions,
-    measured: Protocol,
     manifest: Manifest,
+    settings: EvaluationConfig,
+    *,
+    own: bool,
     conditions: Conditions | None = None,
-    thresholds: Sequence[float] = THRESHOLDS_PERCENT,
 ) -> Evaluation:
     """A model's errors on a set, with where they come from.
 
@@ -68,10 +66,10 @@ def measure(
         model: The model.
         name: What it is called beside others.
         predictions: Its answers on the whole set.
-        measured: Protocol.
         manifest: Of the set.
+        settings: How to measure.
+        own: Whether the set is the ``data.test`` of the config with these settings.
         conditions: How it was asked; None as the set is.
-        thresholds: Of failure rates and areas, %.
     """
     description = model.description
     selection_set, selected_on_it = selection(model, manifest)
@@ -89,9 +87,9 @@ def measure(
     return protocol.evaluate(
         predictions,
         _markup(manifest, conditions),
-        measured,
+        protocol_of(settings, manifest, own=own, conditions=conditions),
         run=name,
-        thresholds=thresholds,
+        thresholds=settings.thresholds,
         mappings=_mappings(conditions),
         provenance=source,
         selected_on_test=selected_on_it,

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from pipeline.evaluation.facts import FaceFacts
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.robustness import box_noise, perturb, recropped
-from pipeline.evaluation.sizes import own_sizes
 from pipeline.faces.crop import Crop, moved
 from pipeline.heatmaps.uncertainty import to_image
 from pipeline.inference.conditions import Conditions
 from pipeline.inference.flip import averaged_over_flip
 from pipeline.inference.motion import nose_directions
+from pipeline.inference.truth import truth_of
 from pipeline.methods.model_file import LandmarkModel
 from pipeline.shards.device import network_input
 from pipeline.shards.loader import Quarantine, collate
@@ -100,11 +99,6 @@ class _Asked:
             # Crops are squares, never turned: the map to the original image is a scaling.
             linear_B22 = torch.eye(2, dtype=torch.float64) / torch.from_numpy(scale_B)[:, None, None]
             covariance_BK22 = to_image(torch.from_numpy(covariance_BK22), linear_B22).numpy()
-        small = None
-        if self.thumbnail is not None:
-            size = (self.thumbnail, self.thumbnail)
-            small = F.interpolate(images_B3SS.float(), size, mode="bilinear", antialias=True)
-            small = small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy()
         points_BK2 = np.stack([crop.to_original(p) for crop, p in zip(crops, stored_BK2, strict=True)])
         predicted = self.conditions.predicted
         if predicted is not None:
@@ -118,9 +112,9 @@ class _Asked:
             scale_N=scale_B,
             scatter_NK=scatter_BK,
             covariance_NK22=None if covariance_BK22 is None else covariance_BK22.astype(np.float32),
-            images_NSS3=small,
-            crops_N3=None if small is None else np.array([(c.left, c.top, c.side) for c in crops]),
-            **self._truth(metas, poses),
+            images_NSS3=None if self.thumbnail is None else _small(images_B3SS, self.thumbnail),
+            crops_N3=None if self.thumbnail is None else np.array([(c.left, c.top, c.side) for c in crops]),
+            **truth_of(metas, poses, self.manifest, self.conditions.meeting)._asdict(),
         )
 
     def _images(
@@ -134,7 +128,7 @@ class _Asked:
             shift_B2, factor_B = box_noise(keys, conditions.box_noise)
             images_BSS3 = recropped(images_BSS3, shift_B2, factor_B)
             crops = [
-                moved(crop, *shift, factor)
+                moved(crop, shift, factor)
                 for crop, shift, factor in zip(crops, shift_B2.tolist(), factor_B.tolist(), strict=True)
             ]
         if conditions.perturbation is not None:
@@ -156,39 +150,10 @@ class _Asked:
             None if scatter_BK is None else scatter_BK.double().cpu().numpy(),
         )
 
-    def _truth(
-        self, metas: Sequence[SampleMeta], poses: Sequence[float | None]
-    ) -> dict[str, np.ndarray | None]:
-        """The fields that the set states, in the markup measured in."""
-        layout, meeting = self.manifest.layout, self.conditions.meeting
-        target_BK2 = np.array(
-            [[(np.nan, np.nan) if p is None else p for p in m.points or []] for m in metas], dtype=np.float64
-        )
-        visible_BK = np.array([m.visible or [True] * layout.num_landmarks for m in metas], dtype=bool)
-        known_BK = np.isfinite(target_BK2).all(axis=-1)
-        facts = [
-            FaceFacts(
-                source=m.source,
-                image=m.image,
-                cut=bool((known & ~m.crop.contains(points)).any()),
-                pose=pose,
-                attributes=m.attributes,
-            ).model_dump_json()
-            for m, points, known, pose in zip(metas, target_BK2, known_BK, poses, strict=True)
-        ]
-        sizes_B4 = None
-        if meeting is not None and not meeting.plain:
-            sizes_B4 = own_sizes(target_BK2, known_BK, layout)
-            visible_BK = meeting.labelled.visible(visible_BK)
-            target_BK2 = meeting.labelled.points(target_BK2)
-            known_BK = np.isfinite(target_BK2).all(axis=-1) & meeting.common_T
-        return {
-            "target_NK2": np.nan_to_num(target_BK2),
-            "mask_NK": known_BK,
-            "visible_NK": visible_BK,
-            "sizes_N4": sizes_B4,
-            "facts_N": np.array(facts),
-        }
+
+def _small(images_B3SS: torch.Tensor, side: int) -> np.ndarray:
+    small = F.interpolate(images_B3SS.float(), (side, side), mode="bilinear", antialias=True)
+    return np.asarray(small.round().clamp(0, 255).byte().permute(0, 2, 3, 1).numpy())
 
 
 def concatenate(parts: list[Predictions]) -> Predictions:

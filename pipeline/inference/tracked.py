@@ -86,12 +86,13 @@ class TrackedRun:
             TrackingError: The store is gone, or refuses.
         """
         measured = evaluation.protocol
+        what = "-".join(part for part in (measured.dataset, measured.variant) if part)
         with self._opened() as client:
             for name, summary in evaluation.errors.items():
                 if summary.nme is not None:
-                    key = f"{measured.split}/{measured.dataset}/nme_{name}"
+                    key = f"{measured.split}/{what}/nme_{name}"
                     client.log_metric(self.run_id, key, summary.nme, step=step)
-            client.log_text(self.run_id, protocol.dump(evaluation), f"evaluation/{measured.dataset}.json")
+            client.log_text(self.run_id, protocol.dump(evaluation), f"evaluation/{what}.json")
 
 
 def tracked_run(run_folder: str) -> TrackedRun | None:

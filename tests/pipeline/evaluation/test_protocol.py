@@ -37,9 +37,12 @@ def test_names():
         {"normalisation": "pupil"},
         {"box_source": "dataset"},
         {"flip_test": True},
+        {"markup": "aflw19", "landmarks": 19},
+        {"box_noise": 0.05},
+        {"perturbation": "blur-large"},
     ]
     assert {name for change in others for name in change} == set(Protocol.model_fields)
-    assert len({base.name, *(base.model_copy(update=change).name for change in others)}) == 7
+    assert len({base.name, *(base.model_copy(update=change).name for change in others)}) == 10
     with pytest.raises(ValidationError):
         Protocol(dataset="300w", split="test", normalization="ocular")
 

@@ -18,11 +18,20 @@ def test_errors_are_per_cent_over_defined_faces():
     assert summary.nme == pytest.approx(6.5)
     assert summary.nme_median == pytest.approx(6.5)
     assert summary.nme_std == pytest.approx(2.5)
-    assert summary.failure_rate == pytest.approx({"5": 50.0, "7": 50.0, "8": 50.0, "10": 0.0})
+    expected = {"5": 50.0, "7": 50.0, "8": 50.0, "10": 0.0, "15": 0.0, "20": 0.0}
+    assert summary.failure_rate == pytest.approx(expected)
     # 4 % leaves 1 − 4/θ of the area, 9 % leaves 1 − 9/θ where θ > 9; half each.
-    assert summary.auc == pytest.approx({"5": 10.0, "7": 50 * 3 / 7, "8": 25.0, "10": 35.0})
+    expected = {"5": 10.0, "7": 50 * 3 / 7, "8": 25.0, "10": 35.0, "15": 850 / 15, "20": 67.5}
+    assert summary.auc == pytest.approx(expected)
     assert summary.landmark_failure_rate["8"] == pytest.approx(50.0)
     assert (summary.faces, summary.undefined) == (2, 1)
+
+
+def test_thresholds_of_ones_own_stand_beside_the_usual_ones():
+    summary = summarise_errors(ERRORS, SIZES, (4.5, 10))
+    assert list(summary.failure_rate) == ["4.5", "5", "7", "8", "10", "15", "20"]
+    assert summary.failure_rate["4.5"] == pytest.approx(50.0)
+    assert set(summary.auc) == set(summary.landmark_failure_rate) == set(summary.failure_rate)
 
 
 def test_nothing_defined_is_none_not_zero():

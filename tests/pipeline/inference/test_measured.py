@@ -98,8 +98,7 @@ def test_of_an_older_model_the_config_tells_or_nothing_does(sets, toy_experiment
 )
 def test_an_evaluation_is_stamped_with_what_the_model_has_seen(sets, name, selected, trained):
     manifest = sets[name]
-    measured = protocol_of(SETTINGS, manifest, own=False)
-    evaluation = measure(model(sets), "run", predictions(), measured, manifest)
+    evaluation = measure(model(sets), "run", predictions(), manifest, SETTINGS, own=False)
     assert (evaluation.selected_on_test, evaluation.trained_on_test) == (selected, trained)
     assert evaluation.protocol_name.startswith(f"toy/{manifest.split} ")
     assert ("very faces measured here" in evaluation.provenance["selection_set"]) == selected

@@ -1,16 +1,24 @@
 """With a generator that knows the truth, predictions are the targets in the ORIGINAL images' pixels."""
 
+import io
 import json
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from pipeline.errors import TrainingError
+from pipeline.evaluation.facts import facts_of
+from pipeline.evaluation.sizes import face_sizes
 from pipeline.heatmaps.draw import laplace_heatmaps
+from pipeline.inference.conditions import Conditions
 from pipeline.inference.predict_set import concatenate, predict_shard
 from pipeline.losses.laplace_kl import LaplaceKL
+from pipeline.markup import load_markup
+from pipeline.markup_mapping import find_mapping
+from pipeline.markup_meeting import meet
 from pipeline.methods.laplace import Laplace
 from pipeline.methods.model_file import LandmarkModel, ModelDescription
 from pipeline.models.output import Traits
@@ -98,6 +106,7 @@ def test_small_crops_and_their_places(folder):
 
 def rewritten(source, folder, change):
     manifest = load_manifest(str(source))
+    folder.mkdir(exist_ok=True)
     samples = list(iterate_shard(f"{source}/{manifest.shards[0].path}"))
     write_shard(f"{folder}/{manifest.shards[0].path}", [change(i, raw) for i, raw in enumerate(samples)])
     (folder / "manifest.json").write_text((source / "manifest.json").read_text())
@@ -130,9 +139,99 @@ def test_parts_are_joined_in_order(folder):
     whole = predict(folder, 80)
     fields = {name: getattr(whole, name) for name in whole.__dataclass_fields__}
     halves = [
-        type(whole)(**{n: v[part] for n, v in fields.items()}) for part in (slice(0, 7), slice(7, None))
+        type(whole)(**{n: None if v is None else v[part] for n, v in fields.items()})
+        for part in (slice(0, 7), slice(7, None))
     ]
     joined = concatenate(halves)
     for name, value in fields.items():
         np.testing.assert_array_equal(getattr(joined, name), value)
     assert concatenate([predict(folder, 80, thumbnail=None)]).images_NSS3 is None
+
+
+def met(folder, target: str | None = None, **options) -> Conditions:
+    layout = load_manifest(str(folder)).layout
+    return Conditions(meet([layout], layout, None if target is None else load_markup(target)), **options)
+
+
+def test_predictions_and_truth_are_mapped_to_another_markup(folder):
+    plain, five = predict(folder, 80), predict(folder, 80, conditions=met(folder, "mtfl5"))
+    mapping = find_mapping(load_markup("ibug68"), load_markup("mtfl5"))
+    np.testing.assert_allclose(five.points_NK2, mapping.points(plain.points_NK2))
+    np.testing.assert_allclose(five.target_NK2, mapping.points(plain.target_NK2))
+    np.testing.assert_allclose(five.covariance_NK22, mapping.covariances(plain.covariance_NK22), rtol=1e-5)
+    np.testing.assert_allclose(five.scatter_NK, mapping.means(plain.scatter_NK))
+    assert five.mask_NK.shape == (40, 5)
+    assert five.mask_NK.all()
+    # Five points have no outer eye corners: the size is the set's own.
+    assert plain.sizes_N4 is None
+    own = face_sizes(plain, load_markup("ibug68"), "ocular")
+    np.testing.assert_allclose(face_sizes(five, load_markup("mtfl5"), "ocular"), own)
+    same = predict(folder, 80, conditions=met(folder))
+    np.testing.assert_array_equal(same.points_NK2, plain.points_NK2)
+
+
+def test_landmarks_without_counterpart_do_not_count(folder):
+    got = predict(folder, 80, conditions=met(folder, "cofw29"))
+    assert np.flatnonzero(~got.mask_NK.all(0)).tolist() == [4, 5, 6, 7]
+    assert not got.mask_NK[:, 4:8].any()
+
+
+def test_a_box_that_lies_elsewhere_gives_the_same_places_in_the_image(make_colour_model, make_spots, folder):
+    """The colours' brightest spots stay where they are in the original image, whatever the crop."""
+    manifest = load_manifest(str(folder))
+    model = make_colour_model()
+    layout = model.description.layout
+    own = manifest.model_copy(
+        update={"markup": "colours", "markup_definition": layout.definition, "num_landmarks": 3}
+    )
+    metas_of = metas(folder)
+
+    def three(index, raw):
+        meta = json.loads(raw.json)
+        meta["points"], meta["visible"] = meta["points"][:3], meta["visible"] and meta["visible"][:3]
+        return raw._replace(json=json.dumps(meta).encode(), jpg=spotted(index))
+
+    rng = np.random.default_rng(3)
+    places = rng.uniform(20, 60, (len(metas_of), 3, 2))
+
+    def spotted(index):
+        buffer = io.BytesIO()
+        Image.fromarray(make_spots(80, 80, places[index], 3.0)).save(
+            buffer, "JPEG", quality=98, subsampling=0
+        )
+        return buffer.getvalue()
+
+    where = rewritten(folder, folder.parent / "spots", three)
+    plain = predict_shard(model, own, str(where), 0)
+    noisy = predict_shard(model, own, str(where), 0, conditions=Conditions(box_noise=0.1))
+    assert np.abs(noisy.crops_N3 - plain.crops_N3).max() > 5
+    assert not np.array_equal(noisy.scale_N, plain.scale_N)
+    assert np.median(np.abs(noisy.points_NK2 - plain.points_NK2)) < 0.5
+    # Three colours on an image without sides: mirrored and back they are where they were.
+    flipped = predict_shard(model, own, str(where), 0, conditions=Conditions(flip=True))
+    assert np.median(np.abs(flipped.points_NK2 - plain.points_NK2)) < 0.2
+    assert flipped.scatter_NK is None
+    hidden = predict_shard(model, own, str(where), 0, conditions=Conditions(perturbation="occlusion-large"))
+    assert (hidden.images_NSS3 == 0).all(-1).any((1, 2)).all()
+    assert np.abs(hidden.points_NK2 - plain.points_NK2).max() > 5
+
+
+def test_facts_say_what_groups_need(folder, tmp_path):
+    def change(index, raw):
+        meta = json.loads(raw.json)
+        meta["attributes"] = {"blur": index % 2}
+        meta["visible"] = [k != index for k in range(68)]
+        if index == 3:
+            meta["points"][7] = [-500.0, 0.0]
+        return raw._replace(json=json.dumps(meta).encode())
+
+    where = rewritten(folder, tmp_path, change)
+    pose = tuple(float(i) for i in range(40))
+    manifest = load_manifest(str(where)).model_copy(update={"pose": pose})
+    got = predict_shard(truth(folder, 80), manifest, str(where), 0)
+    facts = facts_of(got)
+    assert [f.attributes["blur"] for f in facts] == [i % 2 for i in range(40)]
+    assert [f.pose for f in facts] == list(pose)
+    assert [i for i, f in enumerate(facts) if f.cut] == [3]
+    assert facts[5].source == metas(folder)[5].source
+    assert np.argwhere(~got.visible_NK).tolist() == [[i, i] for i in range(40)]
