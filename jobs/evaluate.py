@@ -11,6 +11,7 @@ from jobs.cluster.predict import predict
 from pipeline.errors import ConfigError, DataError, TrackingError
 from pipeline.evaluation import console as tables
 from pipeline.evaluation import protocol
+from pipeline.evaluation.console_groups import group_tables
 from pipeline.evaluation.protocol import Evaluation
 from pipeline.evaluation.report import ReferenceRow, build_report
 from pipeline.inference.conditions import plan, settings_of
@@ -90,7 +91,7 @@ def evaluate(
         notes=list(how.notes),
         reference_rows=[ReferenceRow(r.name, r.values, r.caveat, how.dataset) for r in how.references],
     )
-    for table in tables.headline_tables(evaluations, console.width):
+    for table in [*tables.headline_tables(evaluations, console.width), *group_tables(evaluations)]:
         console.print(table)
     console.print(f"report: {report}", soft_wrap=True)
     return evaluations

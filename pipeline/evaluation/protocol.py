@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from pipeline.errors import DataError
 from pipeline.evaluation.direction import DirectionSummary, summarise_direction
+from pipeline.evaluation.groups import POSE_BINS, GroupSummary, summarise_groups
 from pipeline.evaluation.mapped import MappingSummary
 from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT
 from pipeline.evaluation.metrics.nme import (
@@ -123,6 +124,9 @@ class Evaluation(Finite):
     uncertainty: UncertaintySummary | None = Field(
         default=None, description="None for a model that states no covariance"
     )
+    groups: tuple[GroupSummary, ...] = Field(
+        default=(), description="by what the set says of its faces; empty in files older than it"
+    )
     mappings: tuple[MappingSummary, ...] = Field(
         default=(), description="empty where model and set have one markup"
     )
@@ -155,6 +159,7 @@ def evaluate(
     *,
     run: str,
     thresholds: Sequence[float] = THRESHOLDS_PERCENT,
+    pose_bins: int = POSE_BINS,
     mappings: Sequence[MappingSummary] = (),
     provenance: Mapping[str, Any] | None = None,
     selected_on_test: bool = False,
@@ -168,6 +173,7 @@ def evaluate(
         protocol: The conditions the predictions were made under.
         run: Name of the run.
         thresholds: Of failure rates and areas, %.
+        pose_bins: Bins along the pose, among the groups of faces.
         mappings: How predictions and truth came into the markup.
         provenance: JSON values; see ``provenance.collect``.
         selected_on_test: Stamp the result as selected on its own test set.
@@ -205,6 +211,7 @@ def evaluate(
         per_landmark=summarise_landmarks(errors_NK, sizes[protocol.normalisation], markup),
         direction=summarise_direction(predictions, sizes[protocol.normalisation], markup),
         uncertainty=summarise_uncertainty(predictions, sizes[protocol.normalisation]),
+        groups=summarise_groups(predictions, errors_NK, sizes[protocol.normalisation], thresholds, pose_bins),
         mappings=tuple(mappings),
         selected_on_test=selected_on_test,
         trained_on_test=trained_on_test,

@@ -11,9 +11,10 @@ from pipeline.evaluation.plots.palette import DARK, LIGHT, PREDICTION, TRUTH
 from pipeline.evaluation.protocol import face_nme
 from pipeline.evaluation.provenance import flat
 from pipeline.evaluation.report_difference import differences, told_apart
+from pipeline.evaluation.report_groups import groups_section
 from pipeline.evaluation.report_images import faces, group_charts, training_chart
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
-from pipeline.evaluation.report_tables import run_table
+from pipeline.evaluation.report_tables import run_table, threshold_table
 from pipeline.evaluation.report_uncertainty import direction, uncertainty
 from pipeline.storage import write_text
 
@@ -100,6 +101,8 @@ def _group(
         "differences": differences(runs, nme),
         "cards": _cards(runs, table["columns"], undecided),
         "charts": group_charts(runs, nme, places),
+        "thresholds": threshold_table(runs),
+        "groups": groups_section(runs, places),
         "curves": _curve_table(runs),
         "faces": faces(runs, nme),
         "direction": direction(runs, references, places),

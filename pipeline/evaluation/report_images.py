@@ -16,6 +16,7 @@ from pipeline.evaluation.plots.overlays import draw_landmarks
 from pipeline.evaluation.plots.palette import Theme
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.report_input import RunReport
+from pipeline.evaluation.sizes import face_sizes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,6 +40,7 @@ def group_charts(
         run.name: {name: c.percent for name, c in run.evaluation.per_landmark.curves.items()} for run in runs
     }
     shape_K2 = mean_shape(runs[0].predictions)
+    by_face = {run.name: _landmark_nme(run) for run in runs}
     names = ", ".join(nme)
     drawn: list[tuple[str, str, bool, Callable[[Theme], Figure]]] = [
         (
@@ -46,6 +48,12 @@ def group_charts(
             f"Cumulative error distribution up to 10 % NME of {names}; the areas are the table's AUC₁₀.",
             False,
             lambda theme: charts.ced_figure(nme, theme=placed(theme, nme, places)),
+        ),
+        (
+            "Cumulative error of the landmarks",
+            f"Landmark-wise cumulative error distribution up to 20 % of {names}.",
+            False,
+            lambda theme: charts.landmark_ced_figure(by_face, theme=placed(theme, nme, places)),
         ),
         (
             "Error of the faces",
@@ -67,6 +75,12 @@ def group_charts(
         ),
     ]
     return [{"title": title, "alt": alt, "wide": wide, **themed(draw)} for title, alt, wide, draw in drawn]
+
+
+def _landmark_nme(run: RunReport) -> np.ndarray:
+    p = run.predictions
+    sizes_N = face_sizes(p, run.layout, run.evaluation.protocol.normalisation)
+    return point_errors(p.points_NK2, p.target_NK2, p.mask_NK) / sizes_N[:, None]
 
 
 def placed(theme: Theme, shown: Mapping[str, object], places: Mapping[str, int]) -> Theme:

@@ -46,3 +46,31 @@ def run_table(
             for r in published
         ],
     }
+
+
+def threshold_table(runs: Sequence[RunReport]) -> dict[str, Any]:
+    """Failure rates by face and by landmark, and areas, of runs of one protocol at every threshold that was asked for."""
+    summaries = [(run.name, run.evaluation.headline) for run in runs]
+    thresholds = sorted({t for _, summary in summaries for t in summary.failure_rate}, key=float)
+    measures = {
+        "FR, faces": [summary.failure_rate for _, summary in summaries],
+        "FR, landmarks": [summary.landmark_failure_rate for _, summary in summaries],
+        "AUC": [summary.auc for _, summary in summaries],
+    }
+    return {
+        "thresholds": thresholds,
+        "measures": [
+            {
+                "name": measure,
+                "rows": [
+                    (name, [_text(row.get(t)) for t in thresholds])
+                    for (name, _), row in zip(summaries, rows, strict=True)
+                ],
+            }
+            for measure, rows in measures.items()
+        ],
+    }
+
+
+def _text(value: float | None) -> str:
+    return headline.ABSENT if value is None else f"{value:.2f}"

@@ -90,6 +90,7 @@ def measure(
         protocol_of(settings, manifest, own=own, conditions=conditions),
         run=name,
         thresholds=settings.thresholds,
+        pose_bins=settings.pose_bins,
         mappings=_mappings(conditions),
         provenance=source,
         selected_on_test=selected_on_it,

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVEL = 0.95
-_RESAMPLES = 2000
-_BATCH_NUMBERS = 2**24  # held at once
+from pipeline.evaluation.metrics.interval import mean_interval
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,6 @@ def paired_difference(baseline_N: np.ndarray, other_N: np.ndarray) -> Difference
     Raises:
         ValueError: Unequal lengths.
     """
-    from scipy import stats
-
     if baseline_N.shape != other_N.shape:
         raise ValueError(f"{len(baseline_N)} faces against {len(other_N)}")
     known_N = ~(np.isnan(baseline_N) | np.isnan(other_N))
@@ -65,23 +61,11 @@ def paired_difference(baseline_N: np.ndarray, other_N: np.ndarray) -> Difference
     falls_M = baseline_M - other_M
     if not len(falls_M) or not np.isfinite(falls_M).all():
         return None
-    interval = None
-    if len(falls_M) > 1:
-        low, high = stats.bootstrap(
-            (falls_M,),
-            np.mean,
-            n_resamples=_RESAMPLES,
-            batch=max(1, _BATCH_NUMBERS // len(falls_M)),
-            confidence_level=LEVEL,
-            method="percentile",
-            rng=np.random.default_rng(0),
-        ).confidence_interval
-        interval = (float(low), float(high))
     return Difference(
         faces=len(falls_M),
         baseline=float(baseline_M.mean()),
         other=float(other_M.mean()),
         gain=float(falls_M.mean()),
-        interval=interval,
+        interval=mean_interval(falls_M),
         improved=100.0 * float(((falls_M > 0) + 0.5 * (falls_M == 0)).mean()),
     )

@@ -110,3 +110,32 @@ def ced_curve(nme_N: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError("no face has a defined NME: there is no curve to draw")
     vertices = np.unique(np.concatenate([[0.0], errors[errors <= limit], [limit]]))
     return vertices, np.searchsorted(errors, vertices, side="right") / len(errors)
+
+
+def landmark_ced_curve(nme_NK: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """The landmark-wise CED, 1 − FR^L at every threshold (Yan et al., section 4.3): the mean over landmarks of each one's CED.
+
+    Args:
+        nme_NK: (N, K) each landmark's error over its face's size, NaN where it does not count.
+        limit: Right end, as a ratio.
+
+    Returns:
+        As ``ced_curve``: errors (M,), and the mean share of faces on which a landmark's error is ≤ each.
+
+    Raises:
+        ValueError: The limit is not positive, or nothing counts.
+    """
+    _check(limit)
+    counts_K = (~np.isnan(nme_NK)).sum(axis=0)
+    seen_K = counts_K > 0
+    if not seen_K.any():
+        raise ValueError("no landmark has a defined error: there is no curve to draw")
+    # Every landmark weighs the same, however many faces show it.
+    weight_NK = np.broadcast_to(1 / np.where(seen_K, counts_K, 1) / seen_K.sum(), nme_NK.shape)
+    inside_NK = nme_NK <= limit  # NaN compares False
+    order = np.argsort(nme_NK[inside_NK], kind="stable")
+    errors = nme_NK[inside_NK][order]
+    shares = np.cumsum(weight_NK[inside_NK][order])
+    vertices = np.unique(np.concatenate([[0.0], errors, [limit]]))
+    below = np.searchsorted(errors, vertices, side="right")
+    return vertices, np.concatenate([[0.0], shares])[below]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.evaluation.metrics.failure import auc, ced_curve
+from pipeline.evaluation.metrics.failure import auc, ced_curve, landmark_ced_curve, landmark_failure_rate
 from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 from pipeline.markup import Markup
@@ -39,6 +39,30 @@ def ced_figure(nme: Mapping[str, np.ndarray], *, limit: float = 0.10, theme: The
     axis.set_xlim(0, 100 * limit)
     axis.set_ylim(0, 100)
     label_axes(axis, theme, x="NME threshold, %", y="faces with NME ≤ threshold, %")
+    add_legend(axis, theme, loc="best")
+    return figure
+
+
+def landmark_ced_figure(
+    nme: Mapping[str, np.ndarray], *, limit: float = 0.20, theme: Theme = LIGHT
+) -> Figure:
+    """Landmark-wise cumulative error distribution of several runs (Yan et al. 2021, figures 8 to 11).
+
+    Args:
+        nme: Run name → (N, K) error of each landmark as a ratio, NaN where it does not count.
+        limit: Right end of the axis, a ratio; the legend gives FR^L at it and at half of it.
+        theme: Colours.
+    """
+    figure, (axis,) = canvas(6.4, 4.0, theme)
+    for index, (name, values) in enumerate(nme.items()):
+        x, y = landmark_ced_curve(values, limit)
+        colour, style = theme.run(index)
+        half, whole = (100 * landmark_failure_rate(values, t) for t in (limit / 2, limit))
+        label = f"{printable(name)}  (FR {half:.1f} at {50 * limit:g} %, {whole:.2f} at {100 * limit:g} %)"
+        axis.step(100 * x, 100 * y, where="post", color=colour, linestyle=style, linewidth=2, label=label)
+    axis.set_xlim(0, 100 * limit)
+    axis.set_ylim(0, 100)
+    label_axes(axis, theme, x="error threshold of a landmark, %", y="faces with the landmark within, %")
     add_legend(axis, theme, loc="best")
     return figure
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from pipeline.evaluation.groups import POSE_BINS
 from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT
 from pipeline.evaluation.robustness import Perturbation
 from pipeline.strict import Strict
@@ -50,7 +51,7 @@ class EvaluationConfig(Strict):
     perturbations: tuple[Perturbation, ...] = Field(
         (), description="measure on images made harder, too: occlusion and blur, medium and large"
     )
-    pose_bins: int = Field(5, ge=1, description="of equal width, in the table of groups of faces")
+    pose_bins: int = Field(POSE_BINS, ge=1, description="of equal width, in the table of groups of faces")
     notes: tuple[str, ...] = Field((), description="paragraphs for the report")
     references: tuple[ReferenceConfig, ...] = ()
 

@@ -16,6 +16,7 @@ from pipeline.evaluation.metrics.failure import (
     auc,
     ced_curve,
     failure_rate,
+    landmark_ced_curve,
     landmark_failure_rate,
 )
 
@@ -116,3 +117,18 @@ def test_monotone(nme, low, gap, worse):
     assert auc(nme, low + gap) >= auc(nme, low) - 1e-12
     assert failure_rate(nme + worse, low) >= failure_rate(nme, low)
     assert auc(nme + worse, low) <= auc(nme, low) + 1e-12
+
+
+def test_the_landmark_wise_curve_is_one_less_the_landmark_failure_rate():
+    nme = np.random.default_rng(0).gamma(2.0, 0.03, (30, 5))
+    nme[:20, 1] = np.nan  # seen on few faces, it weighs like the others
+    nme[:, 3] = np.nan
+    x, y = landmark_ced_curve(nme, 0.2)
+    assert (x[0], x[-1]) == (0.0, 0.2)
+    assert (np.diff(x) > 0).all()
+    assert (np.diff(y) >= 0).all()
+    for threshold in (0.01, 0.05, 0.1, 0.2):
+        share = y[np.searchsorted(x, threshold, side="right") - 1]
+        assert share == pytest.approx(1 - landmark_failure_rate(nme, threshold))
+    with pytest.raises(ValueError, match="no landmark has"):
+        landmark_ced_curve(np.full((2, 2), np.nan), 0.2)
