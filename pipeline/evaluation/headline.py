@@ -89,13 +89,45 @@ UNCERTAINTY_COLUMNS: tuple[Column, ...] = (
         "mean Gaussian negative log-likelihood of the true landmarks, errors in % of the protocol's size",
     ),
 )
+SELECTION_COLUMNS: tuple[Column, ...] = (
+    Column(
+        "aurc",
+        "AURC",
+        "%",
+        "lower",
+        "area under the risk–coverage curve: mean NME of the surest share, over all shares",
+    ),
+    Column(
+        "ause",
+        "AUSE",
+        "",
+        "lower",
+        "area between that curve and the one of the errors' own order, over the mean NME",
+        3,
+    ),
+    Column("risk80", "NME of 80 %", "%", "lower", "NME of the faces without the least sure fifth"),
+    Column("risk95", "NME of 95 %", "%", "lower", "NME of the faces without the least sure twentieth"),
+    Column(
+        "found10",
+        "Found in 10 %",
+        "%",
+        "higher",
+        "share of the faces above 10 % NME among the tenth that is least sure",
+    ),
+)
 RUN_COLUMNS: tuple[Column, ...] = (
     Column("parameters", "Parameters", "", None, "trainable parameters of the network that predicts", 0),
     Column("steps", "Steps", "", None, "optimiser steps of the evaluated checkpoint", 0),
     Column("images", "Images", "", None, "training images, labelled and unlabelled", 0),
 )
 
-ALL_COLUMNS: tuple[Column, ...] = (*COLUMNS, *DIRECTION_COLUMNS, *UNCERTAINTY_COLUMNS, *RUN_COLUMNS)
+ALL_COLUMNS: tuple[Column, ...] = (
+    *COLUMNS,
+    *DIRECTION_COLUMNS,
+    *UNCERTAINTY_COLUMNS,
+    *SELECTION_COLUMNS,
+    *RUN_COLUMNS,
+)
 
 _ERROR_COLUMNS: dict[str, Callable[[Evaluation], float | None]] = {
     "fr8": lambda e: e.headline.failure_rate["8"],
@@ -115,6 +147,11 @@ _ERROR_COLUMNS: dict[str, Callable[[Evaluation], float | None]] = {
     "cover50": lambda e: e.uncertainty.coverage["50"] if e.uncertainty else None,
     "cover90": lambda e: e.uncertainty.coverage["90"] if e.uncertainty else None,
     "nll": lambda e: e.uncertainty.nll if e.uncertainty else None,
+    "aurc": lambda e: e.selection.aurc if e.selection else None,
+    "ause": lambda e: e.selection.ause if e.selection else None,
+    "risk80": lambda e: e.selection.risk["80"] if e.selection else None,
+    "risk95": lambda e: e.selection.risk["95"] if e.selection else None,
+    "found10": lambda e: e.selection.found["10"] if e.selection else None,
 }
 
 

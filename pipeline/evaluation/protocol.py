@@ -27,6 +27,7 @@ from pipeline.evaluation.metrics.nme import (
 )
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.robustness import Perturbation
+from pipeline.evaluation.selection import SelectionSummary, summarise_selection
 from pipeline.evaluation.sizes import face_sizes
 from pipeline.evaluation.summary import (
     ErrorSummary,
@@ -124,6 +125,9 @@ class Evaluation(Finite):
     uncertainty: UncertaintySummary | None = Field(
         default=None, description="None for a model that states no covariance"
     )
+    selection: SelectionSummary | None = Field(
+        default=None, description="None for a model without uncertainty, and in files older than it"
+    )
     groups: tuple[GroupSummary, ...] = Field(
         default=(), description="by what the set says of its faces; empty in files older than it"
     )
@@ -211,6 +215,7 @@ def evaluate(
         per_landmark=summarise_landmarks(errors_NK, sizes[protocol.normalisation], markup),
         direction=summarise_direction(predictions, sizes[protocol.normalisation], markup),
         uncertainty=summarise_uncertainty(predictions, sizes[protocol.normalisation]),
+        selection=summarise_selection(predictions, sizes[protocol.normalisation]),
         groups=summarise_groups(predictions, errors_NK, sizes[protocol.normalisation], thresholds, pose_bins),
         mappings=tuple(mappings),
         selected_on_test=selected_on_test,

@@ -14,6 +14,8 @@ from pipeline.evaluation.report_difference import differences, told_apart
 from pipeline.evaluation.report_groups import groups_section
 from pipeline.evaluation.report_images import faces, group_charts, training_chart
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
+from pipeline.evaluation.report_seeds import over_seeds
+from pipeline.evaluation.report_selection import selection_section
 from pipeline.evaluation.report_tables import run_table, threshold_table
 from pipeline.evaluation.report_uncertainty import direction, uncertainty
 from pipeline.storage import write_text
@@ -101,12 +103,14 @@ def _group(
         "differences": differences(runs, nme),
         "cards": _cards(runs, table["columns"], undecided),
         "charts": group_charts(runs, nme, places),
+        "seeds": over_seeds(runs, headline.COLUMNS),
         "thresholds": threshold_table(runs),
         "groups": groups_section(runs, places),
         "curves": _curve_table(runs),
         "faces": faces(runs, nme),
         "direction": direction(runs, references, places),
         "uncertainty": uncertainty(runs, references, places),
+        "selection": selection_section(runs, nme, places),
     }
 
 
@@ -116,6 +120,7 @@ def _defined(groups: Sequence[Mapping[str, Any]]) -> list[headline.Column]:
     for section, more in (
         ("direction", headline.DIRECTION_COLUMNS),
         ("uncertainty", headline.UNCERTAINTY_COLUMNS),
+        ("selection", headline.SELECTION_COLUMNS),
     ):
         if any(group[section] for group in groups):
             columns += more

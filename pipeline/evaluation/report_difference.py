@@ -15,6 +15,10 @@ from pipeline.evaluation.report_input import RunReport
 SHOWN = (90, 70, 50, 30, 10)
 """Percentiles of the gain at which a face is shown: neither the best nor the worst, but all kinds."""
 
+LARGEST = 20
+"""Faces shown of those whose errors differ most, either way: what one training has learnt and the other has not."""
+_LARGEST_WIDTH = 220
+
 
 def differences(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Each run against the first.
@@ -24,8 +28,8 @@ def differences(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> lis
         nme: Run name → (N,) NME ratios of its faces.
 
     Returns:
-        One entry per further run: its name, the sentence, and the faces at ``SHOWN`` of the gain. None for a run that shares no
-        face with the first, or has a face without an error.
+        One entry per further run: its name, the sentence, the faces at ``SHOWN`` of the gain, and the ``LARGEST`` that differ most.
+        None for a run that shares no face with the first, or has a face without an error.
     """
     baseline, *others = runs
     found = []
@@ -39,7 +43,8 @@ def differences(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> lis
                     "baseline": baseline.name,
                     "text": sentence(difference),
                     "shown": difference.shown,
-                    "faces": _faces(baseline, other, keys, first_N - second_N, nme),
+                    "faces": _across(baseline, other, keys, first_N - second_N, nme),
+                    "largest": _largest(baseline, other, keys, first_N - second_N, nme),
                 }
             )
     return found
@@ -76,26 +81,44 @@ def sentence(d: Difference) -> str:
     return f"{told}. Lower on {d.improved:.0f} % of {d.faces:,} faces."
 
 
-def _faces(
-    baseline: RunReport,
-    other: RunReport,
-    keys: np.ndarray,
-    gain_N: np.ndarray,
-    nme: Mapping[str, np.ndarray],
+def _across(
+    baseline: RunReport, other: RunReport, keys: np.ndarray, gain_N: np.ndarray, nme: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
-    if any(run.predictions.images_NSS3 is None for run in (baseline, other)):
-        return []
     usable = np.flatnonzero(np.isfinite(gain_N))
     order = usable[np.lexsort((keys[usable], gain_N[usable]))]
     ranks = np.unique(np.round(np.array(SHOWN) / 100 * (len(order) - 1)).astype(int))[::-1]
+    places = {
+        int(order[r]): f"{round(100 * r / max(len(order) - 1, 1))}th percentile of the gain: " for r in ranks
+    }
+    return _drawn((baseline, other), keys, gain_N, nme, places)
+
+
+def _largest(
+    baseline: RunReport, other: RunReport, keys: np.ndarray, gain_N: np.ndarray, nme: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    usable = np.flatnonzero(np.isfinite(gain_N) & (gain_N != 0))
+    order = usable[np.lexsort((keys[usable], -np.abs(gain_N[usable])))][:LARGEST]
+    return _drawn((baseline, other), keys, gain_N, nme, dict.fromkeys(map(int, order), ""), _LARGEST_WIDTH)
+
+
+def _drawn(
+    pair: tuple[RunReport, RunReport],
+    keys: np.ndarray,
+    gain_N: np.ndarray,
+    nme: Mapping[str, np.ndarray],
+    places: Mapping[int, str],
+    width: int | None = None,
+) -> list[dict[str, Any]]:
+    """Faces at places among the keys, each with what is said before its gain; none where a run keeps no images."""
+    if any(run.predictions.images_NSS3 is None for run in pair):
+        return []
+    rows = {run.name: {str(key): row for row, key in enumerate(run.predictions.keys)} for run in pair}
     shown = []
-    for rank in ranks:
-        key = str(keys[order[rank]])
+    for place, why in places.items():
+        key = str(keys[place])
         images = [
-            {"run": run.name, **face_image(run, list(run.predictions.keys).index(key), nme[run.name])}
-            for run in (baseline, other)
+            {"run": run.name, **face_image(run, rows[run.name][key], nme[run.name], width)} for run in pair
         ]
-        points = f"{100 * gain_N[order[rank]]:+.1f}".replace("-", "−")
-        why = f"{round(100 * rank / max(len(order) - 1, 1))}th percentile of the gain: {points} points"
-        shown.append({"key": key, "why": why, "images": images})
+        points = f"{100 * gain_N[place]:+.1f}".replace("-", "−")
+        shown.append({"key": key, "why": f"{why}{points} points", "images": images})
     return shown

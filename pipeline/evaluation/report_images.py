@@ -125,10 +125,14 @@ def faces(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict
     return chosen_faces(runs, nme, lambda run, index: face_image(run, index, nme[run.name]))
 
 
-def face_image(run: RunReport, index: int, nme_N: np.ndarray) -> dict[str, str]:
-    """A face with a run's landmarks over the true ones: error, data URI and the words that stand for it."""
+def face_image(run: RunReport, index: int, nme_N: np.ndarray, width: int | None = None) -> dict[str, str]:
+    """A face with a run's landmarks over the true ones: error, data URI (``width`` px) and the words that stand for it."""
     error = f"{100 * nme_N[index]:.2f}"
-    return {"nme": error, "data": _face(run, index), "alt": _face_alt(run, index, error)}
+    return {
+        "nme": error,
+        "data": _face(run, index, width or _FACE_WIDTH),
+        "alt": _face_alt(run, index, error),
+    }
 
 
 def chosen_faces(
@@ -161,7 +165,7 @@ def chosen_faces(
     return shown
 
 
-def _face(run: RunReport, index: int) -> str:
+def _face(run: RunReport, index: int, width: int) -> str:
     p = run.predictions
     assert p.images_NSS3 is not None
     image = draw_landmarks(
@@ -170,7 +174,7 @@ def _face(run: RunReport, index: int) -> str:
         p.on_thumbnail(index, p.target_NK2[index]),
         run.layout,
         mask_K=p.mask_NK[index],
-        width=_FACE_WIDTH,
+        width=width,
     )
     return jpeg(Image.fromarray(image))
 

@@ -14,7 +14,9 @@ from pipeline.inference.trained import TrainedModel
 from pipeline.markup import Markup
 from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import Manifest, load_manifest
+from pipeline.training.config.compose import config_hash
 from pipeline.training.config.evaluation import EvaluationConfig
+from pipeline.training.identity import WHERE
 
 PANEL_FACES = 2
 UNKNOWN = "unknown"
@@ -76,6 +78,7 @@ def measure(
     source = provenance.collect(
         description.config_hash,
         description.seed,
+        recipe=None if model.config is None else config_hash(model.config, WHERE | {"name", "seed"}),
         checkpoint=model.folder,
         step=description.step,
         selection=description.extra.get("selected", UNKNOWN),

@@ -8,7 +8,7 @@ import pytest
 from pipeline.evaluation.metrics.difference import Difference
 from pipeline.evaluation.protocol import evaluate, face_nme
 from pipeline.evaluation.report import RunReport, render_report
-from pipeline.evaluation.report_difference import SHOWN, differences, sentence, told_apart
+from pipeline.evaluation.report_difference import LARGEST, SHOWN, differences, sentence, told_apart
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,25 @@ def test_a_gain_is_told_with_its_interval_and_faces_across_its_range(make_run, n
     assert shown == sorted(shown, reverse=True)
     assert shown[2] == pytest.approx(np.sort(gain)[20], abs=0.06)
     assert all([image["run"] for image in face["images"]] == ["worse", "better"] for face in one["faces"])
+
+
+def test_the_faces_that_differ_most_are_shown_either_way(make_run, nme_of):
+    worse, better = make_run("worse", 2.0), make_run("better", 1.8)
+    nme = nme_of(worse, better)
+    (one,) = differences([worse, better], nme)
+    gain = 100 * (nme["worse"] - nme["better"])
+    assert len(one["largest"]) == LARGEST
+    shown = [float(face["why"].split()[0].replace("−", "-")) for face in one["largest"]]
+    expected = gain[np.argsort(-np.abs(gain))][:LARGEST]
+    np.testing.assert_allclose(shown, expected, atol=0.051)
+    assert min(shown) < 0 < max(shown)
+    assert [image["run"] for image in one["largest"][0]["images"]] == ["worse", "better"]
+    first = {image["run"]: float(image["nme"]) for image in one["largest"][0]["images"]}
+    assert first["worse"] - first["better"] == pytest.approx(expected[0], abs=0.02)
+    assert (
+        differences([worse, make_run("worse2", 2.0)], nme_of(worse, make_run("worse2", 2.0)))[0]["largest"]
+        == []
+    )
 
 
 def test_every_further_run_is_compared_with_the_first(make_run, nme_of):

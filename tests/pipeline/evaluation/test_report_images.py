@@ -84,7 +84,7 @@ def test_a_run_has_one_colour_in_every_chart(make_run):
     first, second = make_run("a"), make_run("b", seed=1)
     charts = group_charts([second], errors([second]), {"a": 0, "b": 1})
     coloured = [chart for chart in charts if chart["title"] != "Error on the face"]
-    assert [drawn_colours(chart) for chart in coloured] == [{LIGHT.runs[1]}] * 3
+    assert [drawn_colours(chart) for chart in coloured] == [{LIGHT.runs[1]}] * 4
     curves = {"loss": ([0.0, 1.0], [2.0, 1.0])}
     chart = training_chart([first, dataclasses.replace(second, curves=curves)])
     assert chart is not None
