@@ -28,7 +28,7 @@ def differences(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> lis
         nme: Run name → (N,) NME ratios of its faces.
 
     Returns:
-        One entry per further run: its name, the sentence, the faces at ``SHOWN`` of the gain, and the ``LARGEST`` that differ most.
+        One entry per further run: its name, the sentence, faces at ``SHOWN`` of the gain, and the ``LARGEST`` that differ most.
         None for a run that shares no face with the first, or has a face without an error.
     """
     baseline, *others = runs

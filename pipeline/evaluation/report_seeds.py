@@ -46,9 +46,8 @@ def over_seeds(runs: Sequence[RunReport], columns: Sequence[headline.Column]) ->
 
 def common_name(names: Sequence[str]) -> str:
     """What the names of one recipe's runs begin with, e.g. ``laplace`` of ``laplace-s0`` and ``laplace-s1``."""
-    start = "".join(
-        letters[0] for letters in takewhile(lambda l: len(set(l)) == 1, zip(*names, strict=False))
-    )
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    start = "".join(letters[0] for letters in alike)
     for ending in ("-seed", "_seed", "-s", "_s", "-", "_"):
         if start.endswith(ending):
             return start.removesuffix(ending) or " / ".join(names)

@@ -8,6 +8,10 @@ eqs. 3–6:
 and Smooth-ADL₁ = ½ ADL₂ for small errors, ADL₁ − ½ otherwise. λ = 2. Shapes: points and target (B, K, 2), (x,
 y) in px.
 
+The paper's eq. 4 has its knee at an error of 1 and names no unit. Default is 1 px; the authors' published code has it
+at 0.01 of half the image's side, which is ``knee`` = 1.28 px of 256: ½ ADL₂ / δ below, ADL₁ − ½ δ above. What the loss
+then weighs beside others is ``method.unit`` of ADNet.
+
 Resolutions and deviations:
 
 - The normal. Eq. 5 is (previous + next − 2 own), normalised: 0/0 for collinear, evenly spaced neighbours, and
@@ -69,11 +73,12 @@ def smooth_adl(
     normal_BK2: Tensor,
     lambda_: float = 2.0,
     threshold: Literal["weighted", "euclidean"] = "weighted",
+    knee: float = 1.0,
 ) -> Tensor:
-    """Smooth-ADL₁ of eq. 4, loss_BK; see the module for ``threshold``."""
+    """Smooth-ADL₁ of eq. 4, loss_BK in px; see the module for ``threshold`` and for ``knee``, δ in px."""
     squares_BK = adl_squares(error_BK2, normal_BK2, lambda_)
     switch_BK = squares_BK if threshold == "weighted" else error_BK2.square().sum(-1)
-    return torch.where(switch_BK < 1.0, 0.5 * squares_BK, _root(squares_BK) - 0.5)
+    return torch.where(switch_BK < knee**2, 0.5 / knee * squares_BK, _root(squares_BK) - 0.5 * knee)
 
 
 def _root(squares: Tensor) -> Tensor:
@@ -91,9 +96,10 @@ class ADL(CoordinateLoss):
         kind: ``smooth`` (the paper's), or eq. 3 with n = 1 or 2.
         normal: see the module.
         threshold: see the module; of ``smooth`` only.
+        knee: δ > 0, px; of ``smooth`` only.
 
     Raises:
-        ConfigError: λ is negative or not finite.
+        ConfigError: λ is negative or not finite, or δ is not positive.
     """
 
     neighbours: Tensor
@@ -105,8 +111,11 @@ class ADL(CoordinateLoss):
         kind: Literal["smooth", "n1", "n2"] = "smooth",
         normal: Literal["chord", "second_difference"] = "chord",
         threshold: Literal["weighted", "euclidean"] = "weighted",
+        knee: float = 1.0,
     ) -> None:
         super().__init__()
+        if not (math.isfinite(knee) and knee > 0.0):
+            raise ConfigError(f"ADL: knee is {knee}; it must be a positive number of px")
         if not (math.isfinite(lambda_) and lambda_ >= 0.0):
             raise ConfigError(f"ADL: lambda_ is {lambda_}; it must be 0 or more")
         for name, value, known in (
@@ -117,7 +126,7 @@ class ADL(CoordinateLoss):
             if value not in known:
                 raise ConfigError(f"ADL: {name} is {value!r}; it is one of {', '.join(known)}")
         self.register_buffer("neighbours", check_neighbours(neighbours, "ADL"), persistent=False)
-        self.lambda_ = lambda_
+        self.lambda_, self.knee = lambda_, knee
         self.kind = kind
         self.normal = normal
         self.threshold: Literal["weighted", "euclidean"] = threshold
@@ -130,9 +139,10 @@ class ADL(CoordinateLoss):
         kind: Literal["smooth", "n1", "n2"] = "smooth",
         normal: Literal["chord", "second_difference"] = "chord",
         threshold: Literal["weighted", "euclidean"] = "weighted",
+        knee: float = 1.0,
     ) -> ADL:
         """The loss for a markup's curves."""
-        return cls(curve_neighbours(markup), lambda_, kind, normal, threshold)
+        return cls(curve_neighbours(markup), lambda_, kind, normal, threshold, knee)
 
     def normals(self, target_BK2: Tensor, mask_BK: Tensor | None = None) -> Tensor:
         """Unit normals of true shapes, normals_BK2; 0 where the loss is isotropic. No gradient flows to them."""
@@ -152,7 +162,7 @@ class ADL(CoordinateLoss):
             return adl_squares(error_BK2, normal_BK2, self.lambda_)
         if self.kind == "n1":
             return adl(error_BK2, normal_BK2, self.lambda_)
-        return smooth_adl(error_BK2, normal_BK2, self.lambda_, self.threshold)
+        return smooth_adl(error_BK2, normal_BK2, self.lambda_, self.threshold, self.knee)
 
 
 LOSS = ADL

@@ -6,13 +6,13 @@ eigenvectors,
 
     L = d(v₁ᵀ(y − μ)) / √λ₁ + d(v₂ᵀ(y − μ)) / √λ₂ + w (λ₁ + λ₂),
 
-d the smooth L1 distance. Without the last term, the value restriction, widening the heatmap would lower the
+d the smooth L1 distance, a parabola up to δ. Without the last term, the value restriction, widening the heatmap would lower the
 loss; the other restriction the paper gives is to let no gradient through the λ of the first two terms.
-Written from the equations as remembered, without the paper at hand: check w before comparing numbers.
+Compared with the authors' published code: w = 1 and δ = 0.01 in their coordinates.
 
 Shapes: heatmaps p_BKHW; μ and y (B, K, 2), (x, y) in px; Σ (B, K, 2, 2), px². The authors work in coordinates
-of −1 … 1; here all is px, so 1 px is where d turns from a parabola into a line, and w has the unit px⁻²: their
-w = 1 is 1/32² on heatmaps of 64 px, the default here. A w of 1 px⁻² collapses the heatmap before it has moved.
+of −1 … 1; here all is px, so w has the unit px⁻² and δ the unit px: on heatmaps of 64 px their w = 1 is 1/32²
+and their δ = 0.01 is 0.32 px, the defaults here. A w of 1 px⁻² collapses the heatmap before it has moved.
 
 Deviations:
 
@@ -38,6 +38,7 @@ from pipeline.heatmaps.uncertainty import PIXEL_VARIANCE
 from pipeline.losses.base import HeatmapLoss
 
 DEFAULT_WEIGHT = 1.0 / 32**2  # px⁻²
+DEFAULT_THRESHOLD = 0.01 * 32  # px
 
 Distance = Literal["smooth_l1", "l1", "l2"]
 
@@ -59,6 +60,7 @@ def star(
     weight: float = DEFAULT_WEIGHT,
     distance: Distance = "smooth_l1",
     restriction: Literal["value", "detach"] = "value",
+    threshold: float = DEFAULT_THRESHOLD,
 ) -> Tensor:
     """STAR of each landmark.
 
@@ -70,6 +72,7 @@ def star(
         weight: w of the value restriction, px⁻².
         distance: d; ``l2`` is the square.
         restriction: ``value`` adds w (λ₁ + λ₂); ``detach`` adds nothing and lets no gradient through λ.
+        threshold: δ of the smooth L1 distance, px.
 
     Returns:
         loss_BK.
@@ -85,16 +88,16 @@ def star(
             scale_BK = scale_BK.detach()
         else:
             total_BK = total_BK + weight * eigenvalue_BK
-        total_BK = total_BK + _distance((error_BK2 * axis_BK2).sum(-1), distance) / scale_BK
+        total_BK = total_BK + _distance((error_BK2 * axis_BK2).sum(-1), distance, threshold) / scale_BK
     return total_BK
 
 
-def _distance(error: Tensor, kind: Distance) -> Tensor:
+def _distance(error: Tensor, kind: Distance, threshold: float) -> Tensor:
     if kind == "l1":
         return error.abs()
     if kind == "l2":
         return error.square()
-    return F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none")
+    return F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none", beta=threshold)
 
 
 class STAR(HeatmapLoss):
@@ -106,9 +109,11 @@ class STAR(HeatmapLoss):
         restriction: see :func:`star`.
         beta: β of the spatial softmax.
         true_scale: σ, px, of the Gaussian heatmaps drawn for a discriminator; the loss itself does not use it.
+        threshold: δ > 0 of the smooth L1 distance, px.
 
     Raises:
-        ConfigError: a weight that is negative or not finite, or an unknown distance or restriction.
+        ConfigError: a weight that is negative or not finite, a threshold that is not positive, or an unknown
+            distance or restriction.
     """
 
     def __init__(
@@ -118,17 +123,20 @@ class STAR(HeatmapLoss):
         restriction: Literal["value", "detach"] = "value",
         beta: float = 1.0,
         true_scale: float = 1.0,
+        threshold: float = DEFAULT_THRESHOLD,
     ) -> None:
         super().__init__(true_scale, beta)
         if not (math.isfinite(weight) and weight >= 0.0):
             raise ConfigError(f"STAR: weight is {weight}; it must be 0 or more")
+        if not (math.isfinite(threshold) and threshold > 0.0):
+            raise ConfigError(f"STAR: threshold is {threshold}; it must be a positive number of px")
         for name, value, known in (
             ("distance", distance, ("smooth_l1", "l1", "l2")),
             ("restriction", restriction, ("value", "detach")),
         ):
             if value not in known:
                 raise ConfigError(f"STAR: {name} is {value!r}; it is one of {', '.join(known)}")
-        self.weight = weight
+        self.weight, self.threshold = weight, threshold
         self.distance: Distance = distance
         self.restriction: Literal["value", "detach"] = restriction
 
@@ -144,6 +152,7 @@ class STAR(HeatmapLoss):
             self.weight,
             self.distance,
             self.restriction,
+            self.threshold,
         )
 
     def draw_true(self, target_BK2: Tensor, size: tuple[int, int], mask_BK: Tensor | None = None) -> Tensor:

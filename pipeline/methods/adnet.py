@@ -16,9 +16,15 @@ own mass, as in the authors' code: under a softmax the hundreds of masked cells,
 network learns nothing from it. Without attention scores have either sign, and the decoder is softargmax; ``masking = log`` needs
 ``decoder.name=softargmax``, too. AWing is the mean over the pixels of a map, then over annotated landmarks, or over curves whose
 landmarks are all annotated; the paper does not say how eq. 8 is reduced.
+
+Units: the paper gives ADL none. The authors' published code has coordinates in −1 … 1, and weights ⅛, ¼, ½ and 1 of the four
+stacks: ``unit: side``, ``stages: [0.125, 0.25, 0.5, 1]`` and ``loss.knee: 1.28`` on images of 256 px. With ``unit: px`` the maps
+weigh 128 times less beside the landmarks for the same α and β.
 """
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 from torch import Tensor
 
@@ -35,6 +41,8 @@ from pipeline.markup import Markup
 from pipeline.methods.base import Method, SupervisedLoss
 from pipeline.models.output import Stage, Traits
 
+Unit = Literal["px", "side"]
+
 
 class ADNet(Method):
     """The loss on points, and AWing on the attention's maps.
@@ -50,6 +58,7 @@ class ADNet(Method):
         beta: β of the edge maps.
         sigma: σ of the point maps, cells.
         line_width: Of the edge maps, cells.
+        unit: Of the loss on landmarks: px of the input, or halves of its side.
 
     Raises:
         ConfigError: A network without heatmaps, or a value out of range.
@@ -74,6 +83,7 @@ class ADNet(Method):
         beta: float = 10.0,
         sigma: float = 1.5,
         line_width: float = 1.0,
+        unit: Unit = "px",
     ) -> None:
         super().__init__(loss, traits, markup, input_size, decoder, stages)
         if "heatmaps" not in traits.gives:
@@ -86,11 +96,14 @@ class ADNet(Method):
         ):
             if not low <= value < float("inf"):
                 raise ConfigError(f"method.{name} is {value}; it must be {low:g} or more")
+        if unit not in get_args(Unit):
+            raise ConfigError(f"method.unit is '{unit}': choose from {', '.join(get_args(Unit))}")
+        self.per_px = 1.0 if unit == "px" else 2.0 / input_size
         self.alpha, self.beta, self.sigma, self.line_width = alpha, beta, sigma, line_width
 
     def stage_loss(self, stage: Stage, stride: int, target_BK2: Tensor, mask_BK: Tensor) -> Tensor:
         """The loss of one stack."""
-        total = super().stage_loss(stage, stride, target_BK2, mask_BK)
+        total = self.per_px * super().stage_loss(stage, stride, target_BK2, mask_BK)
         if stage.point_maps is not None and self.alpha:
             total = total + self.alpha * self.point_loss(stage.point_maps, stride, target_BK2, mask_BK)
         if stage.edges is not None and self.beta:

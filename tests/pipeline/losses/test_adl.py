@@ -49,6 +49,16 @@ def test_smooth_adl_joins_in_value_and_slope_where_eq_4_jumps():
     assert at(joint - 1e-9, "weighted") == pytest.approx(at(joint + 1e-9, "weighted"), abs=1e-8)
 
 
+def test_the_authors_units_are_those_of_px_over_half_the_side():
+    """Their code: coordinates −1 … 1, ½ ADL₂ / 0.01 below 0.01, ADL₁ − 0.005 above."""
+    normal = torch.tensor(unit_vectors(50))[None]
+    error = torch.tensor(np.random.default_rng(2).normal(size=(1, 50, 2)))
+    theirs_squares = adl_squares(error / 128, normal)
+    theirs = torch.where(theirs_squares < 1e-4, 0.5 * theirs_squares / 0.01, theirs_squares.sqrt() - 0.005)
+    assert 5 < (theirs_squares < 1e-4).sum() < 45
+    torch.testing.assert_close(smooth_adl(error, normal, knee=1.28) / 128, theirs)
+
+
 def test_collinear_neighbours_and_curve_ends_have_the_chords_normal():
     """Unevenly spaced on a line, eq. 5 points along the curve; evenly spaced, it is 0/0 and the chord stands in."""
     uneven = torch.tensor([[[0.0, 0.0], [1.0, 0.0], [4.0, 0.0], [9.0, 9.0]]])
@@ -86,4 +96,6 @@ def test_settings_that_cannot_work_are_refused():
         ADL(neighbours, lambda_=-1.0)
     with pytest.raises(ConfigError, match="ADL: kind is 'n3'"):
         ADL(neighbours, kind="n3")
+    with pytest.raises(ConfigError, match="ADL: knee is 0"):
+        ADL(neighbours, knee=0)
     assert LOSS is ADL

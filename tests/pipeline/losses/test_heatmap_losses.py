@@ -184,11 +184,14 @@ def test_star_finds_the_axes_and_weighs_errors_by_them(angle):
     direction = principal_direction(covariance(p))[0, 0]
     assert abs(direction @ torch.tensor(vectors[:, 1])).item() == pytest.approx(1.0, abs=1e-9)
     small, large = np.sqrt(values + 1 / 12)
-    loss = STAR(weight=0.25)
-    for step, scale in ((along, large), (across, small)):
-        target = (mean(p)[0, 0] + 4.0 * step)[None, None]
-        expected = (4.0 - 0.5) / scale + 0.25 * values.sum()
-        assert loss.per_landmark(p, target).item() == pytest.approx(expected, rel=1e-6)
+    # A parabola up to 0.32 px, 0.01 of half of 64 px, as the authors' code has it; then a line.
+    for threshold, loss in ((0.32, STAR(weight=0.25)), (1.0, STAR(weight=0.25, threshold=1.0))):
+        for step, scale in ((along, large), (across, small)):
+            for error in (0.2, 4.0):
+                target = (mean(p)[0, 0] + error * step)[None, None]
+                distance = error - threshold / 2 if error > threshold else error**2 / (2 * threshold)
+                expected = distance / scale + 0.25 * values.sum()
+                assert loss.per_landmark(p, target).item() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("distance", ["l1", "l2", "smooth_l1"])

@@ -113,6 +113,20 @@ def test_ablations_drop_the_terms_of_maps_that_are_not_there(attention):
         assert getattr(output, name).grad.any()
 
 
+def test_the_unit_of_the_landmarks_is_a_choice_and_leaves_the_maps_alone():
+    output = stage({"heatmaps", "edges", "point_maps"})
+
+    def terms(unit: str) -> tuple[torch.Tensor, torch.Tensor]:
+        alone = make(unit=unit, alpha=0.0, beta=0.0).stage_loss(output, STRIDE, target(), known())
+        return alone, make(unit=unit).stage_loss(output, STRIDE, target(), known()) - alone
+
+    (px, maps), (side, same_maps) = terms("px"), terms("side")
+    torch.testing.assert_close(side, px / (SIDE / 2))
+    torch.testing.assert_close(same_maps, maps, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ConfigError, match=r"method.unit is 'mm': choose from px, side"):
+        make(unit="mm")
+
+
 def test_all_landmarks_unknown_is_a_loss_of_zero():
     mask, output = torch.zeros(2, K, dtype=torch.bool), stage({"heatmaps", "edges", "point_maps"})
     total = make().stage_loss(output, STRIDE, target(), mask)
