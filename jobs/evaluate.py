@@ -14,6 +14,7 @@ from pipeline.evaluation import protocol
 from pipeline.evaluation.console_groups import group_tables
 from pipeline.evaluation.protocol import Evaluation
 from pipeline.evaluation.report import ReferenceRow, build_report
+from pipeline.evaluation.report_robustness import perturbed_name
 from pipeline.inference.conditions import plan, settings_of
 from pipeline.inference.measured import measure, reported
 from pipeline.inference.trained import find_trained, names_apart
@@ -67,10 +68,10 @@ def evaluate(
     for perturbation in asked.perturbations:
         conditions = asked.conditions(perturbation)
         answers = predict([model.folder for model in models], data, gpu, workers, conditions)
-        for name, model, answer, asked_so in zip(
+        for own_name, model, answer, asked_so in zip(
             names_apart(models), models, answers, conditions, strict=True
         ):
-            name = name if perturbation is None else f"{name}-{perturbation}"
+            name = perturbed_name(own_name, perturbation)
             evaluation = measure(model, name, answer, manifest, how, own=own, conditions=asked_so)
             protocol.save(evaluation, join(out, f"{name}.json"))
             answer.save(join(out, f"{name}.npz"))
@@ -91,7 +92,10 @@ def evaluate(
         notes=list(how.notes),
         reference_rows=[ReferenceRow(r.name, r.values, r.caveat, how.dataset) for r in how.references],
     )
-    for table in [*tables.headline_tables(evaluations, console.width), *group_tables(evaluations)]:
+    for table in [
+        *tables.headline_tables(evaluations, console.width),
+        *group_tables(evaluations[: len(models)]),
+    ]:
         console.print(table)
     console.print(f"report: {report}", soft_wrap=True)
     return evaluations

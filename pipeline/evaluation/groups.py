@@ -157,9 +157,8 @@ def _poses(facts: Sequence[FaceFacts], bins: int) -> Iterator[Group]:
     bin_N[known_N] = bins_of(pose_N[known_N], bins)
     edges = np.linspace(pose_N[known_N].min(), pose_N[known_N].max(), bins + 1)
     for number in range(bins):
-        yield Group(
-            "pose", f"{edges[number]:+.1f} to {edges[number + 1]:+.1f} sd", (bin_N == number)[:, None]
-        )
+        name = f"{edges[number]:+.1f} to {edges[number + 1]:+.1f} sd".replace("-", "−")
+        yield Group("pose", name, (bin_N == number)[:, None])
 
 
 def _column(flags: Sequence[bool]) -> np.ndarray:

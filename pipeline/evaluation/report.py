@@ -14,6 +14,8 @@ from pipeline.evaluation.report_difference import differences, told_apart
 from pipeline.evaluation.report_groups import groups_section
 from pipeline.evaluation.report_images import faces, group_charts, training_chart
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
+from pipeline.evaluation.report_robustness import COLUMNS as ROBUSTNESS
+from pipeline.evaluation.report_robustness import robustness
 from pipeline.evaluation.report_seeds import over_seeds
 from pipeline.evaluation.report_selection import selection_section
 from pipeline.evaluation.report_tables import run_table, threshold_table
@@ -71,6 +73,7 @@ def render_report(
         truth="#{:02x}{:02x}{:02x}".format(*TRUTH),
         prediction="#{:02x}{:02x}{:02x}".format(*PREDICTION),
         columns=_defined(drawn),
+        robustness={"columns": ROBUSTNESS, "parts": robustness(runs)},
         groups=drawn,
         panels=[
             (run.name, [(caption, jpeg(image)) for caption, image in run.heatmap_panels])
@@ -100,7 +103,8 @@ def _group(
         "normalisation": protocol.normalisation,
         **table,
         "warnings": _warnings(runs),
-        "differences": differences(runs, nme),
+        # Of harder images the numbers tell enough: a page that is mailed shows who differs where on the images as they are.
+        "differences": differences(runs, nme, images=protocol.perturbation is None),
         "cards": _cards(runs, table["columns"], undecided),
         "charts": group_charts(runs, nme, places),
         "seeds": over_seeds(runs, headline.COLUMNS),

@@ -20,12 +20,15 @@ LARGEST = 20
 _LARGEST_WIDTH = 220
 
 
-def differences(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+def differences(
+    runs: Sequence[RunReport], nme: Mapping[str, np.ndarray], *, images: bool = True
+) -> list[dict[str, Any]]:
     """Each run against the first.
 
     Args:
         runs: Of one protocol.
         nme: Run name → (N,) NME ratios of its faces.
+        images: Show faces, where the runs keep them.
 
     Returns:
         One entry per further run: its name, the sentence, faces at ``SHOWN`` of the gain, and the ``LARGEST`` that differ most.
@@ -36,17 +39,19 @@ def differences(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> lis
     for other in others:
         keys, first_N, second_N = aligned(baseline, other, nme)
         difference = paired_difference(first_N, second_N)
-        if difference is not None:
-            found.append(
-                {
-                    "run": other.name,
-                    "baseline": baseline.name,
-                    "text": sentence(difference),
-                    "shown": difference.shown,
-                    "faces": _across(baseline, other, keys, first_N - second_N, nme),
-                    "largest": _largest(baseline, other, keys, first_N - second_N, nme),
-                }
-            )
+        if difference is None:
+            continue
+        gain_N = first_N - second_N
+        found.append(
+            {
+                "run": other.name,
+                "baseline": baseline.name,
+                "text": sentence(difference),
+                "shown": difference.shown,
+                "faces": _across(baseline, other, keys, gain_N, nme) if images else [],
+                "largest": _largest(baseline, other, keys, gain_N, nme) if images else [],
+            }
+        )
     return found
 
 

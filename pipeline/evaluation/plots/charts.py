@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Series = tuple[Sequence[float], Sequence[float]]
 """x and y of one training curve, e.g. (steps, losses)."""
 
+_VERTICES = 400
+
 
 def ced_figure(nme: Mapping[str, np.ndarray], *, limit: float = 0.10, theme: Theme = LIGHT) -> Figure:
     """Cumulative error distribution of several runs.
@@ -56,6 +58,9 @@ def landmark_ced_figure(
     figure, (axis,) = canvas(6.4, 4.0, theme)
     for index, (name, values) in enumerate(nme.items()):
         x, y = landmark_ced_curve(values, limit)
+        # Ten thousands of steps are no finer than the pixels they are drawn on.
+        shown = np.unique(np.linspace(0, len(x) - 1, _VERTICES).round().astype(int))
+        x, y = x[shown], y[shown]
         colour, style = theme.run(index)
         half, whole = (100 * landmark_failure_rate(values, t) for t in (limit / 2, limit))
         label = f"{printable(name)}  (FR {half:.1f} at {50 * limit:g} %, {whole:.2f} at {100 * limit:g} %)"

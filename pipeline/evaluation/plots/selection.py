@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Pairs = Mapping[str, tuple[np.ndarray, np.ndarray]]
 """Run name → (N,) uncertainty and (N,) error of each face, ratios, NaN where undefined."""
 
+_FEWEST = 5  # faces whose mean says anything
+
 
 def risk_figure(faces: Pairs, *, theme: Theme = LIGHT) -> Figure:
     """Mean NME of the surest share of the faces against that share; dotted, what the errors' own order would give.
@@ -27,8 +29,9 @@ def risk_figure(faces: Pairs, *, theme: Theme = LIGHT) -> Figure:
     figure, (axis,) = canvas(6.4, 4.0, theme)
     for index, (name, (unsure, error)) in enumerate(faces.items()):
         colour, style = theme.run(index)
-        axis.plot(*(100 * v for v in oracle(error, unsure)), color=colour, linestyle=":", linewidth=1.3)
-        x, y = (100 * values for values in risk_coverage(error, unsure))
+        x, y = (100 * values[_FEWEST - 1 :] for values in oracle(error, unsure))
+        axis.plot(x, y, color=colour, linestyle=":", linewidth=1.3)
+        x, y = (100 * values[_FEWEST - 1 :] for values in risk_coverage(error, unsure))
         axis.plot(x, y, color=colour, linestyle=style, linewidth=2, label=printable(name))
     axis.set_xlim(0, 100)
     axis.set_ylim(bottom=0)

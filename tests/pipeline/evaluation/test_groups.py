@@ -72,10 +72,10 @@ def test_common_and_challenging_are_told_by_their_folders(measured):
 def test_poses_in_bins_of_equal_width(measured):
     groups, nme_N, _ = measured(pose=[-2.0, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 2.9, 3.0, None])
     assert [(name, g.faces) for (_, name), g in groups.items()] == [
-        ("-2.0 to -1.0 sd", 1), ("+0.0 to +1.0 sd", 8), ("+2.0 to +3.0 sd", 2)
+        ("−2.0 to −1.0 sd", 1), ("+0.0 to +1.0 sd", 8), ("+2.0 to +3.0 sd", 2)
     ]  # fmt: skip
     assert groups["pose", "+0.0 to +1.0 sd"].nme == pytest.approx(nme_N[1:9].mean())
-    assert groups["pose", "-2.0 to -1.0 sd"].interval is None
+    assert groups["pose", "−2.0 to −1.0 sd"].interval is None
 
 
 def test_visible_and_occluded_landmarks_of_the_same_faces(measured, tiny):

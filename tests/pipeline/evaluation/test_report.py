@@ -150,7 +150,7 @@ def test_nothing_is_fetched_and_nothing_runs(of_two):
 def test_images_inside_fetch_nothing_either(of_one):
     found = re.findall(r"data:image/svg\+xml;base64,([^\"]+)", of_one)
     charts = [base64.b64decode(c).decode() for c in found]
-    assert len(charts) == 2 * 6  # six charts, light and dark
+    assert len(charts) == 2 * 8  # eight charts, light and dark
     for chart in charts:
         assert "<script" not in chart
         assert not re.search(r'href="(?!#)(?!data:image/png)', chart)
