@@ -171,6 +171,7 @@ def reported(
         curves: Of its training, by what they show: steps, values.
         conditions: How it was asked; None as the set is.
     """
+    harder = conditions is not None and conditions.perturbation is not None
     return RunReport(
         name=evaluation.run,
         evaluation=evaluation,
@@ -180,5 +181,5 @@ def reported(
         parameters=model.description.parameters,
         steps=model.description.step,
         images=model.training_images(),
-        heatmap_panels=heatmap_panels(model.folder, data, PANEL_FACES),
+        heatmap_panels=() if harder else heatmap_panels(model.folder, data, PANEL_FACES),
     )

@@ -11,7 +11,6 @@ from PIL import Image
 from pipeline.evaluation.plots.overlays import heatmap_panel
 from pipeline.methods.model_file import load_model
 from pipeline.shards.device import to_device
-from pipeline.shards.manifest import load_manifest
 from pipeline.shards.sequential import sequential_batches
 
 
@@ -35,7 +34,7 @@ def heatmap_panels(model_folder: str, data: str, faces: int) -> list[tuple[str, 
         return []
     heatmaps = heatmaps_BKHW.float().clamp(min=0.0).numpy()
     images = np.round(inputs.images_B3HW.numpy().transpose(0, 2, 3, 1) * 255).astype(np.uint8)
-    markup = load_manifest(data).layout
+    markup = model.description.layout  # the set may be labelled with another
     return [
         (key, Image.fromarray(heatmap_panel(image, maps, markup=markup)))
         for key, image, maps in zip(batch.keys, images, heatmaps, strict=True)

@@ -53,7 +53,9 @@ def test_a_model_of_68_landmarks_is_measured_on_five_and_on_blurred_images(folde
         workers=0,
         console=shown,
     )
-    assert plain.protocol_name.endswith("pupil · ground-truth-landmark box · flip test · 5 landmarks of mtfl5")
+    assert plain.protocol_name.endswith(
+        "pupil · ground-truth-landmark box · flip test · 5 landmarks of mtfl5"
+    )
     assert blurred.protocol_name == f"{plain.protocol_name} · blur large"
     assert (plain.run, blurred.run) == ("toy", "toy-blur-large")
     assert plain.markup == "mtfl5"

@@ -32,17 +32,9 @@ def ced_figure(nme: Mapping[str, np.ndarray], *, limit: float = 0.10, theme: The
         limit: Right end of the axis and θ of the AUC in the legend, a ratio.
         theme: Colours.
     """
-    figure, (axis,) = canvas(6.4, 4.0, theme)
-    for index, (name, values) in enumerate(nme.items()):
-        x, y = ced_curve(values, limit)
-        colour, style = theme.run(index)
-        label = f"{printable(name)}  (AUC {100 * auc(values, limit):.1f})"
-        axis.step(100 * x, 100 * y, where="post", color=colour, linestyle=style, linewidth=2, label=label)
-    axis.set_xlim(0, 100 * limit)
-    axis.set_ylim(0, 100)
-    label_axes(axis, theme, x="NME threshold, %", y="faces with NME ≤ threshold, %")
-    add_legend(axis, theme, loc="best")
-    return figure
+    curves = {name: ced_curve(values, limit) for name, values in nme.items()}
+    told = {name: f"AUC {100 * auc(values, limit):.1f}" for name, values in nme.items()}
+    return _distribution(curves, told, "NME threshold, %", "faces with NME ≤ threshold, %", theme)
 
 
 def landmark_ced_figure(
@@ -55,19 +47,34 @@ def landmark_ced_figure(
         limit: Right end of the axis, a ratio; the legend gives FR^L at it and at half of it.
         theme: Colours.
     """
-    figure, (axis,) = canvas(6.4, 4.0, theme)
-    for index, (name, values) in enumerate(nme.items()):
+    curves, told = {}, {}
+    for name, values in nme.items():
         x, y = landmark_ced_curve(values, limit)
         # Ten thousands of steps are no finer than the pixels they are drawn on.
         shown = np.unique(np.linspace(0, len(x) - 1, _VERTICES).round().astype(int))
-        x, y = x[shown], y[shown]
-        colour, style = theme.run(index)
+        curves[name] = x[shown], y[shown]
         half, whole = (100 * landmark_failure_rate(values, t) for t in (limit / 2, limit))
-        label = f"{printable(name)}  (FR {half:.1f} at {50 * limit:g} %, {whole:.2f} at {100 * limit:g} %)"
+        told[name] = f"FR {half:.1f} at {50 * limit:g} %, {whole:.2f} at {100 * limit:g} %"
+    x_label, y_label = "error threshold of a landmark, %", "faces with the landmark within, %"
+    return _distribution(curves, told, x_label, y_label, theme)
+
+
+def _distribution(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    told: Mapping[str, str],
+    x_label: str,
+    y_label: str,
+    theme: Theme,
+) -> Figure:
+    """Step functions of ratios, up to the last vertex, and beside each name what is told of it."""
+    figure, (axis,) = canvas(6.4, 4.0, theme)
+    for index, (name, (x, y)) in enumerate(curves.items()):
+        colour, style = theme.run(index)
+        label = f"{printable(name)}  ({told[name]})"
         axis.step(100 * x, 100 * y, where="post", color=colour, linestyle=style, linewidth=2, label=label)
-    axis.set_xlim(0, 100 * limit)
+        axis.set_xlim(0, 100 * x[-1])
     axis.set_ylim(0, 100)
-    label_axes(axis, theme, x="error threshold of a landmark, %", y="faces with the landmark within, %")
+    label_axes(axis, theme, x=x_label, y=y_label)
     add_legend(axis, theme, loc="best")
     return figure
 

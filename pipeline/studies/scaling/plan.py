@@ -70,6 +70,11 @@ def plan_study(config: ExperimentConfig) -> StudyPlan:
             f"'{config.name}' has no section 'scale': name numbers of unlabelled and labelled faces (scale.unlabelled, "
             "scale.labelled)"
         )
+    if config.evaluation.special:
+        raise ConfigError(
+            f"evaluation.{config.evaluation.special[0]}: a study measures the test set as it is, in its own markup; remove it, "
+            "and ask 'landmarks evaluate' for it with the study's runs"
+        )
     folder = absolute(join(scale.storage, config.name))
     base = with_absolute_paths(config)
     cells: dict[Cell, str] = {}

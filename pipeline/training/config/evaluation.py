@@ -61,3 +61,14 @@ class EvaluationConfig(Strict):
         if not all(0 < threshold < 1000 for threshold in thresholds):
             raise ValueError(f"thresholds {list(thresholds)}: per cent of the face's size, above 0")
         return thresholds
+
+    @property
+    def special(self) -> list[str]:
+        """Fields that ask for another measurement than the set's own, as it is; what measures so alone must refuse them."""
+        asked = {
+            "markup": self.markup is not None,
+            "flip_test": self.flip_test,
+            "box_noise": self.box_noise > 0,
+            "perturbations": bool(self.perturbations),
+        }
+        return [name for name, holds in asked.items() if holds]

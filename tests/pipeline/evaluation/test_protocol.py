@@ -47,6 +47,20 @@ def test_names():
         Protocol(dataset="300w", split="test", normalization="ocular")
 
 
+def test_what_is_unlike_a_plain_measurement_is_a_part_of_file_names():
+    assert Protocol(dataset="300w", split="test", normalisation="box").variant == ""
+    special = Protocol(
+        dataset="300w",
+        split="test",
+        flip_test=True,
+        markup="aflw19",
+        landmarks=17,
+        box_noise=0.05,
+        perturbation="blur-medium",
+    )
+    assert special.variant == "flip-aflw19-17-box-noise-0.05-blur-medium"
+
+
 @pytest.fixture
 def shifted(tiny_face) -> Predictions:
     """Two faces, each landmark off by (3, 4) px; the second at twice the size."""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.faces.crop import Crop, crop_around, extract
+from pipeline.faces.crop import Crop, crop_around, extract, moved
 
 coordinate = st.floats(-500, 500)
 crops = st.builds(Crop, coordinate, coordinate, st.floats(5, 800), st.integers(16, 256))
@@ -110,3 +110,9 @@ def test_down_sampling_averages_instead_of_picking():
 def test_tiny_images_can_be_cut(shape):
     image = np.full((*shape, 3), 77, dtype=np.uint8)
     assert (extract(image, Crop(-1.3, -2.7, 5.5, 32)) == 77).all()
+
+
+def test_a_moved_square_has_its_centre_and_side_where_they_were_asked_to_be():
+    crop = moved(Crop(10.0, 20.0, 100.0, 80), (0.05, -0.1), 1.2)
+    assert (crop.side, crop.size) == (120.0, 80)
+    assert (crop.left + 60, crop.top + 60) == (60.0 + 5.0, 70.0 - 10.0)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.evaluation.predictions import Predictions
+from pipeline.inference.conditions import Conditions
 from pipeline.inference.measured import measure, protocol_of, selection
 from pipeline.inference.trained import TrainedModel
+from pipeline.markup import load_markup
+from pipeline.markup_meeting import meet
 from pipeline.methods.model_file import ModelDescription
 from pipeline.registry import Part
 from pipeline.shards.identity import SetIdentity
@@ -102,3 +107,37 @@ def test_an_evaluation_is_stamped_with_what_the_model_has_seen(sets, name, selec
     assert (evaluation.selected_on_test, evaluation.trained_on_test) == (selected, trained)
     assert evaluation.protocol_name.startswith(f"toy/{manifest.split} ")
     assert ("very faces measured here" in evaluation.provenance["selection_set"]) == selected
+
+
+def test_trainings_that_differ_in_name_and_seed_alone_have_one_recipe(sets, toy_experiment):
+    def recipe(**change) -> str | None:
+        config = ExperimentConfig.model_validate(toy_experiment | change)
+        known = TrainedModel("m", model(sets).description, config)
+        evaluation = measure(known, "run", predictions(), sets["test"], SETTINGS, own=False)
+        return evaluation.provenance["recipe"]
+
+    first = recipe(name="a-s0", seed=0)
+    assert recipe(name="a-s1", seed=1, evaluation={"normalisation": "box"}) == first
+    assert recipe(name="a-s0", seed=0, input_size=96) != first
+    unknown = measure(model(sets), "run", predictions(), sets["test"], SETTINGS, own=False)
+    assert unknown.provenance["recipe"] is None
+
+
+def test_a_mapped_measurement_says_which_way_and_how_far_off(sets):
+    ibug, cofw = load_markup("ibug68"), load_markup("cofw29")
+    conditions = Conditions(meet([ibug], ibug, cofw), flip=True)
+    whole = predictions()
+    mapped = replace(
+        whole,
+        points_NK2=whole.points_NK2[:, :29],
+        target_NK2=whole.target_NK2[:, :29],
+        mask_NK=np.tile(conditions.meeting.common_T, (3, 1)),
+    )
+    evaluation = measure(model(sets), "run", mapped, sets["test"], SETTINGS, own=False, conditions=conditions)
+    assert evaluation.protocol_name.endswith("flip test · 25 landmarks of cofw29")
+    assert evaluation.markup == "cofw29"
+    # The truth is mapped like the predictions here: set and model have one markup.
+    assert [(m.what, m.links, m.floors) for m in evaluation.mappings] == [
+        ("truth", ("ibug68", "cofw29"), (2.1,)),
+        ("predictions", ("ibug68", "cofw29"), (2.1,)),
+    ]

@@ -89,3 +89,9 @@ def test_a_cell_that_cannot_work_is_named(grid, scale, message):
 def test_a_config_without_the_section_says_what_to_write(toy_experiment):
     with pytest.raises(ConfigError, match="scale.unlabelled"):
         plan_study(ExperimentConfig.model_validate(toy_experiment))
+
+
+def test_a_measurement_that_a_study_does_not_make_is_refused(toy_experiment):
+    toy_experiment |= {"scale": {"unlabelled": [20], "labelled": [30]}, "evaluation": {"flip_test": True}}
+    with pytest.raises(ConfigError, match=r"evaluation.flip_test: a study measures the test set as it is"):
+        plan_study(ExperimentConfig.model_validate(toy_experiment))
