@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from pipeline.errors import TrainingError
 from pipeline.evaluation.predictions import Predictions
 from pipeline.evaluation.robustness import box_noise, perturb, recropped
 from pipeline.faces.crop import Crop, moved
@@ -57,7 +58,7 @@ def predict_shard(
     """
     asked = _Asked(model, manifest, conditions or Conditions(), torch.device(device), thumbnail)
     raws = list(iterate_shard(join(folder, manifest.shards[shard].path)))
-    metas = [SampleMeta.model_validate_json(raw.json) for raw in raws]
+    metas = [_meta(raw) for raw in raws]
     first = sum(entry.samples for entry in manifest.shards[:shard])
     poses = (manifest.pose or (None,) * manifest.samples)[first : first + len(raws)]
     direction_N = nose_directions(metas, manifest.layout)
@@ -66,6 +67,15 @@ def predict_shard(
         batch = slice(start, start + BATCH)
         parts.append(asked.predict(raws[batch], metas[batch], poses[batch], direction_N[batch]))
     return concatenate(parts)
+
+
+def _meta(raw: RawSample) -> SampleMeta:
+    try:
+        return SampleMeta.model_validate_json(raw.json)
+    except ValueError as error:  # pydantic's are such
+        raise TrainingError(
+            f"'{raw.key}' could not be used: {error}; run 'landmarks verify' on the set"
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,9 @@ def test_a_test_set_is_never_thinned_out(folder, tmp_path):
     with pytest.raises(TrainingError, match="could not be used") as caught:
         predict(broken, 80)
     assert metas(folder)[35].key in str(caught.value)
+    broken = rewritten(folder, tmp_path, lambda i, raw: raw._replace(json=b"{}") if i == 35 else raw)
+    with pytest.raises(TrainingError, match=f"'{metas(folder)[35].key}' could not be used"):
+        predict_shard(truth(folder, 80), load_manifest(str(broken)), str(broken), 0)
 
 
 def test_parts_are_joined_in_order(folder):
