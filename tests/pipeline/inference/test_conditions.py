@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+
+import numpy as np
 import pytest
 
 from pipeline.errors import ConfigError
@@ -33,6 +36,8 @@ def test_each_model_is_mapped_by_its_own_markup(manifest):
     wflw, five = load_markup("wflw98"), EvaluationConfig(markup="mtfl5", normalisation="ocular")
     conditions = plan([IBUG, wflw], manifest, five).conditions(None)
     assert [c.predicted.links for c in conditions] == [("ibug68", "mtfl5"), ("wflw98", "mtfl5")]
+    travelled = pickle.loads(pickle.dumps(conditions[1]))  # to a worker
+    np.testing.assert_array_equal(travelled.predicted.weights_TS, conditions[1].predicted.weights_TS)
 
 
 @pytest.mark.parametrize(

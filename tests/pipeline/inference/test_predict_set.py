@@ -10,7 +10,6 @@ from PIL import Image
 from torch import nn
 
 from pipeline.errors import TrainingError
-from pipeline.evaluation.facts import facts_of
 from pipeline.evaluation.sizes import face_sizes
 from pipeline.heatmaps.draw import laplace_heatmaps
 from pipeline.inference.conditions import Conditions
@@ -217,24 +216,3 @@ def test_a_box_that_lies_elsewhere_gives_the_same_places_in_the_image(make_colou
     hidden = predict_shard(model, own, str(where), 0, conditions=Conditions(perturbation="occlusion-large"))
     assert (hidden.images_NSS3 == 0).all(-1).any((1, 2)).all()
     assert np.abs(hidden.points_NK2 - plain.points_NK2).max() > 5
-
-
-def test_facts_say_what_groups_need(folder, tmp_path):
-    def change(index, raw):
-        meta = json.loads(raw.json)
-        meta["attributes"] = {"blur": index % 2}
-        meta["visible"] = [k != index for k in range(68)]
-        if index == 3:
-            meta["points"][7] = [-500.0, 0.0]
-        return raw._replace(json=json.dumps(meta).encode())
-
-    where = rewritten(folder, tmp_path, change)
-    pose = tuple(float(i) for i in range(40))
-    manifest = load_manifest(str(where)).model_copy(update={"pose": pose})
-    got = predict_shard(truth(folder, 80), manifest, str(where), 0)
-    facts = facts_of(got)
-    assert [f.attributes["blur"] for f in facts] == [i % 2 for i in range(40)]
-    assert [f.pose for f in facts] == list(pose)
-    assert [i for i, f in enumerate(facts) if f.cut] == [3]
-    assert facts[5].source == metas(folder)[5].source
-    assert np.argwhere(~got.visible_NK).tolist() == [[i, i] for i in range(40)]
