@@ -143,7 +143,9 @@ def evaluate(
     ] = None,
     perturb: Annotated[
         list[str] | None,
-        typer.Option(help="measure harder images too: occlusion-medium, -large, blur-medium, -large; again"),
+        typer.Option(
+            help="harder images, too: occlusion-medium, occlusion-large, blur-medium, blur-large; may be given again"
+        ),
     ] = None,
 ) -> None:
     """Measure trained models and write one report that compares them."""

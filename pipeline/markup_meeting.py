@@ -67,7 +67,8 @@ def meet(models: Sequence[Markup], data: Markup, target: Markup | None = None) -
         names = ", ".join(f"'{name}'" for name in dict.fromkeys(markup.name for markup in (data, *models)))
         where = f"'{target.name}'" if target is not None else "any markup"
         raise ConfigError(
-            f"{names} have no landmark in common in {where}" + (f": {problem}" if problem else "")
+            f"{names} cannot be measured in {where}, with no landmark in common"
+            + (f": {problem}" if problem else "")
         )
     return best
 

@@ -75,7 +75,7 @@ def test_a_model_of_68_landmarks_is_measured_on_five_and_on_blurred_images(folde
 
 def test_what_cannot_be_measured_is_refused_before_the_model_is_asked(folder, toy_sets, tmp_path: Path):
     for settings, message in (
-        ({"markup": "wflw98"}, "no landmark in common in 'wflw98'"),
+        ({"markup": "wflw98"}, "cannot be measured in 'wflw98', with no landmark in common"),
         ({"box_source": "detector"}, "were placed by the landmarks"),
         ({"normalisation": "eyes"}, "normalisation"),
     ):

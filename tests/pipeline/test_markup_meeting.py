@@ -49,14 +49,17 @@ def test_a_markup_may_be_asked_for():
     assert meet([I], I, M).markup.name == "mtfl5"
     assert not meet([I], I, M).plain
     with pytest.raises(
-        ConfigError, match=r"'ibug68' have no landmark in common in 'wflw98': markup 'ibug68' maps to"
+        ConfigError,
+        match=r"'ibug68' cannot be measured in 'wflw98', with no landmark in common: markup 'ibug68' maps to",
     ):
         meet([I], I, W)
 
 
 def test_strangers_are_refused():
     cat = Markup("cat", 9, (), ())
-    with pytest.raises(ConfigError, match=r"'ibug68', 'cat' have no landmark in common in any markup"):
+    with pytest.raises(
+        ConfigError, match=r"'ibug68', 'cat' cannot be measured in any markup, with no landmark in common"
+    ):
         meet([cat], I)
     with pytest.raises(
         ConfigError, match="two markups are called 'ibug68', of 70 and of 68 landmarks; rename one"
