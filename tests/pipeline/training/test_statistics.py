@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from torch import nn
 
 from pipeline.training.statistics import average_statistics
 
-SCRIPT = Path(__file__).with_name("two_ranks.py")
+SCRIPT, TESTS = Path(__file__).with_name("two_ranks.py"), Path(__file__).resolve().parents[2]
 
 
 def test_one_rank_is_left_as_it_is():
@@ -39,7 +40,12 @@ def ranks(tmp_path_factory, toy_sets):
         "cluster": {"storage": str(folder), "workers": 2},
     }
     (folder / "config.json").write_text(json.dumps(raw))
-    started = [subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(folder)]) for rank in (0, 1)]
+    # The plain host, which a rank's host is one of, lies with all tests.
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (TESTS, TESTS.parent)))}
+    started = [
+        subprocess.Popen([sys.executable, str(SCRIPT), str(rank), str(folder)], env=environment)
+        for rank in (0, 1)
+    ]
     assert [rank.wait(timeout=300) for rank in started] == [0, 0]
     return folder
 
