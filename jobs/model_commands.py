@@ -9,6 +9,58 @@ import typer
 from jobs.arguments import ModelArgument
 
 
+def evaluate(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN…", help="run folders, model folders, config YAMLs or models:/NAME@ALIAS"),
+    ],
+    data: Annotated[str | None, typer.Option(help="labelled set; default is the config's data.test")] = None,
+    out: Annotated[
+        str, typer.Option(help="folder for numbers, predictions and report.html")
+    ] = "outputs/evaluation",
+    title: Annotated[str | None, typer.Option(help="of the report")] = None,
+    override: Annotated[list[str] | None, typer.Option("--set", help="dotted override for configs")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Ray tasks at a time; 0 works in this process, as small sets do anyway", min=0),
+    ] = None,
+    normalisation: Annotated[
+        str | None, typer.Option(help="size that errors are divided by: ocular, pupil, box or diagonal")
+    ] = None,
+    markup: Annotated[
+        str | None,
+        typer.Option(help="markup to measure in; default: the one with most landmarks in common"),
+    ] = None,
+    flip_test: Annotated[
+        bool | None, typer.Option("--flip-test/--no-flip-test", help="average over the mirror image")
+    ] = None,
+    box_source: Annotated[
+        str | None, typer.Option(help="detector or landmarks: a set cropped by another is refused")
+    ] = None,
+    box_noise: Annotated[
+        float | None, typer.Option(help="shift and scale each crop by up to this share, e.g. 0.05")
+    ] = None,
+    perturb: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="harder images, too: occlusion-medium, occlusion-large, blur-medium, blur-large; may be given again"
+        ),
+    ] = None,
+) -> None:
+    """Measure trained models and write one report that compares them."""
+    from jobs.evaluate import evaluate as run
+
+    settings = {
+        "normalisation": normalisation,
+        "markup": markup,
+        "flip_test": flip_test,
+        "box_source": box_source,
+        "box_noise": box_noise,
+        "perturbations": perturb or None,
+    }
+    run(runs, data=data, out=out, overrides=override or [], title=title, workers=workers, settings=settings)
+
+
 def calibrate(
     model: ModelArgument,
     data: Annotated[
