@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Apply one part of an overlay. A job that has ended is started again, under the same run name: it resumes.
 #   k8s/start.sh OVERLAY platform|loader|interactive|prepare|train|tune|scale|evaluate
-#   OVERLAY: local-cpu, gpu, gpu-elastic, kueue, or the folder of your own
+#   OVERLAY: local-cpu, gpu, gpu-elastic, gpu-s3, kueue, or the folder of your own
 set -euo pipefail
 
 usage() {

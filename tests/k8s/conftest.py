@@ -19,7 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(Path(__file__).parent))
 
-OVERLAYS = ("local-cpu", "gpu", "gpu-elastic", "kueue")
+OVERLAYS = ("local-cpu", "gpu", "gpu-elastic", "gpu-s3", "kueue")
 Doc = dict[str, Any]
 
 

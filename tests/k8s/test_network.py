@@ -80,9 +80,25 @@ def test_needed(docs: list[Doc], source: str, target: str, port: int) -> None:
 
 
 @pytest.mark.parametrize(("source", "target", "port"), FORBIDDEN)
-def test_forbidden(docs: list[Doc], source: str, target: str, port: int) -> None:
+def test_forbidden(overlay: str, docs: list[Doc], source: str, target: str, port: int) -> None:
     ends = _ends(docs)
-    assert not may_connect(docs, ends[source], ends[target], port)
+    wanted = overlay == "gpu-s3" and (source, target, port) == ("worker", "internet", 443)
+    assert may_connect(docs, ends[source], ends[target], port) is wanted
+
+
+def test_ray_pods_alone_reach_a_store_with_their_keys(render: Any) -> None:
+    docs = render("gpu-s3")
+    keys = {"secretRef": {"name": "landmarks-store", "optional": True}}
+    heads_and_workers = [pod for pod in pods(docs) if pod.ray]
+    assert len(heads_and_workers) == 2 * 6  # five jobs and the interactive cluster
+    for pod in heads_and_workers:
+        assert may_connect(docs, End(pod.labels), INTERNET, 443), pod.where
+        assert not may_connect(docs, End(pod.labels), INTERNET, 80), pod.where
+        assert all(keys in container["envFrom"] for container in pod.spec["containers"]), pod.where
+    for pod in pods(docs):
+        if not pod.ray:
+            assert not may_connect(docs, End(pod.labels), INTERNET, 443), pod.where
+            assert all(keys not in c.get("envFrom", []) for c in pod.spec["containers"]), pod.where
 
 
 def test_elastic_heads_alone_reach_the_api(render: Any) -> None:
