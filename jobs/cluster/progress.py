@@ -22,7 +22,9 @@ class Row:
 
     def __init__(self, bars: Progress, label: str, total: float | None, done: int, unit: str) -> None:
         self._bars = bars
-        self._task = bars.add_task(label, total=total, completed=done, unit=unit, note="", changed=False)
+        self._task = bars.add_task(
+            label, total=total, completed=done, unit=unit, note="", changed=False, before=done
+        )
         self.done: float = done
 
     def update(self, done: float, *, total: float | None = None, note: str = "") -> None:
@@ -101,11 +103,18 @@ def _words(task: Task) -> str:
     words = [task.fields["note"]]
     if task.total is not None:
         words = [f"{_count(task.completed)}/{_count(task.total)} {task.fields['unit']}", *words]
-    if task.speed:
-        words.append(_rate(task.speed))
+    if speed := _speed(task):
+        words.append(_rate(speed))
         if task.time_remaining is not None and not task.finished:
             words.append(f"{timedelta(seconds=int(task.time_remaining))} left")
     return " · ".join(filter(None, words))
+
+
+def _speed(task: Task) -> float | None:
+    """Units a second: of late, or, of what is finished, on the whole: a few that were done in one go say nothing of a rate."""
+    if not task.finished:
+        return task.speed
+    return (task.completed - task.fields["before"]) / max(task.finished_time or 0.0, 1e-3)
 
 
 def _count(value: float) -> str:

@@ -63,6 +63,14 @@ def test_a_start_long_ago_says_nothing_about_the_rate(clock):
     assert out.getvalue() == "toy: 32/62 steps · loss 1.0 · 1/s · 0:00:30 left\n"
 
 
+def test_of_what_came_in_one_go_the_rate_is_that_of_the_whole(capsys, clock):
+    with progress("predict", 5, done=1) as advance:
+        clock[0] += 8.0  # a model was loaded, faces were looked for
+        for _ in range(4):
+            advance(1)
+    assert capsys.readouterr().err == "predict: 5/5 images · 30/min\n"
+
+
 def test_rates_of_rare_things(clock):
     out = io.StringIO()
     with Display(Console(file=out, width=200)) as display:
