@@ -113,6 +113,19 @@ for _command in (evaluate, calibrate, predict, export):
     app.command()(_command)
 
 
+@app.command("help")
+def help_(
+    kind: Annotated[
+        str | None, typer.Argument(help="reader, loss, model, …; without it all kinds are listed")
+    ] = None,
+    name: Annotated[str | None, typer.Argument(help="of a part; without it the kind's are listed")] = None,
+) -> None:
+    """The parts that a config can name, and the keys of each with types, defaults and meanings."""
+    from jobs.help import show
+
+    show(kind, name)
+
+
 @app.command()
 def demo(
     config: Annotated[str, typer.Argument(metavar="CONFIG")] = "configs/demo.yaml",

@@ -159,13 +159,22 @@ def check(kind: str, part: Part) -> dict[str, Any]:
     return check_values(kind, part.name, part.parameters)
 
 
-def check_values(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """As :func:`check`, for parts that a config does not write as a :class:`Part`."""
+def configurable(kind: str, name: str) -> dict[str, inspect.Parameter]:
+    """The parameters of a part that a config may set.
+
+    Raises:
+        ConfigError: No such part, or one that does not take what its kind is given.
+    """
     supplied = KINDS[kind].given | KINDS[kind].offered
     # A part without a constructor of its own has torch's, which takes anything and needs nothing.
     anything = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     parameters = _signature(kind, name).parameters
-    known = {n: p for n, p in parameters.items() if n not in supplied and p.kind not in anything}
+    return {n: p for n, p in parameters.items() if n not in supplied and p.kind not in anything}
+
+
+def check_values(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """As :func:`check`, for parts that a config does not write as a :class:`Part`."""
+    known = configurable(kind, name)
     for key in values:
         if key not in known:
             near = nearest(key, known)
@@ -186,13 +195,8 @@ def check_values(kind: str, name: str, values: Mapping[str, Any]) -> dict[str, A
 
 def defaults(kind: str, name: str) -> dict[str, Any]:
     """The parameters of a part that need not be set, with what they are then."""
-    supplied = KINDS[kind].given | KINDS[kind].offered
     empty = inspect.Parameter.empty
-    return {
-        n: p.default
-        for n, p in _signature(kind, name).parameters.items()
-        if n not in supplied and p.default is not empty
-    }
+    return {n: p.default for n, p in configurable(kind, name).items() if p.default is not empty}
 
 
 def _validated(kind: str, part: str, parameter: inspect.Parameter, value: Any) -> Any:

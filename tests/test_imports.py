@@ -25,7 +25,7 @@ pipeline
 pipeline.errors
 pipeline.object_store pipeline.markup_difference
 pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
-pipeline.ownership
+pipeline.ownership pipeline.describe
 pipeline.markup_mapping pipeline.synthetic pipeline.faces pipeline.augment pipeline.heatmaps pipeline.models
 pipeline.datasets pipeline.losses pipeline.evaluation pipeline.markup_meeting
 pipeline.shards
@@ -37,7 +37,7 @@ jobs jobs.arguments
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run
 jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted
-jobs.checkpoint jobs.rounds jobs.model_commands jobs.job_commands
+jobs.checkpoint jobs.rounds jobs.help jobs.model_commands jobs.job_commands
 jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli
