@@ -127,6 +127,20 @@ def help_(
 
 
 @app.command()
+def doctor(
+    config: Annotated[
+        str | None, typer.Argument(metavar="CONFIG", help="experiment that is to work there")
+    ] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Whether this machine, or each node of RAY_ADDRESS's cluster, can do what a config asks; what to do where not."""
+    from jobs.doctor import doctor as run
+    from jobs.settings import experiment
+
+    raise typer.Exit(run(None if config is None else experiment(config, overrides or [])))
+
+
+@app.command()
 def demo(
     config: Annotated[str, typer.Argument(metavar="CONFIG")] = "configs/demo.yaml",
     overrides: Overrides = None,

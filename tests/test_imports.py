@@ -35,9 +35,9 @@ pipeline.inference
 pipeline.studies
 jobs jobs.arguments
 jobs.settings jobs.cluster
-jobs.submission jobs.dry_run
+jobs.submission jobs.dry_run jobs.health
 jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted
-jobs.checkpoint jobs.rounds jobs.help jobs.model_commands jobs.job_commands
+jobs.checkpoint jobs.doctor jobs.rounds jobs.help jobs.model_commands jobs.job_commands
 jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli

@@ -1,0 +1,68 @@
+"""``landmarks doctor``: whether a machine, or each node of a cluster, can do what a config asks, and what to do where not."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from jobs.health.finding import Finding, Level
+from jobs.health.here import examine
+from pipeline.training.config.experiment import ExperimentConfig
+
+_WORDS = {
+    Level.OK: ("ok", "green"),
+    Level.WARNING: ("warning", "yellow"),
+    Level.FAILURE: ("failure", "bold red"),
+}
+
+
+def doctor(config: ExperimentConfig | None, console: Console | None = None) -> int:
+    """Examine this machine, or all nodes of the cluster that ``RAY_ADDRESS`` names, and print what was found.
+
+    Args:
+        config: Of the run that is to work; None looks at machines alone.
+        console: Where to print.
+
+    Returns:
+        Exit code: 0 where nothing keeps a run from working, else 1.
+
+    Raises:
+        ClusterError: No cluster answers.
+    """
+    console = console or Console()
+    if os.environ.get("RAY_ADDRESS"):
+        from jobs.health.cluster import examine_cluster
+
+        by_place = examine_cluster(config)
+    else:
+        by_place = {"this machine": examine(config)}
+    for place, findings in by_place.items():
+        console.print(_table(place, findings))
+    worst = max(finding.level for findings in by_place.values() for finding in findings)
+    counts = [
+        sum(f.level is level for fs in by_place.values() for f in fs)
+        for level in (Level.FAILURE, Level.WARNING)
+    ]
+    console.print(f"{counts[0]} failure(s), {counts[1]} warning(s)", highlight=False)
+    return int(worst is Level.FAILURE)
+
+
+def _table(place: str, findings: Sequence[Finding]) -> Table:
+    table = Table(title=place, title_justify="left", box=None, pad_edge=False, show_header=False)
+    for column in ("level", "about", "seen and remedy"):
+        table.add_column(column, overflow="fold")
+    for finding in findings:
+        word, style = _WORDS[finding.level]
+        text = f"{finding.seen}\n→ {finding.remedy}" if finding.remedy else finding.seen
+        table.add_row(Text(word, style), Text(finding.about), Text(text))
+    return table
+
+
+if __name__ == "__main__":
+    from jobs.cli import main
+
+    main("doctor")
