@@ -18,7 +18,7 @@ network learns nothing from it. Without attention scores have either sign, and t
 landmarks are all annotated; the paper does not say how eq. 8 is reduced.
 
 Units: the paper gives ADL none. The authors' published code has coordinates in −1 … 1, and weights ⅛, ¼, ½ and 1 of the four
-stacks: ``unit: side``, ``stages: [0.125, 0.25, 0.5, 1]`` and ``loss.knee: 1.28`` on images of 256 px. With ``unit: px`` the maps
+stacks: ``unit: side``, ``stages: doubling`` (⅛, ¼, ½, 1) and ``loss.knee: 1.28`` on images of 256 px. With ``unit: px`` the maps
 weigh 128 times less beside the landmarks for the same α and β.
 """
 
@@ -38,7 +38,7 @@ from pipeline.heatmaps.unit_peak import unit_gaussian_heatmaps
 from pipeline.losses.awing import awing
 from pipeline.losses.base import masked_mean
 from pipeline.markup import Markup
-from pipeline.methods.base import Method, SupervisedLoss
+from pipeline.methods.base import Method, StageWeights, SupervisedLoss
 from pipeline.models.output import Stage, Traits
 
 Unit = Literal["px", "side"]
@@ -78,7 +78,7 @@ class ADNet(Method):
         markup: Markup,
         input_size: int,
         decoder: Decoder | None = None,
-        stages: tuple[float, ...] | None = None,
+        stages: StageWeights = None,
         alpha: float = 10.0,
         beta: float = 10.0,
         sigma: float = 1.5,

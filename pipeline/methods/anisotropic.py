@@ -15,7 +15,7 @@ from __future__ import annotations
 from pipeline.errors import ConfigError
 from pipeline.heatmaps.decoder import Decoder
 from pipeline.markup import Markup
-from pipeline.methods.base import Method, Origin, SupervisedLoss
+from pipeline.methods.base import Method, Origin, StageWeights, SupervisedLoss
 from pipeline.models.output import Traits
 
 
@@ -42,7 +42,7 @@ class Anisotropic(Method):
         markup: Markup,
         input_size: int,
         decoder: Decoder | None = None,
-        stages: tuple[float, ...] | None = None,
+        stages: StageWeights = None,
         origin: Origin = "mean_of_bin_means",
     ) -> None:
         super().__init__(loss, traits, markup, input_size, decoder, stages)

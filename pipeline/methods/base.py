@@ -73,6 +73,10 @@ class Prediction:
         return decode.scatter(mass / mass.sum((-2, -1), keepdim=True).clamp(min=1e-12)) * self.stride
 
 
+StageWeights = tuple[float, ...] | Literal["doubling"] | None
+"""Of the stages of a network; see ``Method``."""
+
+
 class Method(nn.Module):
     """Supervision of every stage, and the reading of the last.
 
@@ -83,7 +87,7 @@ class Method(nn.Module):
         input_size: Side of the network's input, px.
         decoder: How heatmaps are read; None is the method's own choice, else the loss's.
         stages: Weight of each supervised stage, first to last; None weighs all alike, with 1. ``[0, 0, 0, 1]`` supervises the
-            last of four alone.
+            last of four alone; ``doubling`` is …, ¼, ½, 1, of however many stages there are.
 
     Raises:
         ConfigError: Parts that cannot work together; weights that are negative, all 0, or whose last is.
@@ -101,11 +105,11 @@ class Method(nn.Module):
         markup: Markup,
         input_size: int,
         decoder: Decoder | None = None,
-        stages: tuple[float, ...] | None = None,
+        stages: StageWeights = None,
     ) -> None:
         super().__init__()
         refuse_pair(loss, traits.gives, decoder)
-        if stages is not None and (not stages or min(stages) < 0.0 or stages[-1] <= 0.0):
+        if isinstance(stages, tuple) and (not stages or min(stages) < 0.0 or stages[-1] <= 0.0):
             raise ConfigError(
                 f"method.stages = {list(stages)}: weights of the stages, none below 0; the last stage is the prediction and "
                 "needs a positive one"
@@ -153,7 +157,7 @@ class Method(nn.Module):
             ConfigError: Another number of weights than the network has stages.
         """
         self.check(output)
-        weights = self.stages or (1.0,) * len(output.stages)
+        weights = self._weights(len(output.stages))
         terms = [
             (weight, self.stage_loss(stage, output.stride, target_BK2, mask_BK))
             for weight, stage in zip(weights, output.stages, strict=True)
@@ -167,13 +171,18 @@ class Method(nn.Module):
             metrics["last_stage"] = terms[-1][1].detach()
         return total, metrics
 
+    def _weights(self, count: int) -> tuple[float, ...]:
+        if self.stages == "doubling":
+            return tuple(0.5**after for after in reversed(range(count)))
+        return self.stages or (1.0,) * count
+
     def check(self, output: Output) -> None:
         """Refuse what the network says if it is not what it promised, or what the weights are for.
 
         Raises:
             ConfigError: See there.
         """
-        if self.stages is not None and len(self.stages) != len(output.stages):
+        if isinstance(self.stages, tuple) and len(self.stages) != len(output.stages):
             raise ConfigError(
                 f"method.stages has {len(self.stages)} weights, but the network has {len(output.stages)} stages"
             )

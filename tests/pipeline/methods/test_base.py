@@ -112,6 +112,7 @@ def test_stages_are_weighted():
     torch.testing.assert_close(total(None)[0], each[0] + each[1] + each[2])
     torch.testing.assert_close(total((0.5, 0.0, 2.0))[0], 0.5 * each[0] + 2 * each[2])
     torch.testing.assert_close(total(None)[1]["last_stage"], each[2])
+    torch.testing.assert_close(total("doubling")[0], each[0] / 4 + each[1] / 2 + each[2])
     with pytest.raises(ConfigError, match="2 weights, but the network has 3 stages"):
         total((1.0, 1.0))
 
