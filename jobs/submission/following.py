@@ -152,7 +152,9 @@ class Follower:
         try:
             async with aclosing(cast(Any, self._server.tail(self._id))) as pieces:
                 while True:
-                    piece = await asyncio.wait_for(anext(pieces), _SILENCE_S)
+                    # Not wait_for: where a piece and Ctrl-C come together, it returns the one and forgets the other.
+                    async with asyncio.timeout(_SILENCE_S):
+                        piece = await anext(pieces)
                     if self._seen is None:
                         self._info()
                     self._print(piece, position)

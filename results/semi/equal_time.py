@@ -29,8 +29,8 @@ def main(study: str, times: str, *overrides: str) -> None:
     cells = {(c["labelled"], c["unlabelled"], c["seed"]): c for c in found["cells"]}
     storage = Path(study, "longer")
     source = collect(None, None)
-    rows = []
-    for labelled, seed in sorted({(n, s) for n, many, s in cells if many}, key=lambda pair: pair[::-1]):
+    writer = None
+    for labelled, seed in sorted({(n, s) for n, many, s in cells if many}):
         (semi,) = (c for (n, many, s), c in cells.items() if many and (n, s) == (labelled, seed))
         short = cells[labelled, 0, seed]
         steps = round(float(times) * short["steps"])
@@ -49,29 +49,29 @@ def main(study: str, times: str, *overrides: str) -> None:
         subprocess.run(command, check=True, stdout=sys.stderr)
         end = json.loads(Path(storage, name, "finished.json").read_text(encoding="utf-8"))
         assert yaml.safe_load(Path(storage, name, "config.yaml").read_text())["training"]["steps"] == steps
-        rows.append(
-            {
-                "labelled": labelled,
-                "seed": seed,
-                "supervised_steps": steps,
-                "supervised_seconds": round(end["seconds"]),
-                "supervised_nme": round(end["best"], 3),
-                "supervised_best_step": end["best_step"],
-                "equal_steps_nme": round(short["validation_nme_percent"], 3),
-                "semi_steps": semi["steps"],
-                "semi_seconds": round(semi["seconds"]),
-                "semi_nme": round(semi["validation_nme_percent"], 3),
-                "less_percent": round(100 * (1 - semi["validation_nme_percent"] / end["best"]), 1),
-                "protocol": "300w/validation · ocular · detector box · no flip",
-                "supervised_config_hash": end["config_hash"],
-                "semi_config_hash": semi["config_hash"],
-                "commit": source["commit"],
-                "dirty": source["dirty"],
-            }
-        )
-    writer = csv.DictWriter(sys.stdout, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
+        row = {
+            "labelled": labelled,
+            "seed": seed,
+            "supervised_steps": steps,
+            "supervised_seconds": round(end["seconds"]),
+            "supervised_nme": round(end["best"], 3),
+            "supervised_best_step": end["best_step"],
+            "equal_steps_nme": round(short["validation_nme_percent"], 3),
+            "semi_steps": semi["steps"],
+            "semi_seconds": round(semi["seconds"]),
+            "semi_nme": round(semi["validation_nme_percent"], 3),
+            "less_percent": round(100 * (1 - semi["validation_nme_percent"] / end["best"]), 1),
+            "protocol": "300w/validation · ocular · detector box · no flip",
+            "supervised_config_hash": end["config_hash"],
+            "semi_config_hash": semi["config_hash"],
+            "commit": source["commit"],
+            "dirty": source["dirty"],
+        }
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, list(row))
+            writer.writeheader()
+        writer.writerow(row)
+        sys.stdout.flush()  # whoever stops here keeps the rows that there are
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from types import SimpleNamespace
 
 import pytest
@@ -135,3 +137,26 @@ def test_a_job_that_does_not_stop(monkeypatch):
     monkeypatch.setattr(following.time, "monotonic", lambda: next(clock))
     with pytest.raises(ClusterError, match="still RUNNING"):
         stop(server, "j")
+
+
+class Talking(Server):
+    """Prints a line in the very turn of the event loop in which Ctrl-C comes."""
+
+    lines = 0
+
+    async def tail(self, _):
+        while self.lines < 50:
+            self.lines += 1
+            asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+            await asyncio.sleep(0)
+            yield "a line\n"
+        raise AssertionError("fifty times Ctrl-C, and nobody heard")
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_is_heard_though_a_line_comes_with_it(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    server = Talking([details("RUNNING")])
+    assert Follower(server, "x").follow() == INTERRUPTED
+    assert server.lines == 1
+    assert "detached; job x goes on" in capsys.readouterr().err
