@@ -70,9 +70,9 @@ def _predict_here(
 
 @contextmanager
 def _as_tasks_are() -> Iterator[None]:
-    """One thread without denormals, as ``_predict_shard`` has it; both are settings of the whole process, and the caller's to keep.
+    """One thread, no denormals, as ``_predict_shard`` has it: settings of the whole process, and the caller's to keep.
 
-    Several threads wait for each other spinning: beside another program a small network answered 17 faces a second on two threads,
+    Several threads wait for each other spinning: beside another program a small network answered 17 faces a second on two,
     and 528 on one.
     """
     import torch
