@@ -53,7 +53,9 @@ def show(run: str) -> bool:
     if "config.yaml" not in inside:
         raise DataError(f"{folder}: not a run's folder (it holds no config.yaml)")
     names = sorted(filter(is_checkpoint, inside), reverse=True)
-    table = Table("checkpoint", "step", "MiB", "workers", "config", "state")
+    table = Table()
+    for column in ("checkpoint", "step", "MiB", "workers", "config", "state"):
+        table.add_column(column, overflow="fold")
     found: list[str] = []
     for name in names:
         url = join(folder, name)

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
+from jobs.tables import facts
 from pipeline.datasets.open import check_reader
 from pipeline.errors import ConfigError
 from pipeline.markup import Markup
@@ -76,7 +76,7 @@ def describe(config: ExperimentConfig) -> None:
     plan = make_plan(config)
     assert plan.networks is not None  # make_plan checked them
     console = Console()
-    console.print(to_yaml(config), highlight=False, markup=False)
+    console.print(to_yaml(config), highlight=False, markup=False, soft_wrap=True)
     costs = _generator_cost(config, plan.markup, plan.networks.generator)
     generator, discriminator = plan.networks.generator, plan.networks.discriminator
     workers = config.cluster.workers
@@ -110,7 +110,4 @@ def describe(config: ExperimentConfig) -> None:
         f"(generator's activations {activations / 2**20:,.0f}, "
         f"weights and optimizer {weights / 2**20:,.0f}), beside some 1,000 of libraries",
     }
-    table = Table(show_header=False, box=None)
-    for name, value in rows.items():
-        table.add_row(f"[bold]{name}", value)
-    console.print(table)
+    console.print(facts(rows))

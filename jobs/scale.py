@@ -8,8 +8,8 @@ from __future__ import annotations
 from functools import partial
 
 from rich.console import Console
-from rich.table import Table
 
+from jobs.tables import facts
 from pipeline.errors import TrainingError
 from pipeline.ownership import owned
 from pipeline.shards.manifest import join
@@ -39,10 +39,7 @@ def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console |
     """
     console = console or Console()
     plan = plan_study(config)
-    table = Table(show_header=False, box=None)
-    for name, value in plan.facts.items():
-        table.add_row(f"[bold]{name}", value)
-    console.print(table)
+    console.print(facts(plan.facts))
     if dry_run:
         return None
     check_store(config.tracking)

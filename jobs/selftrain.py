@@ -6,8 +6,8 @@ import os
 from functools import partial
 
 from rich.console import Console
-from rich.table import Table
 
+from jobs.tables import facts
 from pipeline.ownership import owned
 from pipeline.plain import flatten
 from pipeline.shards.manifest import join
@@ -91,17 +91,15 @@ def _describe(config: ExperimentConfig, teacher: Plan, faces: UnlabelledFaces, c
             f"from round {section.shrink.from_round}: {section.shrink.share:.0%} of each batch, within "
             f"{section.shrink.coarse.radius * config.input_size:.1f} px at first"
         )
-    table = Table(show_header=False, box=None)
-    for name, value in (
-        ("study", study_folder(config)),
-        ("labelled", f"{teacher.labelled:,} of {teacher.train.samples:,} faces of {config.data.train}"),
-        ("unlabelled", f"{len(faces.chosen):,} faces of {faces.sets.title}"),
-        ("round 0", f"{teacher.steps:,} steps"),
-        ("rounds", f"at most {section.rounds}, each {section.pretrain_steps:,} + {finetune:,} steps"),
-        ("shrink regression", shrink),
-    ):
-        table.add_row(f"[bold]{name}", value)
-    console.print(table)
+    rows = {
+        "study": study_folder(config),
+        "labelled": f"{teacher.labelled:,} of {teacher.train.samples:,} faces of {config.data.train}",
+        "unlabelled": f"{len(faces.chosen):,} faces of {faces.sets.title}",
+        "round 0": f"{teacher.steps:,} steps",
+        "rounds": f"at most {section.rounds}, each {section.pretrain_steps:,} + {finetune:,} steps",
+        "shrink regression": shrink,
+    }
+    console.print(facts(rows))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def group_tables(evaluations: Sequence[Evaluation]) -> list[Table]:
             title=Text("Groups of faces: NME, %, and its 95 % interval", style="bold"), title_justify="left"
         )
         for column in ("", "Group", "Faces"):
-            table.add_column(column, justify="right" if column == "Faces" else "left")
+            table.add_column(column, justify="right" if column == "Faces" else "left", overflow="fold")
         by_run = [{(g.by, g.name): g for g in run.groups} for run in runs]
         for run in runs:
             table.add_column(Text(run.run), justify="right", overflow="fold")
