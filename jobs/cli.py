@@ -14,6 +14,7 @@ from jobs.bench.commands import bench
 from jobs.checkpoint import checkpoint
 from jobs.job_commands import jobs
 from jobs.model_commands import calibrate, evaluate, export, predict
+from jobs.signals import exit_code_of_signals, heed_sigterm
 from pipeline.errors import ConfigError, LandmarkError
 
 app = typer.Typer(
@@ -272,8 +273,10 @@ def main(verb: str | None = None) -> None:
     """
     # Parts of the user's own (loss.name=my_team.focal) are looked for beside the configs, as python -m would.
     sys.path.insert(0, str(Path.cwd()))
+    heed_sigterm()
     try:
-        app([*filter(None, [verb]), *sys.argv[1:]], prog_name="landmarks")
+        with exit_code_of_signals():
+            app([*filter(None, [verb]), *sys.argv[1:]], prog_name="landmarks")
     except LandmarkError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -33,7 +33,7 @@ pipeline.methods
 pipeline.training
 pipeline.inference
 pipeline.studies
-jobs jobs.arguments jobs.tables
+jobs jobs.arguments jobs.signals jobs.tables
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run jobs.health
 jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted

@@ -60,6 +60,7 @@ def fit(config: ExperimentConfig, config_hash: str, run_folder: str, board: Any)
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
     from jobs.cluster.elastic import trainer_class
+    from jobs.signals import ray_train_signals
     from pipeline.training.worker import train_worker
 
     cluster = config.cluster
@@ -88,7 +89,8 @@ def fit(config: ExperimentConfig, config_hash: str, run_folder: str, board: Any)
         ),
     )
     try:
-        trainer.fit()
+        with ray_train_signals():
+            trainer.fit()
     except Exception as error:
         raise readable(error) from error
 

@@ -19,6 +19,7 @@ _LIMIT_S = 300.0
 _LOCAL = "LANDMARKS_LOCAL_RAY"
 """Environment variable of all processes of such a Ray, and of its driver."""
 _STARTS = 3
+_ENDING_S = 3.0
 _OBJECT_STORE_BYTES = 256 * 2**20
 """Only records, indices and small models pass through it; Ray's own default would take 30 % of the memory."""
 
@@ -94,10 +95,15 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
                 # Somebody may have taken a port since it was found free.
                 if attempt + 1 == _STARTS or not isinstance(error, RayletEndedError):
                     raise ClusterError(f"Ray could not be started on this machine: {error}") from error
+        ours = _family() - before
         try:
             yield
         finally:
             ray.shutdown()
+            # What the raylet has started ends with it; but if it was killed, with nobody.
+            for left in psutil.wait_procs(ours, timeout=_ENDING_S)[1]:
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
 
 
 def _family() -> set[psutil.Process]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jobs.cluster.local import local_ray
+from jobs.signals import heed_sigterm
 
 
 @contextmanager
@@ -35,9 +36,11 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     if not address:
         with local_ray(cpus or len(os.sched_getaffinity(0)), dashboard=False, worker_logs=worker_logs):
+            heed_sigterm()
             yield
         return
     ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)
+    heed_sigterm()
     try:
         yield
     finally:

@@ -40,3 +40,17 @@ def test_a_start_that_takes_too_long_says_what_to_set_and_leaves_nothing(monkeyp
         set(os.environ) - set(before[1]) - {"RAY_AUTH_MODE", "RAY_USAGE_STATS_ENABLED"}
     )  # Ray sets these itself
     assert left <= {"RAY_TRAIN_ENABLE_PREEMPTION_WATCHER"}
+
+
+@pytest.mark.cluster
+def test_what_a_killed_raylet_has_started_ends_with_the_block():
+    before = set(psutil.Process().children(recursive=True))
+    with local_ray(1, dashboard=False, worker_logs=False):
+        family = set(psutil.Process().children(recursive=True)) - before
+        (raylet,) = (process for process in family if process.name() == "raylet")
+        agents = raylet.children()
+        assert agents
+        raylet.kill()
+    assert not [
+        process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
