@@ -267,11 +267,15 @@ def test_many_bad_samples_stop_the_run_and_the_user_reads_why(tmp_path, config, 
     (tmp_path / "my_team" / "focal.py").write_text(
         "from pipeline.losses.laplace_kl import LaplaceKL\n\nLOSS = LaplaceKL\n"
     )
-    path = config(
-        "strict", unlabelled={"objective": None}, loss={"name": "my_team.focal"}, training__steps=15
-    )
+    # Elastic: of the two cores as many as there are, which are both.
+    changes = {"unlabelled": {"objective": None}, "training__steps": 15, "cluster__min_workers": 1}
+    path = config("strict", loss={"name": "my_team.focal"}, cluster__workers=2, **changes)
     sets = (f"data.train={damaged_set}", "data.max_bad_share=0.0")
     output = landmarks.run("train", str(path), *sets, code=2, cwd=tmp_path)
     assert "over data.max_bad_share = 0.0" in output
     assert "landmarks verify" in output
     assert "Traceback" not in output
+    assert {f.name for f in (tmp_path / "runs" / "strict" / "trace").iterdir()} == {
+        "rank0.jsonl",
+        "rank1.jsonl",
+    }

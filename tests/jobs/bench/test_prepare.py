@@ -49,6 +49,7 @@ def test_a_wrong_folder_is_named_at_once(tmp_path: Path) -> None:
         bench([str(tmp_path / "nowhere")], count=1, out=None)
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_measures_both_sides(images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "prepare.csv"

@@ -82,6 +82,7 @@ def test_missing_sets_are_named_at_once(toy_sets, tmp_path) -> None:
         bench(config, steps=1, rounds=1, out=None)
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_measures_both_sides_in_turn(toy_sets, tmp_path, capsys) -> None:
     out = tmp_path / "train.csv"

@@ -91,19 +91,3 @@ def test_nothing_is_started_that_is_of_no_use_here(toy_experiment):
     theirs = {type(callback).__name__ for callback in TorchTrainer._create_default_callbacks(trainer)}
     ours = {type(callback).__name__ for callback in trainer._create_default_callbacks()}
     assert theirs - ours == {"DatasetsCallback", "PlacementGroupCleanerCallback"}
-
-
-@pytest.mark.cluster
-def test_an_elastic_run_trains(tmp_path, elastic, landmarks):
-    import json
-
-    import yaml
-
-    config = elastic(2, 1)
-    path = tmp_path / "elastic.yaml"
-    raw = config.model_dump(mode="json") | {"unlabelled": {"objective": None}}
-    path.write_text(yaml.safe_dump(raw))
-    landmarks.run("train", str(path))
-    assert json.loads((tmp_path / "runs" / "toy" / "finished.json").read_text())["step"] == 12
-    # Two cores, two workers: both were used.
-    assert {f.name for f in (tmp_path / "runs" / "toy" / "trace").iterdir()} == {"rank0.jsonl", "rank1.jsonl"}
