@@ -46,7 +46,7 @@ def trained(
     storage: Path, unit: str, rate: float, seed: int, overrides: tuple[str, ...]
 ) -> dict[str, object]:
     """A run, trained if it is not yet, as a row of the table."""
-    name = f"adnet-{unit}-lr{rate}-s{seed}"
+    name = f"adnet-{unit}-lr{rate * 1e4:g}e-4-s{seed}"
     own = {"name": name, "seed": seed, "optimizer.lr": rate, "cluster.storage": storage}
     given = SMALL | UNITS[unit] | own
     command = [sys.executable, "-m", "jobs.cli", "train", str(CONFIG), *overrides]
