@@ -101,9 +101,11 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
         finally:
             ray.shutdown()
             # What the raylet has started ends with it; but if it was killed, with nobody.
-            for left in psutil.wait_procs(ours, timeout=_ENDING_S)[1]:
+            left = psutil.wait_procs(ours, timeout=_ENDING_S)[1]
+            for process in left:
                 with suppress(psutil.NoSuchProcess):
-                    left.kill()
+                    process.kill()
+            psutil.wait_procs(left, timeout=_ENDING_S)
 
 
 def _family() -> set[psutil.Process]:

@@ -51,6 +51,4 @@ def test_what_a_killed_raylet_has_started_ends_with_the_block():
         agents = raylet.children()
         assert agents
         raylet.kill()
-    assert not [
-        process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
+    assert not psutil.wait_procs(family, timeout=10)[1]
