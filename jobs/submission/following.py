@@ -148,7 +148,7 @@ class Follower:
         """Print what comes until the stream ends; why it ended, or None where nothing is wrong with it."""
         import aiohttp
 
-        position = 0
+        problem, position = None, 0
         try:
             async with aclosing(cast(Any, self._server.tail(self._id))) as pieces:
                 while True:
@@ -160,11 +160,17 @@ class Follower:
                     self._print(piece, position)
                     position += len(piece)
         except StopAsyncIteration:
-            return "the log stream ended"
+            problem = "the log stream ended"
         except TimeoutError:
-            return None
+            pass  # nothing was said for a while
         except (RuntimeError, aiohttp.ClientError, OSError) as error:
-            return f"the log stream broke ({scrub(str(error)).splitlines()[0][:120] if str(error) else type(error).__name__})"
+            why = scrub(str(error)).splitlines()[0][:120] if str(error) else type(error).__name__
+            problem = f"the log stream broke ({why})"
+        # Ctrl-C cancels the task; what then goes wrong in closing the connection must not hide it.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        return problem
 
     def _print(self, text: str, position: int) -> None:
         """Print the part of a text that is new; ``position`` is where in the log it begins."""

@@ -160,3 +160,29 @@ def test_ctrl_c_is_heard_though_a_line_comes_with_it(monkeypatch, capsys):
     assert Follower(server, "x").follow() == INTERRUPTED
     assert server.lines == 1
     assert "detached; job x goes on" in capsys.readouterr().err
+
+
+class Breaking(Server):
+    """Breaks when it is closed while Ctrl-C is on its way."""
+
+    opened = 0
+
+    async def tail(self, _):
+        self.opened += 1
+        assert self.opened < 50, "fifty times Ctrl-C, and nobody heard"
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+        try:
+            await asyncio.sleep(30)
+            yield "never"
+        finally:
+            raise RuntimeError("the connection cannot be closed")
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_is_heard_though_the_connection_breaks_with_it(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: False))
+    monkeypatch.setattr(following, "_BACKOFF_S", (0.0,))
+    server = Breaking([details("RUNNING")])
+    assert Follower(server, "x").follow() == INTERRUPTED
+    assert server.opened == 1
+    assert "detached; job x goes on" in capsys.readouterr().err
