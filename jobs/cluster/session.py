@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from jobs.cluster.local import local_ray
 from jobs.signals import heed_sigterm
+from pipeline.errors import ClusterError
 
 
 @contextmanager
@@ -20,6 +21,9 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
 
     Args:
         cpus: Size of a local Ray; default is what this process may use. A cluster has the size it has.
+
+    Raises:
+        ClusterError: No Ray could be joined or started.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray will stop hiding accelerators from workers that ask for none; until then it warns at every start.
@@ -39,7 +43,13 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
             heed_sigterm()
             yield
         return
-    ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)
+    try:
+        ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ClusterError(
+            f"RAY_ADDRESS = {address}: that Ray cluster cannot be joined ({error}). Is it up, is this a machine of it, and is "
+            "its token in RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token? Without RAY_ADDRESS a Ray is started on this machine"
+        ) from error
     heed_sigterm()
     try:
         yield

@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from jobs.cluster.session import ray_session
+from pipeline.errors import ClusterError
 
 
 def reachable(pid: int) -> list[str]:
@@ -67,3 +68,18 @@ def test_workers_output_is_shown_on_request_on_a_cluster_too(monkeypatch, asked,
         monkeypatch.setenv("LANDMARKS_WORKER_LOGS", asked)
     with ray_session():
         assert (started[0]["address"], started[0]["log_to_driver"]) == ("cluster:6379", shown)
+
+
+def test_a_cluster_that_is_not_there_is_named_with_what_to_look_at(monkeypatch):
+    import ray
+
+    def away(**_: object) -> None:  # after minutes, in truth
+        raise ConnectionError("Failed to connect to Ray cluster at 127.0.0.1:9")
+
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
+    monkeypatch.setattr(ray, "init", away)
+    with (
+        pytest.raises(ClusterError, match=r"RAY_ADDRESS = 127.0.0.1:9: .*Failed to connect.* RAY_AUTH_TOKEN"),
+        ray_session(),
+    ):
+        pass
