@@ -144,8 +144,8 @@ def _markup(entry: SetConfig, markup: Markup | None, points: CropPoints) -> Mark
         )
     if markup.five_points is None and points == "detector":
         raise ConfigError(
-            f"set '{entry.name}': markup '{markup.name}' lacks 'five_points', by which a detected face is known to be the labelled "
-            "one; add them to its YAML, or set crop.points to landmarks, box or image"
+            f"set '{entry.name}': markup '{markup.name}' lacks 'five_points', by which a detected face is known to be "
+            "the labelled one; add them to its YAML, or set crop.points to landmarks, box or image"
         )
     return markup
 

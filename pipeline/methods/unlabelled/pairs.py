@@ -70,7 +70,8 @@ class PairAugmentation:
                     f"objective 'adversarial', pair_augmentation.{name} = {value}: it must be in 0 … {most:g}"
                 )
         self.translation, self.cutout, self.flip = translation, cutout, flip
-        # On the CPU even where a config is tried out on the meta device. Unless it mirrors, a markup need not say what changes sides.
+        # Only what mirrors images must know which landmarks change sides. On the CPU even where a config is tried out on the meta
+        # device.
         permutation = torch.arange(markup.num_landmarks, device="cpu")
         if flip:
             permutation = torch.from_numpy(markup.flip_permutation)
