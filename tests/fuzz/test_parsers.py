@@ -143,6 +143,12 @@ def cvat() -> Parser:
     return reader("cvat", content.encode())
 
 
+def imglab() -> Parser:
+    parts = "".join(f"<part name='{n}' x='{x}' y='{y}'/>" for n, (x, y) in enumerate(FIVE))
+    image = f"<image file='a.jpg'><box top='1' left='1' width='20' height='20' ignore='0'><label>f</label>{parts}</box></image>"
+    return reader("imglab", f"<?xml version='1.0'?><dataset><images>{image}</images></dataset>".encode())
+
+
 def csv_table() -> Parser:
     header = (
         "path,"
@@ -359,6 +365,7 @@ PARSERS = {
     "coco": lambda _: coco(),
     "label_studio": lambda _: label_studio(),
     "cvat": lambda _: cvat(),
+    "imglab": lambda _: imglab(),
     "csv": lambda _: csv_table(),
     "jsonl": lambda _: json_lines(),
     "pts": lambda _: pts(),
