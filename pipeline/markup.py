@@ -308,7 +308,6 @@ def packaged_names() -> list[str]:
     return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
 
 
-@lru_cache
 def load_markup(name_or_path: str) -> Markup:
     """Read a markup by packaged name (``ibug68``) or by path to a YAML.
 
@@ -322,6 +321,12 @@ def load_markup(name_or_path: str) -> Markup:
         raise ConfigError(
             f"no markup '{name_or_path}': packaged ones are {', '.join(packaged_names())}; or give the path of a YAML"
         )
+    # A file that was edited, or the same relative path in another folder, is another markup.
+    return _load(path, path.resolve(), path.stat().st_mtime_ns)
+
+
+@lru_cache
+def _load(path: Path, _place: Path, _mtime_ns: int) -> Markup:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
