@@ -70,7 +70,10 @@ def _in_folder(place: Path, given: list[Path], label: str | None) -> Found:
     kinds = Counter(p.suffix.lower() or "no extension" for p in place.rglob("*") if p.is_file())
     held = ", ".join(f"{count} × {kind}" for kind, count in kinds.most_common(6)) or "nothing"
     reasons = "".join(f"\n  {problem}" for problem in problems[:5])
-    raise DataError(f"{place}: no annotations recognised; looked for {FORMATS}; it holds {held}{reasons}")
+    raise DataError(
+        f"{place}: no annotations recognised; looked for {FORMATS}; it holds {held}. Published sets have readers of their own, "
+        f"images without annotations 'folder' (landmarks help reader){reasons}"
+    )
 
 
 def _candidates(place: Path) -> list[Path]:
