@@ -151,7 +151,7 @@ class Markup:
         if self.flip_pairs is None:
             raise ConfigError(
                 f"markup '{self.name}' has no 'flip_pairs', the landmarks that swap in a mirrored image: add them to its YAML "
-                "([] where none do) and prepare its sets again, or mirror no image (augmentation.flip: 0)"
+                "([] where none do) and prepare its sets again, or ask for nothing that mirrors images (augmentation.flip: 0)"
             )
         permutation = np.arange(self.num_landmarks, dtype=np.int64)
         for a, b in self.flip_pairs:
