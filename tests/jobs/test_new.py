@@ -174,7 +174,9 @@ def test_what_is_written_works_as_it_is(writer, cats, tmp_path, monkeypatch, in_
     assert [curve.indices for curve in markup.curves] == lines
 
     in_process(*commands[0], "--workers", "0")
-    in_process(*commands[1])
+    verified = in_process(*commands[1])
+    assert "ok (" in verified
+    assert "streams" not in verified  # they get shards enough
     assert "labelled faces" in in_process(*commands[2])
     sets = [
         load_manifest(str(tmp_path / "outputs/data" / config.stem / part)) for part in ("train", "validation")

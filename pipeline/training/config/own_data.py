@@ -151,6 +151,7 @@ def config_text(own: OwnData, name: str, markup: str) -> str:
         )
     share = 0.1 if count >= 50 else 0.2 if count >= 5 else 0.5
     train = count - round(share * count)
+    streams = 2 ** int(math.log2(min(max(train // 4, 1), 16)))
     crop, why = crop_of(own)
     spec = own.found.spec(markup)
     spec |= {key: _from_here(Path(spec[key])) for key in ("path", "root") if key in spec}
@@ -183,7 +184,9 @@ def config_text(own: OwnData, name: str, markup: str) -> str:
         share=share,
         test=test,
         unlabelled=unlabelled,
-        streams=2 ** int(math.log2(min(max(train // 4, 1), 16))),
+        streams=streams,
+        # A tenth may be left out, and still there is one for each.
+        per_shard=max(min(int(0.9 * train / streams), 256), 1),
         batch=2 ** int(math.log2(min(train, 16))),
         flip=flip,
         flip_why=flip_why,
@@ -207,7 +210,8 @@ prepare:
   # {why}
   # points: detector (faces), landmarks, box or image; side_factor: the square's side over that of what it lies around.
   crop: {crop}
-{small}  sets:
+{small}  samples_per_shard: {per_shard}  # each of data.streams reads shards of its own
+  sets:
     - name: train
       role: labelled
       split: train
