@@ -132,7 +132,7 @@ class Predictor:
         """
         if boxes is not None and len(boxes) != len(images):
             raise DataError(f"{len(boxes)} lists of boxes for {len(images)} images: give one for each")
-        around = self._check_boxes(boxes)
+        around = self._what_is_cropped(boxes)
         read = [read_image(image, f"image {place}") for place, image in enumerate(images)]
         if around == "image":
             found = [[from_image(image)] for image in read]
@@ -198,8 +198,8 @@ class Predictor:
             calibrated=False,
         )
 
-    def _check_boxes(self, boxes: Any) -> Literal["face", "box", "image"]:
-        """What the models' squares are placed around."""
+    def _what_is_cropped(self, boxes: Any) -> Literal["face", "box", "image"]:
+        """What the models' squares are placed around; refuses boxes where there must be none, and none where they are needed."""
         around, name = _placed_around(self.models[0]), self.models[0].description.name
         if around == "image" and boxes is not None:
             raise ConfigError(

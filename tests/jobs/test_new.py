@@ -188,4 +188,9 @@ def test_what_is_written_works_as_it_is(writer, cats, tmp_path, monkeypatch, in_
         meta = json.loads(sample.json)
         expected_K2 = points_NK2[int(Path(meta["image"].split("#")[0]).stem.removeprefix("cat"))]
         np.testing.assert_allclose(meta["points"], expected_K2, atol=2e-3)
+    if writer is pts:  # the one crop that none of these cats asks for
+        around = ("prepare.crop.points=landmarks", "prepare.crop.side_factor=1.5", "prepare.out=around")
+        in_process("prepare", str(config), *around, "--workers", "0")
+        assert load_manifest("around/train").crop.points == "landmarks"
+        assert "ok (" in in_process("verify", "around/train", "around/validation")
     assert "there already" in in_process("new", "data", str(given), code=2)
