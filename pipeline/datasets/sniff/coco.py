@@ -50,6 +50,10 @@ def recognise(content: Any, path: Path, label: str | None) -> Found | None:
         images=_images(content, annotated),
         keys={"category": chosen} if several else {},
     )
+    found = found.remarking(
+        "(0, 0) is taken for the centre of the top-left pixel, as in COCO itself; exports of CVAT and Label Studio have its "
+        "corner there: then set 'origin: corner' of the reader"
+    )
     if 2 not in seen and 1 in seen:
         found.keys["one_means"] = "visible"
         found = found.remarking("no landmark has visibility 2: 1 is taken for visible ('one_means')")

@@ -17,8 +17,6 @@ from pipeline.errors import ConfigError
 from pipeline.faces.mirror import wrong_partner
 from pipeline.markup import Markup, load_markup, packaged_names
 
-_FACES_BEFORE_FACES_ARE_TOLD = 5  # a markup of fewer landmarks says nothing of a face
-
 
 @dataclass(frozen=True)
 class OwnData:
@@ -69,8 +67,8 @@ def own_data(found: Found, name: str) -> OwnData:
         seen = _read(found, str(path))
     if found.names is None:
         for known in map(load_markup, packaged_names()):
-            if known.num_landmarks >= _FACES_BEFORE_FACES_ARE_TOLD and looks_like(known, seen.shapes_NK2):
-                remark = f"{known.num_landmarks} landmarks that lie as those of '{known.name}': taken for them; see its YAML"
+            if looks_like(known, seen.shapes_NK2):
+                remark = f"the {known.num_landmarks} landmarks lie as those of '{known.name}' and are taken for them"
                 return OwnData(found.remarking(remark), known, True, seen)
     if markup.flip_pairs is None:
         return OwnData(found, markup, False, seen)

@@ -177,6 +177,9 @@ def config_text(own: OwnData, name: str, markup: str) -> str:
         count=count,
         images=seen.images,
         landmarks=own.markup.num_landmarks,
+        remarks="".join(
+            f"# Of the annotations: {' '.join(remark.split())}.\n" for remark in own.found.remarks
+        ),
         crop=_flow({**crop, "size": 128}),
         why=why,
         small=small,
@@ -203,7 +206,7 @@ _CONFIG = """\
 # {name}: {count} annotations in {images} images, {landmarks} landmarks ({title}).
 # Written by `landmarks new data {where}`. Every key and what it means: `landmarks help`; every value can be overridden on the
 # command line (training.steps=5000). Relative paths start at the folder that commands run in.
-name: {name}
+{remarks}name: {name}
 seed: 0
 prepare:
   out: outputs/data/{name}

@@ -46,7 +46,7 @@ def test_packaged_markups_by_name_and_by_how_landmarks_lie(export):
     assert (by_name.packaged, by_name.markup.name) == (True, "mtfl5")
     by_place = own_data(export(FACE, ["1", "2", "3", "4", "5"]), "mine")
     assert (by_place.packaged, by_place.markup.name) == (True, "mtfl5")
-    assert "lie as those of 'mtfl5'" in by_place.found.remarks[-1]
+    assert "lie as those of 'mtfl5' and are taken for them" in by_place.found.remarks[-1]
     hand = own_data(export(FACE[[2, 0, 1, 4, 3]], ["1", "2", "3", "4", "5"]), "mine")
     assert (hand.packaged, hand.markup.name, hand.markup.flip_pairs) == (False, "mine", None)
 

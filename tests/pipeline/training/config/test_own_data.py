@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,9 @@ def own(tmp_path, count=60, markup=HAND, box=None, most=1, fill=0.2, scale=1.0) 
 
 
 def test_what_is_written_is_a_config(tmp_path):
-    written = write_own(own(tmp_path), "mine", tmp_path)
+    data = own(tmp_path)
+    written = write_own(replace(data, found=data.found.remarking("it is\nso")), "mine", tmp_path)
+    assert "# Of the annotations: it is so.\n" in written.config.read_text()
     config = compose(written.config, [], ExperimentConfig)
     (entry,) = config.prepare.sets
     assert entry.reader == {
