@@ -251,6 +251,28 @@ def experiment(
     new_experiment(name, folder=folder)
 
 
+@new.command("data")
+def data(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="a file that an annotation tool exported, or a folder")
+    ],
+    folder: Annotated[str, typer.Option("--in", help="folder that gets configs/")] = ".",
+    name: Annotated[
+        str | None, typer.Option(help="of the experiment; default: as the file or folder")
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help="folder of the images, where it is not beside the annotations")
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option(help="the annotated things' label or category, where there are several")
+    ] = None,
+) -> None:
+    """Look at annotations and write a commented config for them, with a markup: COCO, CVAT, Label Studio, CSV, .pts, imglab."""
+    from jobs.new import new_data
+
+    new_data(path, folder=folder, name=name, images=images, label=label)
+
+
 def parse(verb: str, arguments: Sequence[str]) -> dict[str, Any]:
     """A verb's parameters as its function would be given them, without running it.
 

@@ -35,7 +35,8 @@ def evaluate(
         bool | None, typer.Option("--flip-test/--no-flip-test", help="average over the mirror image")
     ] = None,
     box_source: Annotated[
-        str | None, typer.Option(help="detector or landmarks: a set cropped by another is refused")
+        str | None,
+        typer.Option(help="detector, landmarks, box or image: a set cropped by another is refused"),
     ] = None,
     box_noise: Annotated[
         float | None, typer.Option(help="shift and scale each crop by up to this share, e.g. 0.05")

@@ -51,7 +51,8 @@ class Markup:
         name: Stable name, written into manifests and checkpoints.
         num_landmarks: K.
         curves: Contours, for drawing and for losses that use tangents.
-        flip_pairs: Landmark pairs that swap under a horizontal flip; the others map to themselves.
+        flip_pairs: Landmark pairs that swap under a horizontal flip; the others map to themselves. None where nobody said:
+            images of such landmarks are not mirrored.
         ocular: Left and right outer eye corners, the 300-W "inter-ocular" normalisation. None where undefined.
         pupils: For the left and the right eye, the landmarks whose mean stands for the pupil. None where undefined.
         five_points: For left pupil, right pupil, nose tip, left and right mouth corner, the landmarks whose mean is the
@@ -65,7 +66,7 @@ class Markup:
     name: str
     num_landmarks: int
     curves: tuple[Curve, ...]
-    flip_pairs: tuple[tuple[int, int], ...]
+    flip_pairs: tuple[tuple[int, int], ...] | None = None
     ocular: tuple[int, int] | None = None
     pupils: tuple[tuple[int, ...], tuple[int, ...]] | None = None
     five_points: tuple[tuple[int, ...], ...] | None = None
@@ -79,7 +80,7 @@ class Markup:
                 f"markup '{self.name}', field 'num_landmarks': {self.num_landmarks}, expected 1 or more"
             )
         groups: dict[str, list[int]] = {f"curves.{c.name}": list(c.indices) for c in self.curves}
-        groups["flip_pairs"] = [i for pair in self.flip_pairs for i in pair]
+        groups["flip_pairs"] = [i for pair in self.flip_pairs or () for i in pair]
         groups["ocular"] = list(self.ocular or ())
         groups["pupils"] = [i for side in self.pupils or () for i in side]
         groups["five_points"] = [i for point in self.five_points or () for i in point]
@@ -142,7 +143,16 @@ class Markup:
 
     @cached_property
     def flip_permutation(self) -> np.ndarray:
-        """(K,) int64: landmark k of a mirrored image is landmark ``flip_permutation[k]`` of the original."""
+        """(K,) int64: landmark k of a mirrored image is landmark ``flip_permutation[k]`` of the original.
+
+        Raises:
+            ConfigError: The markup does not say.
+        """
+        if self.flip_pairs is None:
+            raise ConfigError(
+                f"markup '{self.name}' has no 'flip_pairs', the landmarks that swap in a mirrored image: add them to its YAML "
+                "([] where none do) and prepare its sets again, or ask for nothing that mirrors images (augmentation.flip: 0)"
+            )
         permutation = np.arange(self.num_landmarks, dtype=np.int64)
         for a, b in self.flip_pairs:
             permutation[a], permutation[b] = b, a
@@ -174,7 +184,7 @@ class Markup:
             "name": self.name,
             "num_landmarks": self.num_landmarks,
             "curves": {c.name: {"indices": list(c.indices), "closed": c.closed} for c in self.curves},
-            "flip_pairs": [list(pair) for pair in self.flip_pairs],
+            "flip_pairs": None if self.flip_pairs is None else [list(pair) for pair in self.flip_pairs],
             "ocular": self.ocular and list(self.ocular),
             "pupils": self.pupils and [list(side) for side in self.pupils],
             "five_points": self.five_points and [list(point) for point in self.five_points],
@@ -214,13 +224,12 @@ def _check_fields(raw: dict[str, Any], known: set[str], where: str) -> None:
 
 def _check_required(raw: dict[str, Any]) -> None:
     """Refuse a markup without the fields without default, and the list of partners that some tools write for pairs."""
-    for field in ("name", "num_landmarks", "flip_pairs"):
+    for field in ("name", "num_landmarks"):
         if field not in raw:
-            remedy = "list the pairs of landmarks that swap in a mirrored image, [] for none" * (
-                field == "flip_pairs"
-            )
-            raise ConfigError(f"field '{field}' is missing; {remedy or 'add it'}")
-    pairs = raw["flip_pairs"]
+            raise ConfigError(f"field '{field}' is missing; add it")
+    pairs = raw.get("flip_pairs")
+    if pairs is None:
+        return
     if isinstance(pairs, list) and pairs and all(type(entry) is int for entry in pairs):
         found = [[a, b] for a, b in enumerate(pairs) if a < b < len(pairs) and pairs[b] == a]
         raise ConfigError(
@@ -260,7 +269,7 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
                 Curve(name, tuple(curve["indices"]), bool(curve.get("closed", False)))
                 for name, curve in (raw.get("curves") or {}).items()
             ),
-            flip_pairs=tuple((a, b) for a, b in raw["flip_pairs"]),
+            flip_pairs=None if raw.get("flip_pairs") is None else tuple((a, b) for a, b in raw["flip_pairs"]),
             ocular=_tuple(raw.get("ocular")),
             pupils=_tuples(raw.get("pupils")),
             five_points=_tuples(raw.get("five_points")),
@@ -299,7 +308,6 @@ def packaged_names() -> list[str]:
     return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
 
 
-@lru_cache
 def load_markup(name_or_path: str) -> Markup:
     """Read a markup by packaged name (``ibug68``) or by path to a YAML.
 
@@ -313,6 +321,12 @@ def load_markup(name_or_path: str) -> Markup:
         raise ConfigError(
             f"no markup '{name_or_path}': packaged ones are {', '.join(packaged_names())}; or give the path of a YAML"
         )
+    # A file that was edited, or the same relative path in another folder, is another markup.
+    return _load(path, path.resolve(), path.stat().st_mtime_ns)
+
+
+@lru_cache
+def _load(path: Path, _place: Path, _mtime_ns: int) -> Markup:
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:

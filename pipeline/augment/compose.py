@@ -72,7 +72,9 @@ class Augmentation:
         self.geometry, self.colour, self.blur, self.occlusion = geometry, colour, blur, occlusion
         self.padding: Padding = padding
         self.margin = margin
-        self.permutation_K = torch.from_numpy(markup.flip_permutation)
+        self.permutation_K = torch.arange(markup.num_landmarks)
+        if geometry.flip:  # else a markup need not say which landmarks change sides
+            self.permutation_K = torch.from_numpy(markup.flip_permutation)
         self._columns = [part.columns for part in (geometry, colour, blur, occlusion)]
 
     @torch.no_grad()

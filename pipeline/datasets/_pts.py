@@ -35,6 +35,15 @@ def read_pts(path: Path, num_landmarks: int) -> np.ndarray:
     return np.array(points, dtype=np.float64) - 1.0
 
 
+def count_points(path: Path) -> int:
+    """How many landmarks a ``.pts`` file holds.
+
+    Raises:
+        DataError: It is none, or truncated.
+    """
+    return len(_body(lines(path), path))
+
+
 def _body(content: list[str], path: Path) -> list[tuple[int, str]]:
     """The lines that hold points, each with its number."""
     numbered = [(number, line.strip()) for number, line in enumerate(content, start=1)]

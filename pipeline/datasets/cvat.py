@@ -8,7 +8,6 @@ the image: half a pixel is subtracted. An image's ``width`` and ``height`` are c
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,24 +17,9 @@ from pipeline.datasets._checks import Box, box, number, size
 from pipeline.datasets._export import CORNER, Export
 from pipeline.datasets._gather import Gathering
 from pipeline.datasets._named import NamedPoints, landmark_numbers
+from pipeline.datasets._xml import parse_xml
 from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.errors import DataError
-
-
-class _NoEntities(ElementTree.TreeBuilder):
-    """Exports declare no document type; one that does may define entities that grow without end."""
-
-    def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
-        raise DataError(f"declares a document type ('{name}'), which no export of CVAT does")
-
-
-def _parse(path: Path) -> ElementTree.Element:
-    try:
-        return ElementTree.parse(path, ElementTree.XMLParser(target=_NoEntities())).getroot()
-    except (ElementTree.ParseError, OSError, ValueError, LookupError) as error:  # LookupError: its encoding
-        raise DataError(f"{path}: no XML ({error}); export it again") from error
-    except DataError as error:
-        raise DataError(f"{path}: {error}; do not use this file") from error
 
 
 class Cvat(Export):
@@ -74,7 +58,7 @@ class Cvat(Export):
         Raises:
             DataError: Another export, or one whose labels leave open which are the faces'.
         """
-        root = _parse(self.path)
+        root = parse_xml(self.path)
         if root.tag != "annotations" or root.find("track") is not None:
             raise DataError(
                 f"{self.path}: not images but video or another format; export 'CVAT for images 1.1'"

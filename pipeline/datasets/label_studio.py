@@ -8,8 +8,10 @@ rectangle (``parentID``), which then is its box. A copy of the image at another 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -22,6 +24,7 @@ from pipeline.datasets.face import Annotation, FaceRecord
 from pipeline.errors import DataError
 
 _KEYPOINTS, _RECTANGLES = "keypointlabels", "rectanglelabels"
+_UPLOADED = re.compile(r"^[0-9a-f]{8}-(?=.)")
 
 
 def image_path(address: Any) -> Any:
@@ -41,6 +44,12 @@ def image_path(address: Any) -> Any:
     if parts.scheme or address.startswith("/data/"):
         return unquote(parts.path.rsplit("/", 1)[-1])
     return address
+
+
+def without_prefix(image: str) -> str:
+    """An uploaded image's path as it was before Label Studio wrote eight digits and a dash in front of its name."""
+    path = PurePosixPath(image)
+    return path.with_name(_UPLOADED.sub("", path.name)).as_posix()
 
 
 class LabelStudio(Export):
@@ -74,6 +83,12 @@ class LabelStudio(Export):
     ) -> None:
         super().__init__(path, root, markup, source, upright)
         self.field, self.occluded = field, occluded
+
+    def image(self, name: object, where: str) -> str:
+        """As of any export; an upload's name without what Label Studio put in front of it, where only that file is there."""
+        found = super().image(name, where)
+        plain = without_prefix(found)
+        return plain if not (self.root / found).exists() and (self.root / plain).exists() else found
 
     def records(self) -> list[FaceRecord]:
         """All faces, sorted by name; a malformed one is an ``Unusable``. A task without annotation, or a cancelled one, has none.

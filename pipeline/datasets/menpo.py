@@ -2,7 +2,8 @@
 
 Semi-frontal faces have 300-W's 68 landmarks, profile faces 39 of their own. Each image lies beside its ``.pts``, 1-based as
 300-W's. The 39 landmarks' layout is published as a figure only: the packaged markup ``menpo39`` says their number and nothing
-else. To prepare profile faces, write a YAML that names their ``five_points`` and curves, and give its path as ``markup``.
+else. Profile faces are prepared with ``crop.points: landmarks``, or with a YAML that names their ``five_points``, given as
+``markup``.
 """
 
 from __future__ import annotations

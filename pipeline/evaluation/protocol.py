@@ -42,7 +42,7 @@ from pipeline.markup import Markup
 from pipeline.storage import open_text, write_text
 from pipeline.strict import Finite
 
-BoxSource = Literal["detector", "landmarks", "dataset"]
+BoxSource = Literal["detector", "landmarks", "dataset", "image"]
 
 
 class Protocol(Finite):
@@ -79,6 +79,7 @@ class Protocol(Finite):
             "detector": "detector box",
             "landmarks": "ground-truth-landmark box",
             "dataset": "data-set box",
+            "image": "whole image",
         }[self.box_source]
         parts = [where, self.normalisation, box, "flip test" if self.flip_test else "no flip"]
         if self.markup is not None:

@@ -43,7 +43,7 @@ def protocol_of(
         subset=subset,
         split=manifest.split,
         normalisation=settings.normalisation,
-        box_source=manifest.crop.points,
+        box_source="dataset" if manifest.crop.points == "box" else manifest.crop.points,
         flip_test=asked.flip,
         markup=None if meeting is None else meeting.markup.name,
         landmarks=None if meeting is None else int(meeting.common_T.sum()),

@@ -28,12 +28,19 @@ class FoundFace:
     score: float | None
 
 
-def from_box(image_HW3: np.ndarray, box: Sequence[float]) -> FoundFace:
+def from_image(image_HW3: np.ndarray) -> FoundFace:
+    """What fills its image."""
+    height, width = image_HW3.shape[:2]
+    return from_box(image_HW3, (0, 0, width, height), face=False)
+
+
+def from_box(image_HW3: np.ndarray, box: Sequence[float], *, face: bool = True) -> FoundFace:
     """A face that a box was given for.
 
     Args:
         image_HW3: The image.
-        box: (left, top, right, bottom) edges, px, about as MTCNN draws them.
+        box: (left, top, right, bottom) edges, px; a face's about as MTCNN draws them.
+        face: Squares are placed around a face's five points, which are guessed from the box; False: around the box itself.
 
     Raises:
         DataError: It spans no area.
@@ -48,6 +55,9 @@ def from_box(image_HW3: np.ndarray, box: Sequence[float]) -> FoundFace:
             f"box {tuple(box)}: expected left < right and top < bottom, px, as (left, top, right, bottom)"
         )
     left, top, right, bottom = map(float, box)
+    if not face:
+        corners_22 = np.array([[left, top], [right, bottom]]) - 0.5
+        return FoundFace(image_HW3, corners_22, (left, top, right, bottom), None)
     longer = max(right - left, bottom - top)
     # Edges; the points of a square are pixel centres.
     centre = np.array([(left + right) / 2, (top + bottom) / 2 + _FIVE_BELOW * longer]) - 0.5

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike, fspath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ from pipeline.inference.confidence import TOLERANCE, disc_probability, variances
 from pipeline.inference.crops import answer
 from pipeline.inference.images import ImageLike, read_image
 from pipeline.inference.mixture import mixture
-from pipeline.inference.predicted_face import Box, FoundFace, PredictedFace, from_box
+from pipeline.inference.predicted_face import Box, FoundFace, PredictedFace, from_box, from_image
 from pipeline.methods.model_file import DESCRIPTION, LandmarkModel, load_model
 from pipeline.shards.manifest import Manifest, join
 from pipeline.shards.place import Detector
@@ -80,6 +80,11 @@ class Predictor:
                     f"'{first.name}' predicts markup '{first.markup}', '{other.description.name}' '{other.description.markup}': "
                     "an ensemble's models have one markup"
                 )
+            if _placed_around(other) != _placed_around(self.models[0]):
+                raise ConfigError(
+                    f"'{first.name}' was trained on squares placed by {first.crop.points}, '{other.description.name}' by "
+                    f"{other.description.crop.points}: an ensemble's models look at the same things"
+                )
         self.temperature, self.uncalibrated = self._calibration([calibration for _, calibration in opened])
 
     def _calibration(self, found: list[Calibration | None]) -> tuple[float | None, str | None]:
@@ -113,25 +118,34 @@ class Predictor:
         Args:
             images: See ``read_image``.
             boxes: Of each image's faces, (left, top, right, bottom) px, about as MTCNN draws them: from the middle of the
-                forehead to the chin. None detects.
+                forehead to the chin. Of a model that was trained around boxes (``crop.points: box``), or around all landmarks
+                of a markup without five points, boxes as its data set's, or around the landmarks. None detects, or, for a
+                model of whole images, takes each as one.
 
         Returns:
             A list per image: detected faces, largest first, none where none is found; or the boxes' faces, in order.
 
         Raises:
+            ConfigError: No boxes for a model that needs them: only faces are detected; boxes for a model of whole images.
             DataError: An image that cannot be read or is none; a box that spans no area.
             TrainingError: Landmarks that are not finite.
         """
         if boxes is not None and len(boxes) != len(images):
             raise DataError(f"{len(boxes)} lists of boxes for {len(images)} images: give one for each")
+        around = self._what_is_cropped(boxes)
         read = [read_image(image, f"image {place}") for place, image in enumerate(images)]
-        if boxes is None:
+        if around == "image":
+            found = [[from_image(image)] for image in read]
+        elif boxes is None:
             found = [
                 [FoundFace(image, np.asarray(face.five_52), face.box, face.confidence) for face in faces]
                 for image, faces in zip(read, self._detect(read), strict=True)
             ]
         else:
-            found = [[from_box(image, box) for box in own] for image, own in zip(read, boxes, strict=True)]
+            found = [
+                [from_box(image, box, face=around == "face") for box in own]
+                for image, own in zip(read, boxes, strict=True)
+            ]
         everyone = [face for faces in found for face in faces]
         predicted = iter(
             [
@@ -183,6 +197,20 @@ class Predictor:
             confidence=float(confidence_K.mean()),
             calibrated=False,
         )
+
+    def _what_is_cropped(self, boxes: Any) -> Literal["face", "box", "image"]:
+        """What the models' squares are placed around; refuses boxes where there must be none, and none where they are needed."""
+        around, name = _placed_around(self.models[0]), self.models[0].description.name
+        if around == "image" and boxes is not None:
+            raise ConfigError(
+                f"'{name}' was trained on whole images: give no boxes, cut the images out instead"
+            )
+        if around == "box" and boxes is None:
+            raise ConfigError(
+                f"'{name}' was trained on squares around boxes or landmarks of its data set, and only faces are detected: give "
+                "boxes to Predictor, or a prepared set"
+            )
+        return around
 
     def _detect(self, images: list[np.ndarray]) -> Sequence[Sequence[Any]]:
         if self._detector is None:
@@ -255,6 +283,14 @@ class Predictor:
             )
             for place, (box, score, size) in enumerate(told)
         ]
+
+
+def _placed_around(model: LandmarkModel) -> Literal["face", "box", "image"]:
+    """A face's five points, a box, or the whole image."""
+    points = model.description.crop.points
+    if points == "landmarks":
+        return "box" if model.description.layout.five_points is None else "face"
+    return "face" if points == "detector" else points
 
 
 def _open(model: ModelLike, device: torch.device | str) -> tuple[LandmarkModel, Calibration | None]:

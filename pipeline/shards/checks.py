@@ -220,8 +220,10 @@ def check_shard(
 
 
 def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: Findings) -> None:
-    permutation = markup.flip_permutation
-    if not np.array_equal(permutation[permutation], np.arange(markup.num_landmarks)):
+    permutation = None if markup.flip_pairs is None else markup.flip_permutation
+    if permutation is not None and not np.array_equal(
+        permutation[permutation], np.arange(markup.num_landmarks)
+    ):
         findings.add(
             "error",
             url,
@@ -240,7 +242,7 @@ def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: 
                 f"in {swapped:.0%} of the faces the left eye lies right of the right one",
                 "left is the viewer's: check the landmarks' order, and that no image was mirrored alone",
             )
-    wrong = wrong_partner(shapes_NK2, permutation)
+    wrong = None if permutation is None else wrong_partner(shapes_NK2, permutation)
     if wrong is not None:
         findings.add(
             "error", url, wrong, f"correct flip_pairs of markup '{markup.name}', or the landmarks' order"

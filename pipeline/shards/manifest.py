@@ -26,12 +26,18 @@ VERSIONS = (1, 2)
 MANIFEST_NAME = "manifest.json"
 
 
+CropPoints = Literal["detector", "landmarks", "box", "image"]
+"""What the stored square is placed around: the detector's five points; the labelled landmarks (their own five points where the
+markup has some, else all that are known); the box that the data set gives; the whole image."""
+
+
 class CropPolicy(Strict):
     """How the stored square was placed and encoded."""
 
-    points: Literal["detector", "landmarks"] = Field(description="whose points the square is placed around")
+    points: CropPoints = Field(description="what the square is placed around")
     side_factor: float = Field(
-        gt=0, description="side of the square / longer side of the points' bounding box"
+        gt=0,
+        description="side of the square / longer side of the points' bounding box, of the box, or of the image",
     )
     size: int = Field(ge=16, description="stored side, px")
     jpeg_quality: int = Field(ge=1, le=100)
@@ -131,9 +137,9 @@ class SampleMeta(Strict):
         default=None, description="data set's box: left, top, right, bottom"
     )
     five: list[tuple[float, float]] | None = Field(
-        default=None, description="five points the crop was placed around"
+        default=None, description="five points the crop was placed around; null where it was placed otherwise"
     )
-    five_source: Literal["detector", "landmarks"] = "detector"
+    five_source: CropPoints = Field(default="detector", description="what the crop was placed around")
     attributes: dict[str, Any] = Field(default_factory=dict)
 
     @property

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from pipeline.datasets.face import Annotation
 from pipeline.faces.crop import Crop, crop_around
 from pipeline.markup import Markup
-from pipeline.shards.manifest import CropPolicy
+from pipeline.shards.manifest import CropPoints, CropPolicy
 
 DECIMALS = 4
 """Stored coordinates are rounded to 1e-4 px before the crop is cut: pixels and JSON agree exactly."""
@@ -39,23 +39,36 @@ class Detector(Protocol):
 
 @dataclass(frozen=True)
 class Placement:
-    """A face's square, and the five points it was placed around."""
+    """A face's square, and the five points it was placed around; None where it was placed around something else."""
 
     crop: Crop
-    five_52: np.ndarray
-    five_source: Literal["detector", "landmarks"]
+    five_52: np.ndarray | None
+    five_source: CropPoints
 
 
-def _square(
-    five_52: np.ndarray, source: Literal["detector", "landmarks"], policy: CropPolicy
-) -> Placement | None:
-    five_52 = np.round(np.asarray(five_52, dtype=np.float64), DECIMALS)
+def _square(points_N2: np.ndarray, source: CropPoints, policy: CropPolicy, *, five: bool) -> Placement | None:
+    points_N2 = np.round(np.asarray(points_N2, dtype=np.float64), DECIMALS)
     try:
-        crop = crop_around(five_52, side_factor=policy.side_factor, size=policy.size)
+        crop = crop_around(points_N2, side_factor=policy.side_factor, size=policy.size)
     except ValueError:
         return None
     left, top, side = (round(value, DECIMALS) for value in (crop.left, crop.top, crop.side))
-    return Placement(Crop(left, top, side, policy.size), five_52, source) if side > 0 else None
+    if side <= 0:
+        return None
+    return Placement(Crop(left, top, side, policy.size), points_N2 if five else None, source)
+
+
+def place_image(width: int, height: int, policy: CropPolicy) -> Placement | None:
+    """The square around a whole image of this size, px."""
+    corners_22 = np.array([[-0.5, -0.5], [width - 0.5, height - 0.5]])  # edges; points are pixel centres
+    return _square(corners_22, "image", policy, five=False)
+
+
+def place_box(annotation: Annotation, policy: CropPolicy) -> Placement | None:
+    """The square around the data set's box; None if it gives none."""
+    if annotation.box is None:
+        return None
+    return _square(np.reshape(annotation.box, (2, 2)), "box", policy, five=False)
 
 
 def _complete(labelled_52: np.ndarray, annotation: Annotation, markup: Markup) -> np.ndarray | None:
@@ -85,7 +98,7 @@ def _complete(labelled_52: np.ndarray, annotation: Annotation, markup: Markup) -
 
 def place_unlabelled(face: Face, policy: CropPolicy) -> Placement | None:
     """The square around a detected face; None if its points span no area."""
-    return _square(face.five_52, "detector", policy)
+    return _square(face.five_52, "detector", policy, five=True)
 
 
 def place_labelled(
@@ -103,6 +116,11 @@ def place_labelled(
     Returns:
         None if neither way gives a square.
     """
+    if markup.five_points is None:
+        known_K = np.isfinite(annotation.points_K2).all(axis=1)
+        if policy.points != "landmarks" or not known_K.any():
+            return None
+        return _square(annotation.points_K2[known_K], "landmarks", policy, five=False)
     # A five-point is a mean of landmarks; one landmark of unknown position makes it unknown (NaN).
     labelled_52 = markup.five_from(annotation.points_K2)
     known = np.isfinite(labelled_52).all(axis=1)
@@ -114,11 +132,12 @@ def place_labelled(
             float(np.linalg.norm(face.five_52[known] - labelled_52[known], axis=1).mean()) for face in faces
         ]
         if distances and min(distances) <= _SAME_FACE * extent:
-            placed = _square(faces[int(np.argmin(distances))].five_52, "detector", policy)
+            found = faces[int(np.argmin(distances))]
+            placed = _square(found.five_52, "detector", policy, five=True)
             if placed is not None:
                 return placed
     if fall_back or policy.points == "landmarks":
         completed_52 = _complete(labelled_52, annotation, markup)
         if completed_52 is not None:
-            return _square(completed_52, "landmarks", policy)
+            return _square(completed_52, "landmarks", policy, five=True)
     return None

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigError
 from pipeline.faces.mirror import wrong_partner
 from pipeline.markup import Markup, own_definition
 from pipeline.shards.duplicates import comparison_settings
-from pipeline.shards.manifest import join
+from pipeline.shards.manifest import CropPoints, join
 from pipeline.shards.prepare import ChunkOptions
 from pipeline.shards.prepare_config import PrepareConfig, SetConfig, ValidationConfig
 from pipeline.storage import require_free_space
@@ -135,17 +135,17 @@ def _fingerprint(records: Sequence[FaceRecord]) -> str:
     return digest.hexdigest()
 
 
-def _markup(entry: SetConfig, markup: Markup | None) -> Markup | None:
+def _markup(entry: SetConfig, markup: Markup | None, points: CropPoints) -> Markup | None:
     if entry.role == "unlabelled":
         return None
     if markup is None:
         raise ConfigError(
             f"set '{entry.name}': reader '{entry.reader['reader']}' has no landmarks; set role to unlabelled"
         )
-    if markup.five_points is None:
+    if markup.five_points is None and points == "detector":
         raise ConfigError(
-            f"set '{entry.name}': markup '{markup.name}' lacks 'five_points', by which a face is found; "
-            "add them to its YAML"
+            f"set '{entry.name}': markup '{markup.name}' lacks 'five_points', by which a detected face is known to be "
+            "the labelled one; add them to its YAML, or set crop.points to landmarks, box or image"
         )
     return markup
 
@@ -156,7 +156,7 @@ def _check_flip_pairs(entry: SetConfig, markup: Markup | None, records: Sequence
     Raises:
         ConfigError: Naming a landmark, and the one that its mirror image lies on.
     """
-    if markup is None:
+    if markup is None or markup.flip_pairs is None:
         return
     annotations = [getattr(record, "annotation", None) for record in records]
     shapes = [a.points_K2 for a in annotations if isinstance(a, Annotation)]
@@ -172,7 +172,7 @@ def _plan(config: PrepareConfig, entry: SetConfig) -> list[SetPlan]:
     policy = config.crop_of(entry).policy()
     options = ChunkOptions(
         role=entry.role,
-        markup=_markup(entry, reader.markup),
+        markup=_markup(entry, reader.markup, policy.points),
         crop=policy,
         min_face_px=config.min_face_px,
         on_no_face=config.on_no_face,

@@ -22,7 +22,16 @@ from pipeline.errors import DataError
 from pipeline.faces.crop import extract, outside
 from pipeline.markup import Markup
 from pipeline.shards.manifest import CropPolicy, SampleMeta
-from pipeline.shards.place import DECIMALS, Detector, Face, Placement, place_labelled, place_unlabelled
+from pipeline.shards.place import (
+    DECIMALS,
+    Detector,
+    Face,
+    Placement,
+    place_box,
+    place_image,
+    place_labelled,
+    place_unlabelled,
+)
 from pipeline.shards.read import RawSample
 from pipeline.shards.write import encode_meta, sample_key
 
@@ -120,11 +129,21 @@ def _place(
     """The square, or (reason, detail) why there is none."""
     if annotation is not None and (off := _off_image(annotation, image.image_HW3)) is not None:
         return "off_image", off
-    if annotation is not None and options.markup is not None:
+    if options.crop.points == "image":
+        height, width = image.image_HW3.shape[:2]
+        placed, missed = place_image(width, height, options.crop), "an image of no size"
+    elif options.crop.points == "box" and annotation is not None:
+        placed, missed = (
+            place_box(annotation, options.crop),
+            "no box, around which crop.points = box places it",
+        )
+    elif annotation is not None and options.markup is not None:
         placed = place_labelled(
             faces, annotation, options.markup, options.crop, fall_back=options.on_no_face == "landmarks"
         )
         missed = f"{len(faces)} faces detected, none of them the labelled one"
+        if not options.needs_detector:
+            missed = "the landmarks that are known span no area, or lack both eyes or mouth corners"
     elif len(faces) > 1 and options.several_faces == "reject":
         return "several_faces", f"{len(faces)} faces detected"
     else:
@@ -162,7 +181,7 @@ def _meta(
         points=points,
         visible=visible,
         box=annotation.box if annotation else None,
-        five=[(float(x), float(y)) for x, y in placed.five_52],
+        five=None if placed.five_52 is None else [(float(x), float(y)) for x, y in placed.five_52],
         five_source=placed.five_source,
         attributes=annotation.attributes if annotation else {},
     )

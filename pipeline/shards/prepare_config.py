@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from pipeline.datasets._decode import MAX_PIXELS
 from pipeline.faces.detect import DetectorConfig
-from pipeline.shards.manifest import CropPolicy
+from pipeline.shards.manifest import CropPoints, CropPolicy
 from pipeline.strict import Strict
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
@@ -19,20 +19,29 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")
 class CropConfig(Strict):
     """Where the stored square lies and how it is encoded."""
 
-    points: Literal["detector", "landmarks"] = Field(
+    points: CropPoints = Field(
         default="detector",
-        description="whose five points (pupils, nose tip, mouth corners) the square is placed around: the "
-        "detector's, as for faces nobody has labelled, or the labelled landmarks' own",
+        description="what the square is placed around: the detector's five points (pupils, nose tip, mouth corners), as for "
+        "faces nobody has labelled; the labelled landmarks, their own five points where the markup names them, else all; the "
+        "data set's box; or the whole image. The last three need no faces: hands, cats and ears are cropped so",
     )
     side_factor: float = Field(
         default=3.0,
         gt=0,
-        description="side of the square / longer side of the five points' box; see pipeline/faces/crop.py",
+        description="side of the square / longer side of what it is placed around; 3 for five points (see "
+        "pipeline/faces/crop.py), some 1.5 for all landmarks, 1.2 for a box; 1, the default there, for the whole image",
     )
     size: int = Field(
         default=80, ge=16, le=2048, description="stored side, px; the paper's generator takes 80"
     )
     jpeg_quality: int = Field(default=95, ge=1, le=100, description="stored without chroma subsampling")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_image(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("points") == "image":
+            return {"side_factor": 1.0, **raw}
+        return raw
 
     def policy(self) -> CropPolicy:
         """The same, as the manifest records it."""
@@ -147,9 +156,11 @@ class PrepareConfig(Strict):
                         f"the sets listed before it ({', '.join(produced) or 'none'}); list it first"
                     )
             produced += [entry.name] + ([entry.validation.name] if entry.validation else [])
-            if entry.role == "unlabelled" and self.crop_of(entry).points == "landmarks":
+            points = self.crop_of(entry).points
+            if entry.role == "unlabelled" and points in {"landmarks", "box"}:
+                missing = "landmarks" if points == "landmarks" else "boxes"
                 raise ValueError(
-                    f"set '{entry.name}': unlabelled faces have no landmarks; set crop.points to detector"
+                    f"set '{entry.name}': unlabelled faces have no {missing}; set crop.points to detector, or to image"
                 )
         for name in produced:
             if produced.count(name) > 1:

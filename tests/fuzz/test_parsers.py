@@ -1,6 +1,6 @@
 """Seeded damage to every kind of file that others write: each is read, or refused by an error of our own. Nothing hangs or grows.
 
-500 inputs by default, 12,000 with ``-m slow``. An input that fails is named by its parser and number, which give it again.
+650 inputs by default, 16,000 with ``-m slow``. An input that fails is named by its parser and number, which give it again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import tarfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,9 @@ from scipy.io import savemat
 
 from pipeline.datasets._decode import decode_image
 from pipeline.datasets.open import open_reader
-from pipeline.errors import LandmarkError
+from pipeline.datasets.sniff import sniff
+from pipeline.datasets.sniff.own import markup_text, own_data
+from pipeline.errors import DataError, LandmarkError
 from pipeline.markup import load_markup, markup_from
 from pipeline.shards.loader import Quarantine, collate
 from pipeline.shards.manifest import CropPolicy, SampleMeta, load_manifest
@@ -33,6 +35,7 @@ from pipeline.shards.prepare import ChunkOptions, prepare_chunk
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.stream import StreamSample
 from pipeline.shards.write import encode_meta, write_shard
+from pipeline.training.config.own_data import config_text
 
 SIDE = 24
 MARKUP = load_markup("mtfl5")
@@ -141,6 +144,12 @@ def cvat() -> Parser:
         f'<?xml version="1.0" encoding="utf-8"?><annotations><version>1.1</version>{image}</annotations>'
     )
     return reader("cvat", content.encode())
+
+
+def imglab() -> Parser:
+    parts = "".join(f"<part name='{n}' x='{x}' y='{y}'/>" for n, (x, y) in enumerate(FIVE))
+    image = f"<image file='a.jpg'><box top='1' left='1' width='20' height='20' ignore='0'><label>f</label>{parts}</box></image>"
+    return reader("imglab", f"<?xml version='1.0'?><dataset><images>{image}</images></dataset>".encode())
 
 
 def csv_table() -> Parser:
@@ -359,6 +368,7 @@ PARSERS = {
     "coco": lambda _: coco(),
     "label_studio": lambda _: label_studio(),
     "cvat": lambda _: cvat(),
+    "imglab": lambda _: imglab(),
     "csv": lambda _: csv_table(),
     "jsonl": lambda _: json_lines(),
     "pts": lambda _: pts(),
@@ -377,6 +387,29 @@ PARSERS = {
     "manifest": manifest,
     "markup": lambda _: markup_yaml(),
     "definition": lambda _: markup_json(),
+}
+
+
+def looked_at(parser: Parser, suffix: str) -> Parser:
+    """The same file as ``landmarks new data`` reads it; what it would write must be what it says."""
+
+    def read(path: Path) -> None:
+        path = path.rename(path.with_suffix(suffix))
+        own = own_data(sniff(str(path), images=str(path.parent / "images")), "mine")
+        assert markup_from(yaml.safe_load(markup_text(own)), path) == own.markup or own.packaged
+        with suppress(DataError):  # a single face that can be used is refused here
+            section = yaml.safe_load(config_text(own, "mine", "mtfl5"))["prepare"]
+            assert section["sets"][0]["reader"] == own.found.spec("mtfl5")
+
+    return Parser(parser.seed, read)
+
+
+PARSERS |= {
+    "new-coco": lambda _: looked_at(coco(), ".json"),
+    "new-label_studio": lambda _: looked_at(label_studio(), ".json"),
+    "new-cvat": lambda _: looked_at(cvat(), ".xml"),
+    "new-imglab": lambda _: looked_at(imglab(), ".xml"),
+    "new-csv": lambda _: looked_at(csv_table(), ".csv"),
 }
 
 

@@ -186,6 +186,31 @@ def label_studio(root, image, points_K2):
     return {"reader": "label_studio", "path": str(root / "e.json"), "root": str(root), "markup": "mtfl5"}
 
 
+def imglab(root, image, points_K2):
+    save(root / "a.png", image)
+    parts = "".join(
+        f"<part name='{name}' x='{x:.3f}' y='{y:.3f}'/>"
+        for name, (x, y) in zip(load_markup("mtfl5").names, points_K2, strict=True)
+    )
+    (root / "d.xml").write_text(
+        f"<dataset><images><image file='a.png'><box top='40' left='40' width='80' height='80'>{parts}</box></image></images>"
+        "</dataset>"
+    )
+    return {"reader": "imglab", "path": str(root / "d.xml"), "root": str(root), "markup": "mtfl5"}
+
+
+def pts(root, image, points_K2):
+    save(root / "more" / "a.png", image)
+    write_pts(root / "more" / "a.pts", points_K2 + 1)
+    return {"reader": "pts", "root": str(root), "markup": "mtfl5"}
+
+
+def face_synthetics(root, image, points_K2):
+    save(root / "000000.png", image)
+    (root / "000000_ldmks.txt").write_text("".join(f"{x:.3f} {y:.3f}\n" for x, y in points_K2))
+    return {"reader": "face_synthetics", "root": str(root)}
+
+
 CASES: dict[Writer, tuple[str, list[int], list[int]]] = {
     w300: ("ibug68", [], []),
     w300vw: ("ibug68", [], []),
@@ -201,6 +226,9 @@ CASES: dict[Writer, tuple[str, list[int], list[int]]] = {
     coco: ("mtfl5", [0], []),
     cvat: ("mtfl5", [0], []),
     label_studio: ("mtfl5", [0], []),
+    imglab: ("mtfl5", [], []),
+    pts: ("mtfl5", [], []),
+    face_synthetics: ("faces70", [], []),
 }
 """Writer, named as its reader → markup, landmarks that are invisible, landmarks without a position."""
 

@@ -112,6 +112,7 @@ flip_pairs: [[0, 1]]
 
 def yaml_at(tmp_path: Path, text: str) -> str:
     path = tmp_path / "mine.yaml"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return str(path)
 
@@ -122,6 +123,18 @@ def test_a_markup_of_ones_own(tmp_path):
     assert markup.flip_permutation.tolist() == [1, 0, 2, 3]
     with pytest.raises(ConfigError, match=r"markup 'mine' has no 'five_points': add them to its YAML"):
         markup.five_from(np.zeros((4, 2)))
+
+
+def test_flip_pairs_may_be_unknown(tmp_path):
+    markup = load_markup(yaml_at(tmp_path, GOOD.replace("flip_pairs: [[0, 1]]", "")))
+    assert markup.flip_pairs is None
+    assert markup_from(json.loads(json.dumps(markup.definition)), "memory") == markup
+    with pytest.raises(ConfigError, match=r"'mine' has no 'flip_pairs'.*add them to its YAML"):
+        _ = markup.flip_permutation
+    none = load_markup(yaml_at(tmp_path / "none", GOOD.replace("[[0, 1]]", "[]")))
+    assert none.flip_pairs == ()
+    assert none.flip_permutation.tolist() == [0, 1, 2, 3]
+    assert markup_from(json.loads(json.dumps(none.definition)), "memory") == none
 
 
 def test_names_and_mappings(tmp_path):
@@ -142,7 +155,6 @@ WRONG = {
     "unknown field": (GOOD + "flip_pars: []\n", "unknown field 'flip_pars'; known fields are curves, "),
     "unknown field of a curve": (GOOD.replace("closed", "close"), "curve 'mouth': unknown field 'close'"),
     "no name": (GOOD.replace("name: mine", ""), "field 'name' is missing"),
-    "no flip pairs": (GOOD.replace("flip_pairs: [[0, 1]]", ""), "field 'flip_pairs' is missing; list the pairs"),
     "no number": (GOOD.replace("4", "four"), "ValueError: .*'four'"),
     "outside a curve": (GOOD.replace("1, 2]", "1, 4]"), r"field 'curves.mouth': landmarks \[4\] are outside 0…3"),
     "counted from 1": (GOOD.replace("[[0, 1]]", "[[4, 1]]"), r"field 'flip_pairs': landmarks \[4\] are outside"),

@@ -17,10 +17,11 @@ from pipeline.markup import load_markup
 from pipeline.markup_mapping import find_mapping
 
 NAMES = sorted(path.stem for path in (Path(__file__).parents[2] / "pipeline" / "markups").glob("*.yaml"))
-SIZES = {"aflw19": 19, "cofw29": 29, "ibug68": 68, "mtfl5": 5, "wflw98": 98}
+SIZES = {"aflw19": 19, "cofw29": 29, "faces70": 70, "ibug68": 68, "mtfl5": 5, "wflw98": 98}
 ON_THE_MIDLINE = {
     "aflw19": [13, 16, 18],
     "cofw29": [20, 21, 24, 25, 26, 27, 28],
+    "faces70": [8, 27, 28, 29, 30, 33, 51, 57, 62, 66],
     "ibug68": [8, 27, 28, 29, 30, 33, 51, 57, 62, 66],
     "mtfl5": [2],
     "wflw98": [16, 51, 52, 53, 54, 57, 79, 85, 90, 94],

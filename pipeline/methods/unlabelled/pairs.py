@@ -70,8 +70,11 @@ class PairAugmentation:
                     f"objective 'adversarial', pair_augmentation.{name} = {value}: it must be in 0 … {most:g}"
                 )
         self.translation, self.cutout, self.flip = translation, cutout, flip
-        permutation = torch.from_numpy(markup.flip_permutation)
-        # On the CPU even where a config is tried out on the meta device.
+        # Only what mirrors images must know which landmarks change sides. On the CPU even where a config is tried out on the meta
+        # device.
+        permutation = torch.arange(markup.num_landmarks, device="cpu")
+        if flip:
+            permutation = torch.from_numpy(markup.flip_permutation)
         self.channels = torch.cat([torch.arange(3, device="cpu"), permutation + 3])
 
     def __call__(self, pairs_BCHW: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pipeline.evaluation.groups import POSE_BINS
 from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT
 from pipeline.evaluation.robustness import Perturbation
+from pipeline.shards.manifest import CropPoints
 from pipeline.strict import Strict
 
 
@@ -42,8 +43,8 @@ class EvaluationConfig(Strict):
         "the set's own where the models have it",
     )
     flip_test: bool = Field(False, description="average predictions with those of the mirrored image")
-    box_source: Literal["detector", "landmarks"] | None = Field(
-        None, description="whose points the set's crops must be placed by, else it is refused; null: either"
+    box_source: CropPoints | None = Field(
+        None, description="what the set's crops must be placed by, else it is refused; null: anything"
     )
     box_noise: float = Field(
         0.0, ge=0, le=0.3, description="shift and scale each crop by up to this share of its side"

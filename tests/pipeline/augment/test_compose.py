@@ -14,7 +14,7 @@ from pipeline.augment.custom import Custom
 from pipeline.augment.draws import step_generator
 from pipeline.augment.geometry import move
 from pipeline.errors import ConfigError
-from pipeline.markup import load_markup
+from pipeline.markup import Markup, load_markup
 
 MTFL, IBUG = load_markup("mtfl5"), load_markup("ibug68")
 EVERYTHING = {
@@ -229,6 +229,13 @@ def test_bfloat16_and_autocast():
 def test_landmarks_of_another_markup_are_refused():
     with pytest.raises(ValueError, match="5 landmarks, the markup has 68"):
         run(faces(0), markup=IBUG, flip=0.5)
+
+
+def test_only_what_mirrors_asks_which_landmarks_change_sides():
+    unknown = Markup("hand", 5, ())
+    assert Custom(unknown, rotation=20.0).permutation_K.tolist() == [0, 1, 2, 3, 4]
+    with pytest.raises(ConfigError, match="'hand' has no 'flip_pairs'"):
+        Custom(unknown, flip=0.1)
 
 
 def test_no_images_at_all():

@@ -82,6 +82,16 @@ def test_where_a_image_lies(address, path):
     assert image_path(address) == path
 
 
+def test_an_upload_is_found_under_the_name_it_had(read, tmp_path):
+    Image.new("RGB", (200, 100)).save(tmp_path / "b.jpg")
+    uploaded = task(*FACE, image="/data/upload/1/0a1b2c3d-b.jpg")
+    assert [record.name for record in read(uploaded)] == ["b.jpg#1"]
+    Image.new("RGB", (200, 100)).save(tmp_path / "0a1b2c3d-b.jpg")
+    assert [record.name for record in read(uploaded)] == ["0a1b2c3d-b.jpg#1"]
+    with pytest.raises(DataError, match="leads out of"):
+        read(task(*FACE, image="../0a1b2c3d-b.jpg"))
+
+
 def test_only_one_annotation_counts(read):
     twice = task(*FACE)
     twice["annotations"].append(copy.deepcopy(twice["annotations"][0]))

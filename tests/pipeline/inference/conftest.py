@@ -27,12 +27,16 @@ class Colours(nn.Module):
 
 
 def colour_model(
-    size: int = 80, input_size: int = 80, side_factor: float = 3.0, name: str = "colours"
+    size: int = 80,
+    input_size: int = 80,
+    side_factor: float = 3.0,
+    name: str = "colours",
+    points: str = "detector",
 ) -> LandmarkModel:
     description = ModelDescription(
         name=name, model=Part(name="rcn"), loss=Part(name="laplace_kl"), markup="colours", markup_definition=COLOURS,
         num_landmarks=3, input_size=input_size, step=1, averaged=False, parameters=1, config_hash="0", seed=0,
-        crop=CropPolicy(points="detector", side_factor=side_factor, size=size, jpeg_quality=95),
+        crop=CropPolicy(points=points, side_factor=side_factor, size=size, jpeg_quality=95),
     )  # fmt: skip
     method = Laplace(LaplaceKL(), Traits(), description.layout, input_size)
     return LandmarkModel(Colours(), method, description).eval()

@@ -88,6 +88,27 @@ def test_detected_faces_are_cut_out_around_their_five_points(make_colour_model, 
     assert Predictor(make_colour_model(), detector=KnownDetector([]))(image) == []
 
 
+def test_what_no_detector_finds_is_predicted_in_its_box_or_as_a_whole_image(make_colour_model, image):
+    def placed(points, factor):
+        return Predictor(make_colour_model(128, 128, factor, points=points))
+
+    boxed = placed("box", 1.5)
+    (face,) = boxed(image, [BOX])
+    assert (face.crop.side, face.crop.left, face.crop.top) == pytest.approx((180.0, 60.0, 20.0))
+    np.testing.assert_allclose(face.points_K2, POINTS, atol=1.0)
+    for needy in (boxed, placed("landmarks", 1.5)):  # of a markup without five points
+        with pytest.raises(ConfigError, match="only faces are detected: give boxes"):
+            needy(image)
+    whole = placed("image", 1.0)
+    (face,) = whole(image)
+    assert (face.crop.side, face.crop.left, face.crop.top) == (300.0, 0.0, -40.0)
+    np.testing.assert_allclose(face.points_K2, POINTS, atol=2.0)
+    with pytest.raises(ConfigError, match="trained on whole images: give no boxes"):
+        whole(image, [BOX])
+    with pytest.raises(ConfigError, match="placed by image, .* by box: an ensemble's models"):
+        Predictor([whole.models[0], boxed.models[0]])
+
+
 def test_an_ensemble_is_the_mixture_of_its_members(make_colour_model, image):
     models = [make_colour_model(80, 80, 3.0), make_colour_model(128, 64, 4.0)]
     alone = [Predictor(model)(image, [BOX])[0] for model in models]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.face import Annotation
+from pipeline.faces.crop import Crop
 from pipeline.markup import Markup, load_markup
 from pipeline.shards.manifest import CropPolicy
-from pipeline.shards.place import place_labelled, place_unlabelled
+from pipeline.shards.place import place_box, place_image, place_labelled, place_unlabelled
 
 MARKUP = Markup("five", 5, (), ((0, 1), (3, 4)), five_points=((0,), (1,), (2,), (3,), (4,)))
 FIVE = np.array([[40.0, 40], [80, 40], [60, 60], [45, 80], [75, 80]])
@@ -83,6 +84,30 @@ def test_five_points_of_a_profile():
     np.testing.assert_allclose(placed.five_52, expected, atol=1e-4)
     # All the same, a square of three times the longer side around them.
     assert placed.crop.side == pytest.approx(3 * np.ptp(expected, axis=0).max(), abs=1e-3)
+
+
+def test_without_five_points_the_square_is_around_all_landmarks_that_are_known():
+    points = np.array([[10.0, 20], [50, 30], [30, 60], [np.nan, np.nan], [200, 200]])
+    points[4] = np.nan
+    hand = Markup("hand", 5, ())
+    wide = LANDMARKS.model_copy(update={"side_factor": 1.5})
+    placed = place_labelled([], annotation(points), hand, wide, fall_back=False)
+    assert (placed.crop.side, placed.five_52, placed.five_source) == (60.0, None, "landmarks")  # 1.5 × 40
+    assert (placed.crop.left, placed.crop.top) == (0.5, 10.5)  # centred on pixel (30, 40)
+    one = np.full((5, 2), np.nan)
+    one[0] = 7.0
+    assert place_labelled([], annotation(one), hand, wide, fall_back=True) is None
+    assert place_labelled([], annotation(one * np.nan), hand, wide, fall_back=True) is None
+
+
+def test_around_a_box_and_a_whole_image():
+    policy = CropPolicy(points="box", side_factor=1.25, size=64, jpeg_quality=95)
+    boxed = Annotation(FIVE, np.ones(5, dtype=bool), (10.0, 20.0, 50.0, 100.0))
+    placed = place_box(boxed, policy)
+    assert (placed.crop, placed.five_52, placed.five_source) == (Crop(-19.5, 10.5, 100.0, 64), None, "box")
+    assert place_box(annotation(), policy) is None
+    whole = place_image(140, 120, policy.model_copy(update={"points": "image", "side_factor": 1.0}))
+    assert (whole.crop, whole.five_52, whole.five_source) == (Crop(0.0, -10.0, 140.0, 64), None, "image")
 
 
 def test_points_without_area():

@@ -155,6 +155,26 @@ def test_landmark_placement_needs_no_detector():
     assert SampleMeta.model_validate_json(result.samples[0].json).five_source == "landmarks"
 
 
+def test_boxes_and_whole_images_need_neither_detector_nor_five_points():
+    records = [Record("09-a", FIVE), Record("09-b")]
+    whole = POLICY.model_copy(update={"points": "image", "side_factor": 1.0})
+    for role, markup in (("labelled", Markup("any", 5, ())), ("unlabelled", None)):
+        result = prepare_chunk(
+            records[role == "unlabelled" :], options(role, crop=whole, markup=markup), None
+        )
+        meta = SampleMeta.model_validate_json(result.samples[0].json)
+        assert (meta.left, meta.top, meta.side, meta.five, meta.five_source) == (0, -10, 140, None, "image")
+    boxed = POLICY.model_copy(update={"points": "box", "side_factor": 20.0})
+    result = prepare_chunk(
+        [Record("09-a", FIVE), Record("09-b", FIVE)],
+        options("labelled", crop=boxed, markup=Markup("any", 5, ())),
+        None,
+    )
+    meta = SampleMeta.model_validate_json(result.samples[0].json)
+    assert (meta.side, meta.five_source, meta.box) == (40.0, "box", (1, 2, 3, 4))
+    assert np.isnan(meta.crop_five()).all()
+
+
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 70])
 def test_batches_lose_nothing(count):
     records = [Record("broken") if i % 7 == 3 else Record(f"19-{i}") for i in range(count)]

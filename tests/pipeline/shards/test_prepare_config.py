@@ -22,6 +22,13 @@ def test_defaults_are_the_papers():
     assert (crop.points, crop.side_factor, crop.size) == ("detector", 3.0, 80)
 
 
+def test_a_whole_image_is_as_large_as_it_is_unless_told_otherwise():
+    crops = [{"points": "image"}, {"points": "image", "side_factor": 1.1}, {"points": "box"}]
+    factors = [PrepareConfig.model_validate(config(crop=crop)).crop.side_factor for crop in crops]
+    assert factors == [1.0, 1.1, 3.0]
+    assert PrepareConfig.model_validate(config(crop={"points": "image"}, sets=[entry()])).sets[0].name == "u"
+
+
 def test_a_set_may_override_the_crop():
     parsed = PrepareConfig.model_validate(config(sets=[entry(crop={"size": 256}), entry("v")]))
     assert [parsed.crop_of(s).size for s in parsed.sets] == [256, 80]
@@ -34,6 +41,7 @@ def test_a_set_may_override_the_crop():
         ({"sample_per_shard": 3}, "Extra inputs are not permitted"),
         ({"detector": {"min_faces": 1}}, "unknown field 'min_faces'; known: canvases"),
         ({"crop": {"points": "landmarks"}, "sets": [entry()]}, "unlabelled faces have no landmarks"),
+        ({"crop": {"points": "box"}, "sets": [entry()]}, "unlabelled faces have no boxes.*or to image"),
         ({"sets": [entry(), entry()]}, "two sets are called 'u'"),
         ({"sets": [entry("a/b")]}, "becomes file names"),
         ({"sets": [entry("../x")]}, "becomes file names"),

@@ -5,7 +5,7 @@ import torch
 
 from pipeline.errors import ConfigError
 from pipeline.heatmaps.draw import laplace_heatmaps
-from pipeline.markup import load_markup
+from pipeline.markup import Markup, load_markup
 from pipeline.methods.unlabelled.pairs import PairAugmentation, blank, pair, scaled
 
 MARKUP, K, SIDE = load_markup("mtfl5"), 5, 32
@@ -44,6 +44,10 @@ def test_a_pair_is_the_image_at_the_heatmaps_size_on_them():
 def test_without_ranges_nothing_changes():
     pairs = torch.rand(2, 3 + K, SIDE, SIDE)
     assert PairAugmentation(MARKUP)(pairs) is pairs
+    unknown = Markup("hand", K, ())  # only what mirrors asks which landmarks change sides
+    assert PairAugmentation(unknown)(pairs) is pairs
+    with pytest.raises(ConfigError, match="'hand' has no 'flip_pairs'"):
+        PairAugmentation(unknown, flip=0.5)
 
 
 def test_mirroring_renames_landmarks():
