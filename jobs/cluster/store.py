@@ -36,7 +36,7 @@ def place_of(storage: str) -> dict[str, Any]:
 
 
 class StoreHandler(FSSpecHandler):
-    """An fsspec client for pyarrow; what Ray calls is repeated where the store fails, and sees what other processes have written."""
+    """An fsspec client for pyarrow; what Ray calls is repeated where the store fails, and sees what others have written."""
 
     def _ask(self, path: str, call: Callable[[], _T]) -> _T:
         self.fs.invalidate_cache()
