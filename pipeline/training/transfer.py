@@ -1,6 +1,6 @@
-"""A checkpoint's way into an object store and back: its list of files goes last, so that what was cut short has none.
+"""A checkpoint's way into an object store, its list of files last, so that what was cut short has none; and its way back.
 
-A shared volume needs neither: there, Ray Train moves a checkpoint's files.
+To a disk, a shared volume's included, Ray Train itself brings them.
 """
 
 from __future__ import annotations

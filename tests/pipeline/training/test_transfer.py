@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,17 @@ from jobs.checkpoint import show
 from pipeline.errors import DataError, StorageError
 from pipeline.inference.trained import find_trained
 from pipeline.methods.model_file import WEIGHTS, load_model
-from pipeline.storage import files_below, names_in, open_binary, read_text, remove, write_bytes, write_text
+from pipeline.storage import (
+    exists,
+    files_below,
+    names_in,
+    open_binary,
+    read_text,
+    remove,
+    write_bytes,
+    write_text,
+)
+from pipeline.training import transfer
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.init import weights_sha256
 from pipeline.training.integrity import CHECKPOINT_MANIFEST, damage, digests, seal
@@ -45,20 +57,44 @@ def test_a_checkpoint_comes_back_as_it_went_and_its_list_goes_last(s3, written, 
     assert damage(str(tmp_path / "fetched")) == ()
 
 
+def test_the_list_waits_for_the_slowest_rank(s3, written, tmp_path, monkeypatch):
+    barrier = threading.Barrier(2)
+    monkeypatch.setattr(transfer, "merged", lambda own, world_size: barrier.wait(timeout=60))
+    put, late = transfer.put_object, []
+
+    def slow_where_rank_1_is(path: str, url: str) -> None:
+        if url.endswith("of_rank_1.pt"):
+            time.sleep(0.5)
+            late.append(exists(f"{URL}/{CHECKPOINT_MANIFEST}"))
+        put(path, url)
+
+    monkeypatch.setattr(transfer, "put_object", slow_where_rank_1_is)
+    write_text(f"{URL}/zero/of_rank_7.pt", "of a killed upload by more ranks")
+    other = tmp_path / "rank 1"
+    write_text(str(other / "zero" / "of_rank_1.pt"), "1")
+    files = digests(written) | digests(other)
+    (written / CHECKPOINT_MANIFEST).unlink()
+    del files[CHECKPOINT_MANIFEST]
+    seal(written, files, step=2, config_hash="0" * 12, world_size=2, zero_stage=1)
+    rank_1 = threading.Thread(target=upload_checkpoint, args=(other, URL, 1, 2))
+    rank_1.start()
+    upload_checkpoint(written, URL, rank=0, world_size=2)
+    rank_1.join()
+    assert (late, damage(URL)) == ([False], ())
+
+
 def test_an_upload_that_fails_or_is_cut_short_leaves_no_checkpoint(s3, written, monkeypatch):
     s3.failures = 4
     upload_checkpoint(written, URL, rank=0, world_size=1)
     assert (s3.failures, damage(URL)) == (0, ())
-    # The store goes away when half of it is there.
-    from pipeline.training import transfer
+    put, sent = transfer.put_object, []
 
-    def put(path: str, url: str, sent: list[str] = []) -> None:  # noqa: B006  # counts
+    def away_when_half_is_there(path: str, url: str) -> None:
         sent.append(url)
         s3.failures = 10**6 if len(sent) > 1 else 0
-        put_object(path, url)
+        put(path, url)
 
-    put_object = transfer.put_object
-    monkeypatch.setattr(transfer, "put_object", put)
+    monkeypatch.setattr(transfer, "put_object", away_when_half_is_there)
     with pytest.raises(StorageError, match="the store failed"):
         upload_checkpoint(written, URL, rank=0, world_size=1)
     s3.failures = 0
