@@ -63,9 +63,22 @@ def ask(url: str, call: Callable[[Any, str], _T]) -> _T:
         StorageError: No client, no right to it, or no answer after several attempts.
     """
     store, path = store_of(url)
+    return repeated(url, lambda: call(store, path))
+
+
+def repeated(url: str, call: Callable[[], _T]) -> _T:
+    """Do something with a store whose client is known, again where it fails for a while.
+
+    Args:
+        url: What is asked for, for messages.
+        call: May be called several times.
+
+    Raises:
+        As ``ask``.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            return call(store, path)
+            return call()
         except _ANSWERS:
             raise
         except Exception as error:

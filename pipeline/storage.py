@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, TextIO, cast
+from typing import Any, BinaryIO, TextIO, cast
 
 from pipeline.errors import StorageError
 from pipeline.object_store import ask, put_object, read_object
@@ -183,6 +183,16 @@ def sizes_in(folder: str) -> dict[str, int]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return {_name(entry["name"]): int(entry["size"] or 0) for entry in entries}
+
+
+def files_below(folder: str) -> list[str]:
+    """Paths, below a folder, of all files in it and in its folders, sorted; none where there is no folder."""
+
+    def found(store: Any, root: str) -> list[str]:
+        root = root.rstrip("/")
+        return sorted(str(path).removeprefix(f"{root}/") for path in store.find(root))
+
+    return ask(absolute(folder), found)
 
 
 def _name(path: str) -> str:

@@ -60,6 +60,7 @@ def fit(config: ExperimentConfig, config_hash: str, run_folder: str, board: Any)
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 
     from jobs.cluster.elastic import trainer_class
+    from jobs.cluster.store import place_of
     from jobs.signals import ray_train_signals
     from pipeline.training.worker import train_worker
 
@@ -82,7 +83,7 @@ def fit(config: ExperimentConfig, config_hash: str, run_folder: str, board: Any)
         ),
         run_config=RunConfig(
             name=config.name,
-            storage_path=cluster.storage,
+            **place_of(cluster.storage),
             failure_config=FailureConfig(max_failures=cluster.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=cluster.keep_checkpoints),
             worker_runtime_env={"env_vars": worker_environment(config)},

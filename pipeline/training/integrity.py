@@ -15,14 +15,13 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, ValidationError
 
 from pipeline.errors import TrainingError
-from pipeline.object_store import ask
 from pipeline.shards.manifest import join
-from pipeline.storage import absolute, open_binary, read_text, write_text
+from pipeline.storage import files_below, open_binary, read_text, write_text
 from pipeline.strict import Strict
 
 CHECKPOINT_MANIFEST = "checkpoint.json"
@@ -128,12 +127,7 @@ def damage(folder: str) -> tuple[str, ...]:
         expected = read_seal(folder).files
     except TrainingError as error:
         return (str(error),)
-
-    def listed(store: Any, root: str) -> set[str]:
-        root = root.rstrip("/")
-        return {str(path).removeprefix(f"{root}/") for path in store.find(root)}
-
-    found = ask(absolute(folder), listed) - {CHECKPOINT_MANIFEST}
+    found = set(files_below(folder)) - {CHECKPOINT_MANIFEST}
     problems = [f"{name} is missing" for name in sorted(expected.keys() - found)]
     problems += [f"{name} does not belong to it" for name in sorted(found - expected.keys())]
     for name in sorted(expected.keys() & found):

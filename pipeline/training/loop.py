@@ -95,6 +95,7 @@ class TrainingLoop:
         autocast = (host.device.type, torch.bfloat16) if training.precision == "bf16" else None
         draws = Draws(config.seed, rank=host.rank, world_size=host.world_size)
         self.step = Stepper(self.generator, self.method, self.objectives.teachings, autocast, teacher, draws)
+        self.trace: Trace | None = None
         # Step and result of the last validation of this process.
         self.validated: tuple[int, Validation | None] = (-1, None)
         self.state = RunState(config_hash=config_hash, extra_positions=(0,) * len(config.data.extra))
@@ -117,20 +118,19 @@ class TrainingLoop:
         """
         labelled, unlabelled = open_loaders(self.plan, self.state, self.host.rank, self.host.world_size)
         loaders = [*labelled, *unlabelled]
-        trace = Trace(self.run_folder, self.host.rank) if self.config.training.trace else None
+        if self.config.training.trace:
+            self.trace = Trace(self.run_folder, self.host.rank)
         try:
-            self._train(labelled, unlabelled, trace)
+            self._train(labelled, unlabelled)
         finally:
             for loader in loaders:
                 loader.close()
-            if trace is not None:
-                trace.close()
+            if self.trace is not None:
+                self.trace.close()
         self._finish(loaders)
         return self.state
 
-    def _train(
-        self, labelled: Sequence[BatchLoader], unlabelled: Sequence[BatchLoader], trace: Trace | None
-    ) -> None:
+    def _train(self, labelled: Sequence[BatchLoader], unlabelled: Sequence[BatchLoader]) -> None:
         config, training, plan, state = self.config, self.config.training, self.plan, self.state
         meter, system = Meter(self.host.world_size, self.host.device), SystemMeter(self.host.device)
         guard = Guard(1 if self.host.device.type == "cpu" else training.log_every)
@@ -159,8 +159,8 @@ class TrainingLoop:
             state.take_labelled(config.train_batch, config.extra_batches)
             keys = labelled_batch.keys + (unlabelled_batch.keys if unlabelled_batch else [])
             guard.watch(state.step, keys, step_metrics)
-            if trace is not None:
-                trace.write(state.step, keys, step_metrics)
+            if self.trace is not None:
+                self.trace.write(state.step, keys, step_metrics)
             meter.add(step_metrics)
             state.step += 1
             state.seconds += time.perf_counter() - began
@@ -192,6 +192,8 @@ class TrainingLoop:
             self._publish_images()
         if plan.due(step, plan.checkpoint_steps):
             guard.check()
+            if self.trace is not None:
+                self.trace.keep()
             self._save()
 
     def _on_device(self, loaders: Sequence[BatchLoader], stream: int) -> DeviceBatch:

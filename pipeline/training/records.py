@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
 from torch import Tensor
 
 from pipeline.methods.model_file import ModelDescription, save_model
+from pipeline.object_store import put_object
 from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import join
-from pipeline.storage import local_path, write_text
+from pipeline.storage import is_local, local_path, read_text, write_text
 from pipeline.training.checkpoint import RunState
 from pipeline.training.plan import Plan
 from pipeline.training.validate import Validation
@@ -76,13 +78,22 @@ def write_bad_samples(run_folder: str, bad: dict[str, str]) -> None:
 class Trace:
     """Every step's sample keys and exact losses, one JSON line each; for comparing runs to the bit.
 
+    Nothing can be added to an object: of a run in a store, the trace is kept beside the process, and sent whole by ``keep``. What
+    a killed process had not sent are steps after its last checkpoint, which are made again.
+
     Args:
-        run_folder: Of the run, local.
+        run_folder: Of the run; local path or URL.
         rank: Each rank writes a file of its own.
     """
 
     def __init__(self, run_folder: str, rank: int) -> None:
-        path = Path(local_path(run_folder)) / "trace" / f"rank{rank}.jsonl"
+        self._url = join(run_folder, f"trace/rank{rank}.jsonl")
+        self._held: tempfile.TemporaryDirectory[str] | None = None
+        path = local_path(self._url)
+        if not is_local(run_folder):
+            self._held = tempfile.TemporaryDirectory(prefix="trace-")
+            path = Path(self._held.name) / path.name
+            path.write_text(read_text(self._url) or "", encoding="utf-8")
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
 
@@ -92,6 +103,22 @@ class Trace:
         self._file.write(json.dumps({"step": step, "keys": list(keys), "metrics": exact}) + "\n")
         self._file.flush()
 
+    def keep(self) -> None:
+        """What has been written lies in the run's folder: before each checkpoint, which is what a killed run goes on from.
+
+        Raises:
+            StorageError: The store stays away, or refuses.
+        """
+        if self._held is not None:
+            put_object(self._file.name, self._url)
+
     def close(self) -> None:
-        """Close the file."""
+        """Close the file.
+
+        Raises:
+            StorageError: As ``keep``.
+        """
         self._file.close()
+        if self._held is not None:
+            with self._held:
+                self.keep()

@@ -9,10 +9,13 @@ from typing import Any
 
 import torch
 
+from pipeline.shards.manifest import join
+from pipeline.storage import is_local, names_in
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.engines import prepare_process
 from pipeline.training.integrity import AGAIN, checkpoint_name, is_checkpoint
 from pipeline.training.loop import TrainingLoop
+from pipeline.training.transfer import download_folder, upload_checkpoint
 
 
 class RayHost:
@@ -21,9 +24,10 @@ class RayHost:
     Args:
         board: Handle of the driver's board actor, which shows and tracks what the workers publish.
         run: The run's name: a search's board takes the events of many.
+        run_folder: Of the run; local path or URL.
     """
 
-    def __init__(self, board: Any, run: str) -> None:
+    def __init__(self, board: Any, run: str, run_folder: str) -> None:
         import ray.train
         import ray.train.torch
         import ray.util
@@ -31,7 +35,7 @@ class RayHost:
         context = ray.train.get_context()
         self.rank, self.world_size = context.get_world_rank(), context.get_world_size()
         self.device = ray.train.torch.get_device()
-        self._board, self._run = board, run
+        self._board, self._run, self._run_folder = board, run, run_folder
         self._held: list[Any] = []
         if self.rank == 0:
             # Whoever stops the driver of this run must free the workers' place: Ray keeps it as long as the job lives.
@@ -43,25 +47,20 @@ class RayHost:
 
     def checkpoints(self) -> list[str]:
         """Names of the run's checkpoints, newest first: the last that Ray knows of, and the older ones that lie beside it."""
-        from pyarrow.fs import FileSelector
-
         if self._latest is None:
             return []
-        folder, _, newest = self._latest.path.rstrip("/").rpartition("/")
-        beside = [entry.base_name for entry in self._latest.filesystem.get_file_info(FileSelector(folder))]
+        newest = self._latest.path.rstrip("/").rpartition("/")[2]
+        beside = names_in(self._run_folder)
         return sorted((name for name in beside if is_checkpoint(name) and name <= newest), reverse=True)
 
     def fetch(self, checkpoint: str) -> Path:
         """A local copy of a checkpoint."""
-        from ray.train import Checkpoint
-
-        assert self._latest is not None  # it has been listed
         if self._fetched is not None:
             self._fetched.cleanup()
         self._fetched = tempfile.TemporaryDirectory(prefix="resume-")
-        url = f"{self._latest.path.rstrip('/').rpartition('/')[0]}/{checkpoint}"
         self._seen.add(checkpoint)
-        return Path(Checkpoint(url, self._latest.filesystem).to_directory(self._fetched.name))
+        download_folder(join(self._run_folder, checkpoint), Path(self._fetched.name))
+        return Path(self._fetched.name)
 
     def publish(self, event: dict[str, Any]) -> None:
         """Send an event to the driver; does not wait for it."""
@@ -77,7 +76,7 @@ class RayHost:
 
     def save(self, step: int, metrics: dict[str, Any], write: Callable[[Path], None]) -> None:
         """Write and register a checkpoint; every rank calls it."""
-        import ray.train
+        from ray.train import Checkpoint, CheckpointUploadMode, get_context, report
 
         name = checkpoint_name(step)
         # Of a damaged one, which was passed over: Ray must not take the new one for it, and remove both.
@@ -85,11 +84,14 @@ class RayHost:
             name = f"{name}{AGAIN}"
         with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
             write(Path(folder))
-            ray.train.report(
-                metrics,
-                checkpoint=ray.train.Checkpoint.from_directory(folder),
-                checkpoint_dir_name=name,
-            )
+            if is_local(self._run_folder):
+                report(metrics, Checkpoint.from_directory(folder), name)
+                return
+            # Ray would send the files in any order, and would try again on one rank alone.
+            upload_checkpoint(Path(folder), join(self._run_folder, name), self.rank, self.world_size)
+        storage = get_context().get_storage()
+        there = Checkpoint(storage.build_checkpoint_path_from_name(name), storage.storage_filesystem)
+        report(metrics, there, name, checkpoint_upload_mode=CheckpointUploadMode.NO_UPLOAD)
 
 
 def train_worker(settings: dict[str, Any]) -> None:
@@ -102,7 +104,8 @@ def train_worker(settings: dict[str, Any]) -> None:
     if not config.cluster.gpu:
         torch.set_num_threads(config.cluster.cpus_per_worker)
     prepare_process(config.cluster.gpu)
-    host = RayHost(settings["board"], config.name)
-    loop = TrainingLoop(config, host, settings["run_folder"], settings["config_hash"])
+    run_folder: str = settings["run_folder"]
+    host = RayHost(settings["board"], config.name, run_folder)
+    loop = TrainingLoop(config, host, run_folder, settings["config_hash"])
     loop.run()
     host.flush()

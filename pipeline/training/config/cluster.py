@@ -36,7 +36,8 @@ class ClusterConfig(Strict):
         0, ge=0, description="worker failures survived within one command; rerunning it resumes in any case"
     )
     storage: str = Field(
-        "outputs/runs", description="runs live in storage/name; shared between nodes on a cluster"
+        "outputs/runs",
+        description="runs live in storage/name: a folder, on a cluster one that all nodes share, or an object store's URL",
     )
     collective_timeout_s: int = Field(
         1800, ge=1, description="a worker that never reports fails the run instead of hanging it"

@@ -27,12 +27,12 @@ MOMENTUM, STEPS = 0.1, 4
 class RankHost(PlainHost):
     world_size = 2
 
-    def __init__(self, folder: Path, rank: int) -> None:
+    def __init__(self, folder: str, rank: int) -> None:
         super().__init__(folder)
         self.rank = rank
 
     def save(self, step: int, metrics: dict[str, Any], write: Any) -> None:
-        write(self.folder / f"checkpoint-of-rank-{self.rank}-{step}")
+        write(Path(self.folder) / f"checkpoint-of-rank-{self.rank}-{step}")
 
 
 def follow_statistics(rank: int, folder: Path) -> None:
@@ -54,7 +54,7 @@ def train(rank: int, folder: Path) -> None:
     """A training that keeps the network's state as each step's housekeeping leaves it."""
     config = ExperimentConfig.model_validate_json((folder / "config.json").read_text())
     run = folder / config.name
-    loop = TrainingLoop(config, RankHost(run, rank), str(run), "0" * 12)
+    loop = TrainingLoop(config, RankHost(str(run), rank), str(run), "0" * 12)
     housekeeping = loop._housekeeping
 
     def keep(guard: Any) -> None:
