@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -33,6 +34,9 @@ settings.load_profile("project")
 def pytest_configure(config: pytest.Config) -> None:
     # Two cores in continuous integration; oversubscribed threads make every test slower.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Whatever a shell starts in the background ignores Ctrl-C, and so do its children; tests type it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.pluginmanager.register(SecondsPerFolder())
 
 

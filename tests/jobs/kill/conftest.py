@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +16,6 @@ import yaml
 STEPS = 36
 
 
-def heard() -> None:
-    """Whoever starts the tests in the background has them, and what they start, ignore Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 class Command:
     """A command, given again and again."""
 
@@ -31,7 +25,7 @@ class Command:
         self.family: set[psutil.Process] = set()
 
     def start(self, *more: str) -> None:
-        self.process = self._landmarks.start(*self._arguments, *more, preexec_fn=heard)
+        self.process = self._landmarks.start(*self._arguments, *more)
         self.family = set()
 
     def until(self, condition: Callable[[], object], seconds: float = 300) -> None:
