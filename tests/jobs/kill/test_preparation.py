@@ -27,7 +27,8 @@ def preparation(tmp_path) -> Callable[[str], Path]:
         (folder / f"{index:04d}.pts").write_text(f"version: 1\nn_points: 68\n{{\n{points}\n}}\n")
 
     def write(name: str) -> Path:
-        one = {"name": "s", "role": "labelled", "reader": {"reader": "300w", "root": str(folder.parent)}}
+        reader = {"reader": "w300", "root": str(folder.parent), "subsets": ["afw"]}
+        one = {"name": "s", "role": "labelled", "reader": reader}
         crop = {"points": "landmarks", "size": 32}
         raw = {"out": str(tmp_path / name), "crop": crop, "min_face_px": 8, "samples_per_shard": 32}
         path = tmp_path / f"{name}.yaml"
