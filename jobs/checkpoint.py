@@ -36,8 +36,8 @@ def show(run: str) -> bool:
         ConfigError: The config is not valid.
     """
     from rich.console import Console
-    from rich.table import Table
 
+    from jobs.tables import folding
     from pipeline.errors import DataError, TrainingError
     from pipeline.shards.manifest import join
     from pipeline.storage import absolute, names_in
@@ -53,9 +53,7 @@ def show(run: str) -> bool:
     if "config.yaml" not in inside:
         raise DataError(f"{folder}: not a run's folder (it holds no config.yaml)")
     names = sorted(filter(is_checkpoint, inside), reverse=True)
-    table = Table()
-    for column in ("checkpoint", "step", "MiB", "workers", "config", "state"):
-        table.add_column(column, overflow="fold")
+    table = folding("checkpoint", "step", "MiB", "workers", "config", "state")
     found: list[str] = []
     for name in names:
         url = join(folder, name)

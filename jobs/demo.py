@@ -14,7 +14,7 @@ from jobs.verify import verify
 from pipeline.errors import ConfigError
 from pipeline.storage import absolute
 from pipeline.training.run import run_folder_of
-from pipeline.training.tracking import absolute_uri
+from pipeline.training.tracking_store import absolute_uri
 
 # Overrides that leave labelled faces alone to teach.
 SUPERVISED = ("unlabelled.objective=null", "unlabelled.objectives=[]")

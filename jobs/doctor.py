@@ -11,6 +11,7 @@ from rich.text import Text
 
 from jobs.health.finding import Finding, Level
 from jobs.health.here import examine
+from jobs.tables import folding
 from pipeline.training.config.experiment import ExperimentConfig
 
 _WORDS = {
@@ -52,9 +53,8 @@ def doctor(config: ExperimentConfig | None, console: Console | None = None) -> i
 
 
 def _table(place: str, findings: Sequence[Finding]) -> Table:
-    table = Table(title=place, title_justify="left", box=None, pad_edge=False, show_header=False)
-    for column in ("level", "about", "seen and remedy"):
-        table.add_column(column, overflow="fold")
+    columns = ("level", "about", "seen and remedy")
+    table = folding(*columns, title=place, title_justify="left", box=None, pad_edge=False, show_header=False)
     for finding in findings:
         word, style = _WORDS[finding.level]
         text = f"{finding.seen}\n→ {finding.remedy}" if finding.remedy else finding.seen

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from jobs.tables import folding
 from pipeline.describe import PartHelp, describe, kinds, summaries
 from pipeline.errors import ConfigError, did_you_mean
 
@@ -30,7 +30,7 @@ def show(kind: str | None, name: str | None, console: Console | None = None) -> 
     """
     console = console or Console()
     if kind is None:
-        table = _table("kind", "named in a config at")
+        table = folding("kind", "named in a config at", box=None, pad_edge=False)
         for known in kinds():
             table.add_row(known, _PLACES.get(known, known))
         console.print(table)
@@ -41,7 +41,7 @@ def show(kind: str | None, name: str | None, console: Console | None = None) -> 
             f"no kind of part is called '{kind}': {did_you_mean(kind, kinds())}known ones are {', '.join(kinds())}"
         )
     if name is None:
-        table = _table(kind, "")
+        table = folding(kind, "", box=None, pad_edge=False)
         for known, summary in summaries(kind).items():
             table.add_row(known, Text(summary))
         console.print(table)
@@ -55,20 +55,13 @@ def _show_part(part: PartHelp, console: Console) -> None:
     if not part.parameters:
         console.print("It takes no keys.")
         return
-    table = _table("key", "type", "default", "")
+    table = folding("key", "type", "default", "", box=None, pad_edge=False)
     for key in part.parameters:
         cells = (key.name, key.type, "needed" if key.default is None else key.default, key.text)
         table.add_row(
             *(Text(cell) for cell in cells)
         )  # as it is: brackets are types and intervals, no markup
     console.print(table)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=any(columns))
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 if __name__ == "__main__":

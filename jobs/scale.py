@@ -20,7 +20,8 @@ from pipeline.studies.tracking import parent_tracker
 from pipeline.training.config.compose import to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import RENAME, ready
-from pipeline.training.tracking import Tracker, check_store
+from pipeline.training.tracking import Tracker
+from pipeline.training.tracking_store import check_store
 
 
 def scale(config: ExperimentConfig, *, dry_run: bool = False, console: Console | None = None) -> Study | None:

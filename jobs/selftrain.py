@@ -24,7 +24,8 @@ from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.identity import WHERE
 from pipeline.training.plan import Plan, make_plan
 from pipeline.training.run import RENAME, with_absolute_paths
-from pipeline.training.tracking import Tracker, check_store
+from pipeline.training.tracking import Tracker
+from pipeline.training.tracking_store import check_store
 from pipeline.training.unlabelled_faces import UnlabelledFaces, open_unlabelled
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import Run, TrainingResult, close, owned_run, ready, register_best
-from pipeline.training.tracking import Tracker, check_store
+from pipeline.training.tracking import Tracker
+from pipeline.training.tracking_store import check_store
 
 
 def train(

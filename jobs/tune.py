@@ -18,7 +18,8 @@ from pipeline.studies.search.trials import Search
 from pipeline.studies.tracking import parent_tracker
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import RENAME, close, ready, register_best
-from pipeline.training.tracking import Tracker, check_store
+from pipeline.training.tracking import Tracker
+from pipeline.training.tracking_store import check_store
 
 
 def tune(config: ExperimentConfig, *, dry_run: bool = False, console: Console | None = None) -> Search:

@@ -16,7 +16,7 @@ from pipeline.shards.verify import Report
 from pipeline.shards.verify import verify as verify_sets
 from pipeline.training.balance import BalanceConfig
 from pipeline.training.config.experiment import TrackingConfig
-from pipeline.training.tracking import check_store
+from pipeline.training.tracking_store import check_store
 
 
 def _shards(manifests: Sequence[str]) -> int:

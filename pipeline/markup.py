@@ -16,6 +16,7 @@ import yaml
 
 from pipeline.errors import ConfigError
 from pipeline.markup_difference import MarkupDifference, difference_from
+from pipeline.markup_fields import check_fields, check_required, group, tuple_or_none, tuples
 
 _PACKAGED = Path(__file__).parent / "markups"
 
@@ -214,32 +215,6 @@ class Markup:
         return np.stack([points_K2[list(indices)].mean(axis=0) for indices in self.five_points])
 
 
-def _check_fields(raw: dict[str, Any], known: set[str], where: str) -> None:
-    unknown = sorted(map(str, set(raw) - known))
-    if unknown:
-        raise ConfigError(
-            f"{where}: unknown field {unknown[0]!r}; known fields are {', '.join(sorted(known))}"
-        )
-
-
-def _check_required(raw: dict[str, Any]) -> None:
-    """Refuse a markup without the fields without default, and the list of partners that some tools write for pairs."""
-    for field in ("name", "num_landmarks"):
-        if field not in raw:
-            raise ConfigError(f"field '{field}' is missing; add it")
-    pairs = raw.get("flip_pairs")
-    if pairs is None:
-        return
-    if isinstance(pairs, list) and pairs and all(type(entry) is int for entry in pairs):
-        found = [[a, b] for a, b in enumerate(pairs) if a < b < len(pairs) and pairs[b] == a]
-        raise ConfigError(
-            "field 'flip_pairs' is a list of indices, expected pairs of landmarks: each landmark's partner in a list means "
-            f"{found}"
-        )
-    if not isinstance(pairs, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in pairs):
-        raise ConfigError("field 'flip_pairs' is no list of pairs; write [[0, 1], [2, 3]] or []")
-
-
 def markup_from(raw: Any, path: Path | str) -> Markup:
     """A markup from the content of its YAML.
 
@@ -254,14 +229,14 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
         raise ConfigError(
             f"{path}: not a markup: a mapping of fields is expected, this is a {type(raw).__name__}"
         )
-    _check_fields(raw, {"description", *(field.name for field in fields(Markup))}, str(path))
+    check_fields(raw, {"description", *(field.name for field in fields(Markup))}, str(path))
     try:
         for field in ("curves", "mappings", "differences"):
             if not isinstance(raw.get(field) or {}, dict):
                 raise ConfigError(f"field '{field}': a mapping from names is expected")
         for name, curve in (raw.get("curves") or {}).items():
-            _check_fields(curve, {"indices", "closed"}, f"curve '{name}'")
-        _check_required(raw)
+            check_fields(curve, {"indices", "closed"}, f"curve '{name}'")
+        check_required(raw)
         return Markup(
             name=raw["name"],
             num_landmarks=int(raw["num_landmarks"]),
@@ -270,12 +245,12 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
                 for name, curve in (raw.get("curves") or {}).items()
             ),
             flip_pairs=None if raw.get("flip_pairs") is None else tuple((a, b) for a, b in raw["flip_pairs"]),
-            ocular=_tuple(raw.get("ocular")),
-            pupils=_tuples(raw.get("pupils")),
-            five_points=_tuples(raw.get("five_points")),
-            names=_tuple(raw.get("names")),
+            ocular=tuple_or_none(raw.get("ocular")),
+            pupils=tuples(raw.get("pupils")),
+            five_points=tuples(raw.get("five_points")),
+            names=tuple_or_none(raw.get("names")),
             mappings=tuple(
-                (str(target), tuple(map(_group, entries)))
+                (str(target), tuple(map(group, entries)))
                 for target, entries in (raw.get("mappings") or {}).items()
             ),
             differences=tuple(
@@ -286,21 +261,6 @@ def markup_from(raw: Any, path: Path | str) -> Markup:
         raise ConfigError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ConfigError(f"{path}: not a markup: {type(error).__name__}: {error}") from error
-
-
-def _tuple(entries: Any) -> Any:
-    return tuple(entries) if entries else None
-
-
-def _tuples(entries: Any) -> Any:
-    return tuple(tuple(entry) for entry in entries) if entries else None
-
-
-def _group(entry: Any) -> tuple[int, ...]:
-    """A mapping's entry: a landmark, several whose mean counts, or null."""
-    if entry is None:
-        return ()
-    return tuple(entry) if isinstance(entry, list) else (entry,)
 
 
 def packaged_names() -> list[str]:

@@ -203,9 +203,8 @@ def _validated(kind: str, part: str, parameter: inspect.Parameter, value: Any) -
     annotation = Any if parameter.annotation is inspect.Parameter.empty else parameter.annotation
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation)
-    except (
-        PydanticUserError
-    ):  # a type that no config can hold: the constructor says what it thinks of the value
+    except PydanticUserError:
+        # A type that no config can hold: the constructor says what it thinks of the value.
         return value
     try:
         return adapter.validate_python(value)

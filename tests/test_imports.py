@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = """
 pipeline
 pipeline.errors
-pipeline.object_store pipeline.markup_difference
+pipeline.object_store pipeline.markup_difference pipeline.markup_fields
 pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
 pipeline.ownership pipeline.describe
 pipeline.markup_mapping pipeline.synthetic pipeline.faces pipeline.augment pipeline.heatmaps pipeline.models
@@ -37,7 +37,7 @@ jobs jobs.arguments jobs.signals jobs.tables
 jobs.settings jobs.cluster
 jobs.submission jobs.dry_run jobs.health
 jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted
-jobs.checkpoint jobs.doctor jobs.rounds jobs.help jobs.model_commands jobs.job_commands
+jobs.checkpoint jobs.doctor jobs.rounds jobs.help jobs.model_commands jobs.job_commands jobs.new_commands
 jobs.tune jobs.scale jobs.selftrain jobs.demo
 jobs.bench
 jobs.cli

@@ -38,11 +38,20 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
     # Ray's helpers repeat themselves there, twice a checkpoint; a worker's error reaches the driver as an exception anyway.
     worker_logs = bool(os.environ.get("LANDMARKS_WORKER_LOGS"))
     address = os.environ.get("RAY_ADDRESS")
-    if not address:
-        with local_ray(cpus or len(os.sched_getaffinity(0)), dashboard=False, worker_logs=worker_logs):
-            heed_sigterm()
-            yield
-        return
+    cpus = cpus or len(os.sched_getaffinity(0))
+    with (
+        _joined(address, worker_logs)
+        if address
+        else local_ray(cpus, dashboard=False, worker_logs=worker_logs)
+    ):
+        heed_sigterm()  # Ray has put a handler of its own in place
+        yield
+
+
+@contextmanager
+def _joined(address: str, worker_logs: bool) -> Iterator[None]:
+    import ray
+
     try:
         ray.init(address=address, logging_level=logging.WARNING, log_to_driver=worker_logs)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -50,7 +59,6 @@ def ray_session(cpus: int | None = None) -> Iterator[None]:
             f"RAY_ADDRESS = {address}: that Ray cluster cannot be joined ({error}). Is it up, is this a machine of it, and is "
             "its token in RAY_AUTH_TOKEN, with RAY_AUTH_MODE=token? Without RAY_ADDRESS a Ray is started on this machine"
         ) from error
-    heed_sigterm()
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from pipeline.errors import LandmarkError
 from pipeline.shards.manifest import join, load_manifest, manifest_url, parent
 from pipeline.storage import absolute, open_binary, remove, write_bytes
 from pipeline.training.config.experiment import ExperimentConfig
-from pipeline.training.tracking import check_store
+from pipeline.training.tracking_store import check_store
 
 PROBE_BYTES = 16 * 2**20
 _SLOW = 20 * 2**20

@@ -188,9 +188,8 @@ class Follower:
                 return
             except UnreachableError:
                 time.sleep(_POLL_S)
-            except (
-                ClusterError
-            ) as error:  # the node that kept the log is gone, say; the status is known all the same
+            except ClusterError as error:
+                # The node that kept the log is gone, say; the status is known all the same.
                 note(f"the rest of the log cannot be had: {error}")
                 return
 

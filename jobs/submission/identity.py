@@ -14,7 +14,7 @@ from jobs.submission.request import Request
 from jobs.submission.secrets import without_credentials
 from pipeline.errors import ClusterError, TrackingError
 from pipeline.storage import ROOT_VARIABLE
-from pipeline.training.tracking import absolute_uri
+from pipeline.training.tracking_store import absolute_uri
 
 _SETTLE_S = 4.0
 """Ray looks after a job for a second or two beyond its end, and would take a new one of the same id for the old."""

@@ -12,7 +12,7 @@ from jobs.submission.secrets import scrub, without_credentials
 from jobs.submission.variables import TRACKING_VARIABLE
 from pipeline.errors import TrackingError
 from pipeline.training.config.experiment import TrackingConfig
-from pipeline.training.tracking import check_store
+from pipeline.training.tracking_store import check_store
 
 
 @dataclass

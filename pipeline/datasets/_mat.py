@@ -31,9 +31,8 @@ def read_mat(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         content = loadmat(path, variable_names=list(names))
     except NotImplementedError as error:  # SciPy's word for version 7.3
         raise DataError(f"{path}: MATLAB 7.3; save it with -v7 in MATLAB, or download it again") from error
-    except (
-        Exception
-    ) as error:  # SciPy's parser raises whatever damaged bytes lead it to, IndexError and KeyError among it
+    except Exception as error:
+        # SciPy's parser raises whatever damaged bytes lead it to, IndexError and KeyError among it.
         raise DataError(f"{path}: no MATLAB file ({error}); download it again") from error
     return {name: _variable(content, name, path) for name in names}
 

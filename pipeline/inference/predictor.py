@@ -80,7 +80,7 @@ class Predictor:
                     f"'{first.name}' predicts markup '{first.markup}', '{other.description.name}' '{other.description.markup}': "
                     "an ensemble's models have one markup"
                 )
-            if _placed_around(other) != _placed_around(self.models[0]):
+            if other.description.placed_around != self.models[0].description.placed_around:
                 raise ConfigError(
                     f"'{first.name}' was trained on squares placed by {first.crop.points}, '{other.description.name}' by "
                     f"{other.description.crop.points}: an ensemble's models look at the same things"
@@ -200,7 +200,7 @@ class Predictor:
 
     def _what_is_cropped(self, boxes: Any) -> Literal["face", "box", "image"]:
         """What the models' squares are placed around; refuses boxes where there must be none, and none where they are needed."""
-        around, name = _placed_around(self.models[0]), self.models[0].description.name
+        around, name = self.models[0].description.placed_around, self.models[0].description.name
         if around == "image" and boxes is not None:
             raise ConfigError(
                 f"'{name}' was trained on whole images: give no boxes, cut the images out instead"
@@ -283,14 +283,6 @@ class Predictor:
             )
             for place, (box, score, size) in enumerate(told)
         ]
-
-
-def _placed_around(model: LandmarkModel) -> Literal["face", "box", "image"]:
-    """A face's five points, a box, or the whole image."""
-    points = model.description.crop.points
-    if points == "landmarks":
-        return "box" if model.description.layout.five_points is None else "face"
-    return "face" if points == "detector" else points
 
 
 def _open(model: ModelLike, device: torch.device | str) -> tuple[LandmarkModel, Calibration | None]:

@@ -15,7 +15,8 @@ from pipeline.evaluation.protocol import Evaluation
 from pipeline.shards.manifest import join
 from pipeline.storage import read_text
 from pipeline.training.config.experiment import TrackingConfig
-from pipeline.training.tracking import RUN_FILE, check_store
+from pipeline.training.tracking import RUN_FILE
+from pipeline.training.tracking_store import check_store
 
 _CURVES = (
     ("train/loss", "training loss"),

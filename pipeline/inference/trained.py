@@ -18,7 +18,7 @@ from pipeline.training.config.experiment import ExperimentConfig, TrackingConfig
 from pipeline.training.config.stored import stored_config
 from pipeline.training.model_registry import SCHEME
 from pipeline.training.run import run_folder_of
-from pipeline.training.tracking import absolute_uri, check_store
+from pipeline.training.tracking_store import absolute_uri, check_store
 from pipeline.training.unlabelled_faces import open_unlabelled
 
 _CACHE = "outputs/models"

@@ -80,6 +80,18 @@ class ModelDescription(Strict):
             )
         return load_markup(self.markup)
 
+    @property
+    def placed_around(self) -> Literal["face", "box", "image"]:
+        """What the squares that it was trained on lie around: a face's five points, a box, or the whole image.
+
+        Raises:
+            ConfigError: See ``layout``.
+        """
+        points = self.crop.points
+        if points == "landmarks":
+            return "box" if self.layout.five_points is None else "face"
+        return "face" if points == "detector" else points
+
 
 class LandmarkModel(nn.Module):
     """A network with the way its method reads it.

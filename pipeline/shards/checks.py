@@ -12,13 +12,12 @@ from pydantic import ValidationError
 
 from pipeline.errors import ConfigError, ShardError
 from pipeline.faces.crop import outside
-from pipeline.faces.mirror import wrong_partner
-from pipeline.markup import Markup
 from pipeline.shards.duplicates import decode_crop
 from pipeline.shards.findings import Findings
 from pipeline.shards.manifest import Manifest, SampleMeta
 from pipeline.shards.read import RawSample, iterate_shard
 from pipeline.shards.shard_list import ShardEntry
+from pipeline.shards.symmetry import check_symmetry
 from pipeline.storage import open_binary
 
 _AGAIN = "prepare the set again"
@@ -26,7 +25,6 @@ _MAX_OUTSIDE_SHARE = 0.01  # of landmarks outside their image; 300-W has a few w
 _NAMED = 5  # faces that a finding names
 _MAX_CUT_SHARE = 0.05  # of landmarks outside the stored square
 _MIN_SPREAD = 0.1  # of the square's side that the landmarks must span; normalised coordinates span some 1 px
-_MAX_SWAPPED_SHARE = 0.05  # of faces whose left eye is right of the right one: only extreme poses
 _MAX_OFF_SHARE = 0.5  # of a face's landmarks outside its image; a preparation leaves such faces out
 
 
@@ -219,36 +217,6 @@ def check_shard(
     return crops
 
 
-def _check_symmetry(markup: Markup, shapes_NK2: np.ndarray, url: str, findings: Findings) -> None:
-    permutation = None if markup.flip_pairs is None else markup.flip_permutation
-    if permutation is not None and not np.array_equal(
-        permutation[permutation], np.arange(markup.num_landmarks)
-    ):
-        findings.add(
-            "error",
-            url,
-            f"markup '{markup.name}': flipping twice changes the landmarks",
-            "correct flip_pairs",
-        )
-        return
-    if markup.pupils is not None:
-        left, right = (shapes_NK2[:, list(indices), 0].mean(axis=1) for indices in markup.pupils)
-        both = np.isfinite(left) & np.isfinite(right)
-        swapped = float((left >= right)[both].mean()) if both.any() else 0.0
-        if swapped > _MAX_SWAPPED_SHARE:
-            findings.add(
-                "error",
-                url,
-                f"in {swapped:.0%} of the faces the left eye lies right of the right one",
-                "left is the viewer's: check the landmarks' order, and that no image was mirrored alone",
-            )
-    wrong = None if permutation is None else wrong_partner(shapes_NK2, permutation)
-    if wrong is not None:
-        findings.add(
-            "error", url, wrong, f"correct flip_pairs of markup '{markup.name}', or the landmarks' order"
-        )
-
-
 def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findings) -> None:
     """Checks that need the whole set: unique keys, the markup's left and right, landmarks cut off.
 
@@ -275,7 +243,7 @@ def check_set(url: str, manifest: Manifest, content: SetContent, findings: Findi
         findings.add("error", url, message, _AGAIN)
         return
     shapes_NK2 = np.stack(content.shapes)
-    _check_symmetry(markup, shapes_NK2, url, findings)
+    check_symmetry(markup, shapes_NK2, url, findings)
     total = int(np.isfinite(shapes_NK2).all(axis=2).sum())
     if content.outside > _MAX_OUTSIDE_SHARE * total:
         findings.add(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import DataError, TrackingError
-from pipeline.training.tracking import absolute_uri
+from pipeline.training.tracking_store import absolute_uri
 
 SCHEME = "models:/"
 _ERROR_TAG = "landmarks.validation_nme"

@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.errors import TrackingError
 from pipeline.training.config.experiment import TrackingConfig
-from pipeline.training.tracking import Tracker, check_store
+from pipeline.training.tracking import Tracker
+from pipeline.training.tracking_store import check_store
 
 
 def at(root: Path, experiment: str = "tests") -> TrackingConfig:
