@@ -21,9 +21,11 @@ def test_whoever_of_ray_dies_the_run_goes_on_to_the_bit(undisturbed, training):
         # Two processes of Ray's own may wait a minute or two for those that are gone.
         code, output = training.ended(leaving=180)
         assert code != 0, victim
-        if victim != "driver":
+        # Ray ends a driver that has lost the GCS where it stands.
+        told = victim not in {"gcs_server", "driver"}
+        assert training.statuses() == ["FAILED" if told else "RUNNING"], victim
+        if told:
             assert "Traceback" not in output, (victim, output)
-            assert training.statuses() == ["FAILED"], victim
     training.finish()
     training.is_as(undisturbed)
     assert training.statuses() == ["FINISHED"]

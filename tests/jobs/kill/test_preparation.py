@@ -50,14 +50,19 @@ def test_a_preparation_ended_at_every_stage_writes_what_an_undisturbed_one_does(
     command("prepare", str(preparation("whole")), "--workers", "0").finish()
     out = tmp_path / "ended"
     prepare = command("prepare", str(preparation("ended")), "--workers", "2")
+
+    def chunks() -> int:
+        return len(list(out.glob(".staging/s/*/chunk-*.json")))
+
     stages: dict[str, Callable[[], object]] = {
         "locked": out.exists,
         "Ray starts": lambda: prepare.child("gcs_server"),
         "workers start": lambda: prepare.child("ChunkWorker"),
-        "a chunk is done": lambda: any(out.glob(".staging/s/*/chunk-*.json")),
+        "another chunk is done": lambda: chunks() > found,
         "shards are written": lambda: any(out.glob("s/*.tar")),
     }
     for stage, reached in stages.items():
+        found = chunks()
         prepare.start()
         prepare.until(reached)
         prepare.process.send_signal(number)
