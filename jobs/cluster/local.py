@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import psutil
 
@@ -58,6 +59,7 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
     os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
     import ray
     from ray._private import ray_constants
+    from ray._private.node import Node
 
     with ExitStack() as stack:
         # Ray's switch for machines that are no part of a cluster: without it even 127.0.0.1 is replaced by the machine's own
@@ -66,6 +68,11 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
         stack.enter_context(replaced(ray_constants, "ENABLE_RAY_CLUSTER", False))
         # A worker per core, started before anybody asks: most of what runs here brings an environment, and so takes none of them.
         stack.enter_context(environment(RAY_prestart_worker_first_driver="0"))
+        # Two processes that would read what nobody prints, and scale what never grows.
+        if not worker_logs:
+            stack.enter_context(replaced(Node, "start_log_monitor", _not_started))
+        if not dashboard:
+            stack.enter_context(replaced(Node, "start_monitor", _not_started))
         for attempt in range(_STARTS):
             port, dashboard_port = free_ports(2)
             # Ray's own helpers look their cluster up by address; with several on one machine they would find none.
@@ -106,6 +113,10 @@ def local_ray(cpus: int, *, dashboard: bool, worker_logs: bool) -> Iterator[None
                 with suppress(psutil.NoSuchProcess):
                     process.kill()
             psutil.wait_procs(left, timeout=_ENDING_S)
+
+
+def _not_started(_node: Any) -> None:
+    """In place of a start."""
 
 
 def _family() -> set[psutil.Process]:
