@@ -96,9 +96,14 @@ def imported(statement: str) -> set[str]:
         ("from pipeline import Predictor", {"torch"}, HEAVY | {"omegaconf"}),
         ("import pipeline.evaluation.metrics.nme", {"numpy"}, HEAVY | {"torch", "fsspec"}),
         ("import pipeline.training.config, pipeline.training.tracking", {"pydantic"}, HEAVY),
+        (
+            "import jobs.settings, jobs.prepare, jobs.verify, jobs.submission.request",
+            {"pydantic"},
+            HEAVY | {"torch"},
+        ),
         ("import jobs.settings, jobs.train, pipeline.training.loop", {"torch"}, HEAVY),
     ],
-    ids=["cli", "losses and models", "pipeline", "predictor", "metrics", "config", "training"],
+    ids=["cli", "losses and models", "pipeline", "predictor", "metrics", "config", "verbs", "training"],
 )
 def test_what_an_import_brings_along(statement, needed, unwanted):
     found = imported(statement)

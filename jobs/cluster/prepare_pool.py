@@ -10,7 +10,7 @@ from typing import Any
 
 from jobs.cluster.session import ray_session
 from pipeline.errors import LandmarkError
-from pipeline.faces.detect import DetectorConfig
+from pipeline.faces.detector_config import DetectorConfig
 from pipeline.shards.plan import SetPlan
 from pipeline.shards.prepare import ChunkOptions, Duplicates, prepare_chunk
 from pipeline.shards.staging import Staging

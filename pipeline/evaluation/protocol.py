@@ -25,8 +25,8 @@ from pipeline.evaluation.metrics.nme import (
     nme_per_face,
     point_errors,
 )
+from pipeline.evaluation.perturbation import Perturbation
 from pipeline.evaluation.predictions import Predictions
-from pipeline.evaluation.robustness import Perturbation
 from pipeline.evaluation.selection import SelectionSummary, summarise_selection
 from pipeline.evaluation.sizes import face_sizes
 from pipeline.evaluation.summary import (

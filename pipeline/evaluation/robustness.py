@@ -16,16 +16,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from pipeline.augment.geometry import warp
-
-Perturbation = Literal["occlusion-medium", "occlusion-large", "blur-medium", "blur-large"]
-PERTURBATIONS: tuple[Perturbation, ...] = get_args(Perturbation)
+from pipeline.evaluation.perturbation import Perturbation
 
 SIZES = {"medium": (0.15, 0.35), "large": (0.3, 0.6)}
 """Smallest and largest width and height of the ellipse, drawn apart, as shares of the crop's side."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.errors import ConfigError
 from pipeline.evaluation.metrics.nme import NORMALISATIONS
-from pipeline.evaluation.robustness import Perturbation
+from pipeline.evaluation.perturbation import Perturbation
 from pipeline.evaluation.sizes import defines
 from pipeline.markup import Markup, load_markup
 from pipeline.markup_mapping import MarkupMapping

@@ -215,7 +215,8 @@ class Predictor:
     def _detect(self, images: list[np.ndarray]) -> Sequence[Sequence[Any]]:
         if self._detector is None:
             # MTCNN's networks are loaded only where no boxes are given.
-            from pipeline.faces.detect import DetectorConfig, FaceDetector
+            from pipeline.faces.detect import FaceDetector
+            from pipeline.faces.detector_config import DetectorConfig
 
             self._detector = FaceDetector(DetectorConfig(device=str(self._device)))
         return self._detector.detect(images)

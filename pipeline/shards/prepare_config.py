@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.datasets._decode import MAX_PIXELS
-from pipeline.faces.detect import DetectorConfig
+from pipeline.faces.detector_config import DetectorConfig
 from pipeline.shards.manifest import CropPoints, CropPolicy
 from pipeline.strict import Strict
 

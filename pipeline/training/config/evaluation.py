@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from pipeline.evaluation.groups import POSE_BINS
 from pipeline.evaluation.metrics.failure import THRESHOLDS_PERCENT
-from pipeline.evaluation.robustness import Perturbation
+from pipeline.evaluation.perturbation import Perturbation
 from pipeline.shards.manifest import CropPoints
 from pipeline.strict import Strict
 

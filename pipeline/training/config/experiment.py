@@ -8,8 +8,6 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from pipeline.methods.pairs import refuse_pair
-from pipeline.models.output import traits
 from pipeline.registry import Part, build, check, find
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.strict import Strict
@@ -93,6 +91,10 @@ class TrackingConfig(Strict):
 
 def _check_pair(config: ExperimentConfig) -> None:
     """A network, a loss and a decoder that cannot work together fail here; ``training.check`` tries instances."""
+    # Here, not above: torch takes seconds, which a command that only reads the schema does without.
+    from pipeline.methods.pairs import refuse_pair
+    from pipeline.models.output import traits
+
     chosen = find("loss", config.loss.name)
     decoder = None if config.decoder is None else build("decoder", config.decoder)
     gives = traits(find("model", config.model.name)).gives
@@ -126,9 +128,9 @@ class ExperimentConfig(Strict):
         None,
         description="changes every training image, labelled and unlabelled alike; null: none, as in the paper",
     )
-    unlabelled: UnlabelledConfig = UnlabelledConfig()
-    optimizer: OptimizerConfig = OptimizerConfig.model_validate({})
-    schedule: ScheduleConfig = ScheduleConfig()
+    unlabelled: UnlabelledConfig = Field(default_factory=UnlabelledConfig)
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig.standard)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig.standard)
     training: TrainingConfig = TrainingConfig()
     cluster: ClusterConfig = ClusterConfig()
     tracking: TrackingConfig = TrackingConfig()

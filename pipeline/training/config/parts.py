@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, model_validator
 
@@ -32,6 +32,14 @@ class FilledPart(Part):
                 f"{cls.kind} '{part.name}': its constructor takes no '{lacking[0]}', which the trainer sets"
             )
         return {"name": part.name, **filled}
+
+    @classmethod
+    def standard(cls) -> Self:
+        """The default part.
+
+        Fields take it as a factory: the part's module may import torch, which who only reads the schema does without.
+        """
+        return cls.model_validate({})
 
     def spelled_out(self) -> dict[str, Any]:
         """The parameters that differ from their defaults: what another part of the kind would have to answer for."""

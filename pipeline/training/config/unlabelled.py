@@ -47,7 +47,7 @@ class UnlabelledConfig(Strict):
     ratio: float = Field(1.0, gt=0, description="unlabelled : labelled faces in each step")
     start_step: int = Field(0, ge=0, description="labelled faces alone before this step")
     optimizer: OptimizerConfig = Field(
-        OptimizerConfig.model_validate({}),
+        default_factory=OptimizerConfig.standard,
         description="of an objective's own network, e.g. the discriminator",
     )
 

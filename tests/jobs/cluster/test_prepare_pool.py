@@ -6,7 +6,7 @@ from collections import Counter
 
 from jobs.cluster.prepare_pool import ChunkJob, PreparePool
 from pipeline.datasets.face import Unusable
-from pipeline.faces.detect import DetectorConfig
+from pipeline.faces.detector_config import DetectorConfig
 from pipeline.shards.manifest import CropPolicy
 from pipeline.shards.plan import RECORDS_PER_CHUNK, SetPlan
 from pipeline.shards.prepare import ChunkOptions

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.evaluation.perturbation import PERTURBATIONS
 from pipeline.evaluation.robustness import (
     LENGTHS,
-    PERTURBATIONS,
     SIZES,
     box_noise,
     motion_blur,

@@ -9,7 +9,8 @@ from PIL import Image
 
 from pipeline.datasets.synthetic import SyntheticFaces
 from pipeline.errors import ConfigError, DataError
-from pipeline.faces.detect import DetectedFace, DetectorConfig, FaceDetector
+from pipeline.faces.detect import DetectedFace, FaceDetector
+from pipeline.faces.detector_config import DetectorConfig
 from pipeline.markup import load_markup
 
 
