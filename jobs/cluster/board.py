@@ -26,10 +26,15 @@ class Board:
 
 
 def new_board() -> Any:
-    """A board actor's handle; it takes no CPU from the workers."""
-    import ray
+    """A board actor's handle.
 
-    return ray.remote(num_cpus=0)(Board).remote()
+    It takes no CPU from the workers, and stays where this process is: a node whose workers can be replaced may be lost.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(Board).remote()
 
 
 class Relay:
