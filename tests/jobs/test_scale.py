@@ -17,7 +17,17 @@ def keys_seen(run) -> set[str]:
     return {key for line in lines for key in json.loads(line)["keys"]}
 
 
-def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks, lone_landmarks):
+@pytest.mark.parametrize(
+    ("more", "new"),
+    [
+        ("scale.supervised_labelled=[48]", {"laplace-l48-u0-s0"}),
+        pytest.param(
+            "scale.seeds=[0,1]", {"laplace-l24-u0-s1", "laplace-l24-u40-s1"}, marks=pytest.mark.slow
+        ),
+    ],
+    ids=["labels", "seed"],
+)
+def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks, lone_landmarks, more, new):
     toy_experiment["scale"] = {
         "unlabelled": [40],
         "labelled": [24],
@@ -39,8 +49,7 @@ def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks
     landmarks.run("scale", str(path))
     after = finished()
     assert {name: after[name] for name in before} == before
-    cells_of = {seed: {f"laplace-l{n}-s{seed}" for n in ("24-u0", "24-u40")} for seed in (0, 1)}
-    assert set(after) == cells_of[0]
+    assert set(after) == {"laplace-l24-u0-s0", "laplace-l24-u40-s0"}
 
     with (folder / "cells.csv").open() as file:
         cells = {row["run"]: row for row in csv.DictReader(file)}
@@ -71,19 +80,20 @@ def test_grid_is_killed_resumed_and_extended(tmp_path, toy_experiment, landmarks
         return {r.info.run_name: r.info.end_time for r in client.search_runs([experiment])}
 
     ended = ends()
-    output = landmarks.run("scale", str(path), "scale.seeds=[0,1]")
+    output = landmarks.run("scale", str(path), more)
     # The study went on; the cells it had did not.
     assert {name: ends()[name] for name in after} == {name: ended[name] for name in after}
     assert ends()["toy"] > ended["toy"]
     extended = finished()
     assert {name: extended[name] for name in after} == after
-    assert set(extended) - set(after) == cells_of[1]
-    # Another seed draws another subset.
-    assert chosen != keys_seen(runs / "laplace-l24-u0-s1")
+    assert set(extended) - set(after) == new
+    # Of one seed, the fewer faces are among the more; another draws others.
+    assert all((chosen < keys_seen(runs / name)) == name.endswith("-s0") for name in new)
     study = json.loads((folder / "study.json").read_text())
-    assert len(study["study"]["cells"]) == 4
-    assert {len(c["seeds"]) for c in study["levels"]} == {2}
-    assert "2 seeds" in output.replace("\n", " ")
+    assert len(study["study"]["cells"]) == len(extended)
+    seeds = {name.rpartition("-s")[2] for name in extended}
+    assert {len(c["seeds"]) for c in study["levels"]} == {len(seeds)}
+    assert ("2 seeds" in output.replace("\n", " ")) == (len(seeds) == 2)
     assert "data:image/svg+xml" in (folder / "report.html").read_text()
 
     tracked = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{ids['run_id']}'")

@@ -49,7 +49,9 @@ def children(uri: str, parent: str) -> list:
 
 
 @pytest.mark.cluster
-def test_search_is_killed_resumed_and_reported(tmp_path, search, seeds, landmarks, lone_landmarks, in_process):
+def test_search_is_killed_resumed_and_reported(
+    tmp_path, search, seeds, landmarks, lone_landmarks, in_process
+):
     path, folder = tmp_path / "search.yaml", tmp_path / "tune" / "toy"
     search["tracking"]["register_as"] = "toy-faces"
     path.write_text(yaml.safe_dump(search))
