@@ -112,6 +112,25 @@ def train(
     console.print(f"model: {result.model}", highlight=False, soft_wrap=True)
 
 
+@app.command()
+def plan(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    steps: Annotated[int, typer.Option(min=10, help="steps of a training to time")] = 30,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="processes of a preparation; default: one per core of this machine"),
+    ] = None,
+) -> None:
+    """What a config will take: hours, memory, reads and storage, from a short run here of what it asks for."""
+    from rich.console import Console
+
+    from jobs.plan import plan as run
+    from jobs.settings import experiment
+
+    run(experiment(config, overrides or []), steps=steps, workers=workers, console=Console())
+
+
 for _command in (evaluate, calibrate, predict, export):
     app.command()(_command)
 

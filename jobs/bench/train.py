@@ -26,10 +26,7 @@ from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.unlabelled import ObjectiveConfig
 from pipeline.training.identity import WHERE
-from pipeline.training.run import with_absolute_paths
-
-WINDOW = 10
-"""Steps between published metrics, on which our side is timed; the first window warms up."""
+from pipeline.training.short_run import WINDOW, short_run
 
 
 def _timed_steps(steps: int) -> int:
@@ -45,23 +42,7 @@ def bench_config(config: ExperimentConfig, steps: int, folder: str, name: str) -
         folder: For everything the run writes.
         name: Of the run.
     """
-    raw = with_absolute_paths(config).model_dump(mode="json")
-    raw["name"] = name
-    raw["data"] |= {"validation": None}
-    raw["unlabelled"] |= {"start_step": 0}
-    raw["training"] |= {
-        "epochs": None,
-        "steps": WINDOW + _timed_steps(steps),
-        "log_every": WINDOW,
-        "checkpoint_every": 1e9,
-        "validate_every": 1e9,
-        "image_every": 1e9,
-        "select": "last",
-        "trace": False,
-    }
-    raw["cluster"] |= {"workers": 1, "storage": f"{folder}/runs"}
-    raw["tracking"] |= {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/artifacts"}
-    return ExperimentConfig.model_validate(raw)
+    return short_run(config, _timed_steps(steps), folder, name, validated=False)
 
 
 def _ours(config: ExperimentConfig) -> float:

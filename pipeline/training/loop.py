@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -187,14 +187,19 @@ class TrainingLoop:
             average_statistics(networks, self.host.world_size)
         if self.config.data.validation and plan.due(step, plan.validate_steps):
             guard.check()
-            self._validate()
+            self._timed("validation", self._validate)
         if plan.due(step, plan.image_steps):
-            self._publish_images()
+            self._timed("images", self._publish_images)
         if plan.due(step, plan.checkpoint_steps):
             guard.check()
             if self.trace is not None:
                 self.trace.keep()
-            self._save()
+            self._timed("checkpoint", self._save)
+
+    def _timed(self, name: str, work: Callable[[], None]) -> None:
+        began = time.perf_counter()
+        work()
+        self._publish_progress({f"system/{name}_seconds": time.perf_counter() - began})
 
     def _on_device(self, loaders: Sequence[BatchLoader], stream: int) -> DeviceBatch:
         mask_occluded, size = self.config.data.occluded == "mask", self.config.input_size
