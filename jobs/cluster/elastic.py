@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.cluster.local import is_local
@@ -27,8 +28,22 @@ def largest_valid(possible: int, world_sizes: list[int]) -> int:
     return next((world_size for world_size in world_sizes if world_size <= possible), 0)
 
 
+def on_living_nodes(
+    reserved: Mapping[str, dict[str, float]], nodes: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, float]]:
+    """What is reserved on nodes that live.
+
+    Args:
+        reserved: Node id → resources.
+        nodes: As Ray lists them, the dead among them.
+    """
+    living = {node["NodeID"] for node in nodes if node["Alive"]}
+    return {node: resources for node, resources in reserved.items() if node in living}
+
+
 def trainer_class(config: ExperimentConfig) -> Any:
     """``TorchTrainer`` without what nobody here uses; its elastic policy only chooses valid numbers of workers."""
+    import ray
     from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.callbacks import DatasetsCallback
     from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
@@ -65,9 +80,11 @@ def trainer_class(config: ExperimentConfig) -> Any:
     world_sizes = valid_world_sizes(config)
 
     class DivisorPolicy(ElasticScalingPolicy):
-        # Ray takes every number between the two; 5 workers could not share a batch of 16.
+        # Ray takes every number between the two; 5 workers could not share a batch of 16. And what it has reserved is looked at
+        # every 20 s: a node that has died since would be waited for.
         def _count_possible_workers(self, reserved_resources: Any) -> int:
-            return largest_valid(super()._count_possible_workers(reserved_resources), world_sizes)
+            there = on_living_nodes(reserved_resources, ray.nodes())
+            return largest_valid(super()._count_possible_workers(there), world_sizes)
 
     def _policy(scaling: Any) -> Any:
         if config.cluster.min_workers is not None:

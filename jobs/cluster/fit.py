@@ -41,7 +41,9 @@ def set_ray_train_defaults(config: ExperimentConfig) -> None:
     """Ray Train reads these in the process that calls ``fit``."""
     os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
     os.environ["RAY_TRAIN_COLLECTIVE_TIMEOUT_S"] = str(config.cluster.collective_timeout_s)
-    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "600")
+    # An elastic run does not wait for nodes it believed in: it starts again with those there are.
+    wait = "600" if config.cluster.min_workers is None else "60"
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", wait)
 
 
 def fit(config: ExperimentConfig, config_hash: str, run_folder: str, board: Any) -> None:

@@ -31,8 +31,9 @@ def test_a_cluster_between_two_valid_sizes_gives_the_smaller():
     assert [largest_valid(n, [8, 4, 2]) for n in (9, 7, 4, 3, 1)] == [8, 4, 4, 2, 0]
 
 
-def test_rays_policy_is_the_one_that_chooses(elastic):
+def test_rays_policy_is_the_one_that_chooses(elastic, monkeypatch):
     # What it hooks into is Ray's own; this fails when Ray moves it.
+    import ray
     from ray.train import ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.train.v2._internal.execution.scaling_policy import ElasticScalingPolicy
@@ -54,7 +55,12 @@ def test_rays_policy_is_the_one_that_chooses(elastic):
     assert isinstance(policy, ElasticScalingPolicy)
     nodes = {"a": {"CPU": 3.0}, "b": {"CPU": 4.0}}
     assert ElasticScalingPolicy._count_possible_workers(policy, nodes) == 7
+    alive = {"a": True, "b": True}
+    monkeypatch.setattr(ray, "nodes", lambda: [{"NodeID": n, "Alive": lives} for n, lives in alive.items()])
     assert policy._count_possible_workers(nodes) == 4
+    # One is dead, which what is reserved does not say yet.
+    alive["b"] = False
+    assert policy._count_possible_workers(nodes) == 2
 
 
 def test_only_where_there_may_be_an_autoscaler_it_is_asked(toy_experiment, monkeypatch):

@@ -39,7 +39,9 @@ def plan(toy_experiment):
 
 
 def test_what_is_due_happens_after_the_last_step_too(plan):
-    happened = {n: sum(plan.due(step, n) for step in range(1, plan.steps + 1)) for n in (1, 40, 50, 99, 100, 200)}
+    happened = {
+        n: sum(plan.due(step, n) for step in range(1, plan.steps + 1)) for n in (1, 40, 50, 99, 100, 200)
+    }
     assert {n: times_due(plan, n) for n in happened} == happened
     assert happened == {1: 100, 40: 3, 50: 2, 99: 2, 100: 1, 200: 1}
 
