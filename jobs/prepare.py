@@ -71,7 +71,7 @@ def _prepare_set(plan: SetPlan, config_hash: str, config: PrepareConfig, pool: P
             rejected += reasons
             check_rejects(plan, rejected, config.max_reject_share, staging)
             advance(count, f"{rejected.total()} left out" if rejected else "")
-    return assemble(plan, config_hash, staging, config.max_reject_share)
+    return assemble(plan, config_hash, staging, config.max_reject_share, pool.write)
 
 
 def _summary(plan: SetPlan, manifest: Manifest) -> str:

@@ -54,7 +54,7 @@ def _steady(config: PrepareConfig) -> tuple[float, int, int]:
         pool.warm(job, plan.chunk(0)[:WARMUP])
         began = time.perf_counter()
         done = sum(count for count, _ in pool.run(job, plan, list(range(plan.chunk_count))))
-        manifest = assemble(plan, plan.config_hash([]), staging, config.max_reject_share)
+        manifest = assemble(plan, plan.config_hash([]), staging, config.max_reject_share, pool.write)
         return time.perf_counter() - began, done, manifest.samples
 
 

@@ -1,18 +1,22 @@
-"""The processes that prepare a set's chunks: one a CPU of the cluster, or, without Ray, this one."""
+"""The processes that prepare a set's chunks, and write its shards: one a CPU of the cluster, or, without Ray, this one."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from typing import Any
 
 from jobs.cluster.session import ray_session
 from pipeline.errors import LandmarkError
 from pipeline.faces.detector_config import DetectorConfig
+from pipeline.shards.assemble import ShardPart, write_here, write_part
 from pipeline.shards.plan import SetPlan
 from pipeline.shards.prepare import ChunkOptions, Duplicates, prepare_chunk
+from pipeline.shards.shard_list import ShardEntry
 from pipeline.shards.staging import Staging
 
 _TASKS_PER_WORKER = 2
@@ -51,6 +55,10 @@ class ChunkWorker:
         job.staging.write(index, result)
         return len(records), Counter(reject.reason for reject in result.rejects)
 
+    def write(self, staging: Staging, part: ShardPart) -> ShardEntry:
+        """Write a shard of finished chunks."""
+        return write_part(staging, part)
+
 
 class PreparePool:
     """Workers that live as long as the block, started when the first chunk needs one.
@@ -78,7 +86,25 @@ class PreparePool:
         """
         if not todo or self._workers == 0:
             return _run_here(job, plan, todo)
-        return _run_on_ray(self._started(), job, plan, todo)
+        actors = self._started()
+        import ray
+
+        shared = ray.put(job)
+        calls = (partial(_prepare_on, shared, plan, index) for index in todo)
+        return (result for _, result in _on_actors(actors, calls))
+
+    def write(self, staging: Staging, parts: Sequence[ShardPart]) -> Iterator[ShardEntry]:
+        """Write a set's shards, as many at a time as there are processes; their entries in order.
+
+        Raises:
+            LandmarkError: A worker's, as the worker raised it.
+        """
+        if len(parts) < 2 or self._workers == 0:
+            return write_here(staging, parts)
+        actors = self._started()
+        calls = (partial(_write_on, staging, part) for part in parts)
+        written = dict(_on_actors(actors, calls))
+        return (written[place] for place in range(len(parts)))
 
     def warm(self, job: ChunkJob, records: tuple[Any, ...]) -> None:
         """Have every worker prepare some images as chunk 0, so that its networks are loaded. Needs Ray."""
@@ -98,28 +124,38 @@ class PreparePool:
         return self._actors
 
 
+def _prepare_on(shared: Any, plan: SetPlan, index: int, actor: Any) -> Any:
+    return actor.run.remote(shared, index, plan.chunk(index))
+
+
+def _write_on(staging: Staging, part: ShardPart, actor: Any) -> Any:
+    return actor.write.remote(staging, part)
+
+
 def _run_here(job: ChunkJob, plan: SetPlan, todo: list[int]) -> Iterator[tuple[int, Counter[str]]]:
     worker = ChunkWorker()
     for index in todo:
         yield worker.run(job, index, plan.chunk(index))
 
 
-def _run_on_ray(
-    actors: list[Any], job: ChunkJob, plan: SetPlan, todo: list[int]
-) -> Iterator[tuple[int, Counter[str]]]:
+def _on_actors(actors: list[Any], calls: Iterable[Callable[[Any], Any]]) -> Iterator[tuple[int, Any]]:
+    """Make calls, each to the actor that is free next; their places among the calls and their results, as they come."""
     import ray
 
-    shared, waiting = ray.put(job), list(reversed(todo))
-    running: dict[Any, Any] = {}
+    waiting = enumerate(calls)
+    running: dict[Any, tuple[int, Any]] = {}
     slots = [actor for _ in range(_TASKS_PER_WORKER) for actor in actors]
     try:
-        while waiting or running:
-            while waiting and slots:
-                actor, index = slots.pop(0), waiting.pop()
-                running[actor.run.remote(shared, index, plan.chunk(index))] = actor
-            done, _ = ray.wait(list(running), num_returns=1)
-            slots.append(running.pop(done[0]))
-            yield ray.get(done[0])
+        while True:
+            for place, call in islice(waiting, len(slots)):
+                actor = slots.pop(0)
+                running[call(actor)] = place, actor
+            if not running:
+                return
+            (done, *_), _ = ray.wait(list(running), num_returns=1)
+            place, actor = running.pop(done)
+            slots.append(actor)
+            yield place, ray.get(done)
     except ray.exceptions.RayTaskError as error:
         if isinstance(error.cause, LandmarkError):
             raise error.cause from None  # the user's problem, not a crash: no remote trace

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from pipeline.markup import own_definition
 from pipeline.shards.manifest import MANIFEST_NAME, Manifest, dump_manifest, join, manifest_url
 from pipeline.shards.plan import SetPlan
 from pipeline.shards.poses import poses_of, read_shapes
 from pipeline.shards.prepare import ATTRIBUTE, Reject
-from pipeline.shards.read import RawSample
 from pipeline.shards.rejects import REJECTED_NAME, check_rejects, rejects_text
 from pipeline.shards.shard_list import ShardEntry
 from pipeline.shards.staging import Staging
@@ -32,27 +32,95 @@ def _statistics(counts: Counter[str]) -> dict[str, float]:
     return {}
 
 
-def _shards(plan: SetPlan, config_hash: str, samples: Iterator[RawSample]) -> Iterator[ShardEntry]:
-    for number in itertools.count():
-        batch = list(itertools.islice(samples, plan.samples_per_shard))
-        if not batch:
-            return
+@dataclass(frozen=True)
+class ShardPart:
+    """One shard to be: the samples that it takes from finished chunks, which whoever writes it reads from there.
+
+    Attributes:
+        url: Where it goes.
+        chunks: Chunks that hold its samples, in order.
+        skip: Samples of the first of them that belong to the shard before.
+        samples: Its own.
+    """
+
+    url: str
+    chunks: range
+    skip: int
+    samples: int
+
+
+WriteShards = Callable[[Staging, Sequence[ShardPart]], Iterable[ShardEntry]]
+"""Writes shards, in any order of time; their entries come in the order of the parts."""
+
+
+def write_part(staging: Staging, part: ShardPart) -> ShardEntry:
+    """Write one shard.
+
+    Raises:
+        ShardError: A chunk was altered since it was written.
+        StorageError: The disk is full.
+    """
+    samples = staging.samples(part.chunks)
+    return write_shard(part.url, islice(samples, part.skip, part.skip + part.samples))
+
+
+def write_here(staging: Staging, parts: Sequence[ShardPart]) -> Iterator[ShardEntry]:
+    """Write shards one after the other in this process."""
+    for part in parts:
+        yield write_part(staging, part)
+
+
+def shard_parts(plan: SetPlan, config_hash: str, chunk_samples: Sequence[int]) -> list[ShardPart]:
+    """Deal the chunks' samples out to shards of ``plan.samples_per_shard``; the last may be smaller.
+
+    Args:
+        plan: Of the set.
+        config_hash: Its identity.
+        chunk_samples: Samples of each chunk.
+    """
+    parts: list[ShardPart] = []
+    left, first, skip = sum(chunk_samples), 0, 0
+    while left:
+        wanted = min(plan.samples_per_shard, left)
+        last, reached = first, chunk_samples[first] - skip
+        while reached < wanted:
+            last += 1
+            reached += chunk_samples[last]
         # The hash in the name keeps new shards apart from those an older manifest still points to.
-        yield write_shard(join(plan.folder, f"{plan.name}-{config_hash[:8]}-{number:06d}.tar"), batch)
+        name = f"{plan.name}-{config_hash[:8]}-{len(parts):06d}.tar"
+        parts.append(ShardPart(join(plan.folder, name), range(first, last + 1), skip, wanted))
+        first, skip = last, chunk_samples[last] - (reached - wanted)
+        if skip == chunk_samples[last]:
+            first, skip = last + 1, 0
+        left -= wanted
+    return parts
 
 
-def assemble(plan: SetPlan, config_hash: str, staging: Staging, max_reject_share: float) -> Manifest:
+def assemble(
+    plan: SetPlan,
+    config_hash: str,
+    staging: Staging,
+    max_reject_share: float,
+    write: WriteShards = write_here,
+) -> Manifest:
     """Turn the finished chunks into the prepared set; the manifest comes last.
+
+    Args:
+        plan: Of the set.
+        config_hash: Its identity.
+        staging: Its chunks.
+        max_reject_share: Of its images.
+        write: Who writes the shards; the same bytes, whoever does.
 
     Raises:
         DataError: Too many images were left out, or all.
         StorageError: The disk is full.
     """
-    chunks = range(plan.chunk_count)
     rejects: list[Reject] = []
     counts: Counter[str] = Counter()
-    for index in chunks:
-        _, more, counted = staging.state(index)
+    chunk_samples: list[int] = []
+    for samples, more, counted in staging.states(range(plan.chunk_count)):
+        chunk_samples.append(samples)
         rejects += more
         counts += counted
     reasons = Counter(reject.reason for reject in rejects)
@@ -60,7 +128,7 @@ def assemble(plan: SetPlan, config_hash: str, staging: Staging, max_reject_share
     for name in names_in(plan.folder):
         if name.startswith(".") and name.endswith(".tmp"):  # of a killed run; nobody else writes here now
             remove(join(plan.folder, name))
-    shards = tuple(_shards(plan, config_hash, staging.samples(chunks)))
+    shards = tuple(write(staging, shard_parts(plan, config_hash, chunk_samples)))
     write_text(join(plan.folder, REJECTED_NAME), rejects_text(rejects))
     manifest = Manifest(
         name=plan.name,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +88,17 @@ class Staging:
             ) from error
         return state["samples"], [Reject(*reject) for reject in state["rejects"]], Counter(state["counts"])
 
+    def states(self, indices: Sequence[int]) -> Iterator[tuple[int, list[Reject], Counter[str]]]:
+        """``state`` of many chunks, in their order, many of them read at a time.
+
+        Raises:
+            StorageError: One cannot be read.
+        """
+        with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
+            # In parts: what waits to be read, and what was, stays small however many there are.
+            for start in range(0, len(indices), _STATES_AT_ONCE):
+                yield from readers.map(self.state, indices[start : start + _STATES_AT_ONCE])
+
     def samples(self, indices: range) -> Iterator[RawSample]:
         """All samples in order.
 
@@ -98,14 +109,13 @@ class Staging:
             expected = self.state(index)[0]
             if expected == 0:
                 continue
-            url, seen = self._url(index, "tar"), 0
-            for sample in iterate_shard(url):
-                seen += 1
-                yield sample
-            if seen != expected:
+            url = self._url(index, "tar")
+            found = list(iterate_shard(url))  # whoever takes the first of them alone hears of it, too
+            if len(found) != expected:
                 raise ShardError(
-                    f"{url}: {seen} samples, {expected} expected; remove the folder {self.folder}"
+                    f"{url}: {len(found)} samples, {expected} expected; remove the folder {self.folder}"
                 )
+            yield from found
 
     def remove(self) -> None:
         """Drop the set's chunks; the shards hold the same samples."""
@@ -128,7 +138,7 @@ class Standing:
 
 
 def stand(plan: SetPlan, staging: Staging) -> Standing:
-    """What earlier runs have left to do: reads each finished chunk's state once, many at a time.
+    """What earlier runs have left to do: reads each finished chunk's state once.
 
     Raises:
         StorageError: A state cannot be read.
@@ -137,11 +147,8 @@ def stand(plan: SetPlan, staging: Staging) -> Standing:
     finished = [index for index in range(plan.chunk_count) if index in found]
     todo = [index for index in range(plan.chunk_count) if index not in found]
     rejected: Counter[str] = Counter()
-    with ThreadPoolExecutor(_READS_AT_ONCE) as readers:
-        # In parts: what waits to be read, and what was, stays small however many there are.
-        for start in range(0, len(finished), _STATES_AT_ONCE):
-            for _, rejects, _ in readers.map(staging.state, finished[start : start + _STATES_AT_ONCE]):
-                rejected.update(reject.reason for reject in rejects)
+    for _, rejects, _ in staging.states(finished):
+        rejected.update(reject.reason for reject in rejects)
     return Standing(todo, sum(len(plan.chunk(index)) for index in finished), rejected)
 
 
