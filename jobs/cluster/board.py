@@ -14,6 +14,7 @@ class Board:
 
     def __init__(self) -> None:
         self._events: list[dict[str, Any]] = []
+        self._hung: dict[str, str] = {}
 
     def push(self, event: dict[str, Any]) -> None:
         """Add an event."""
@@ -23,6 +24,18 @@ class Board:
         """Take all events, oldest first."""
         events, self._events = self._events, []
         return events
+
+    def begin(self, run: str) -> None:
+        """The workers of a run have started, once more perhaps."""
+        self._hung.pop(run, None)
+
+    def hang(self, run: str, said: str) -> None:
+        """A run's workers wait in vain; the first word of it stays."""
+        self._hung.setdefault(run, said)
+
+    def hung(self, run: str) -> str | None:
+        """Why a run's workers gave up waiting, if they did."""
+        return self._hung.get(run)
 
 
 def new_board() -> Any:

@@ -95,6 +95,13 @@ def fit(config: ExperimentConfig, config_hash: str, run_folder: str, board: Any)
         with ray_train_signals():
             trainer.fit()
     except Exception as error:
+        import ray
+
+        hung = ray.get(board.hung.remote(config.name)) if ray.is_initialized() else None
+        if hung is not None:
+            raise TrainingError(
+                f"{hung}. Run the same command again to resume from the last checkpoint"
+            ) from error
         raise readable(error) from error
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.distributed import HashStore
 
 from pipeline.shards.manifest import join
 from pipeline.storage import is_local, names_in
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.engines import prepare_process
 from pipeline.training.integrity import AGAIN, checkpoint_name, is_checkpoint
+from pipeline.training.liveness import Liveness
 from pipeline.training.loop import TrainingLoop
 from pipeline.training.transfer import download_folder, upload_checkpoint
+
+HUNG = 70
+"""Exit code of a worker that waits for one that hangs."""
 
 
 class RayHost:
@@ -37,7 +43,9 @@ class RayHost:
         self.device = ray.train.torch.get_device()
         self._board, self._run, self._run_folder = board, run, run_folder
         self._held: list[Any] = []
+        self._liveness: Liveness | None = None
         if self.rank == 0:
+            board.begin.remote(run)
             # Whoever stops the driver of this run must free the workers' place: Ray keeps it as long as the job lives.
             self.publish({"place": ray.util.get_current_placement_group()})
         self._latest = ray.train.get_checkpoint()
@@ -62,8 +70,28 @@ class RayHost:
         download_folder(join(self._run_folder, checkpoint), Path(self._fetched.name))
         return Path(self._fetched.name)
 
+    def watch(self, timeout_s: float) -> Liveness:
+        """A watch over this run's workers; a hang ends this process, whose main thread waits for another's for ever."""
+        import torch.distributed
+
+        store = (
+            torch.distributed.distributed_c10d._get_default_store() if self.world_size > 1 else HashStore()
+        )
+        self._liveness = Liveness(store, self.rank, self.world_size, timeout_s, self._hang)
+        return self._liveness
+
+    def _hang(self, said: str) -> None:
+        import ray
+
+        try:
+            ray.get(self._board.hang.remote(self._run, said), timeout=30)
+        finally:
+            os._exit(HUNG)
+
     def publish(self, event: dict[str, Any]) -> None:
         """Send an event to the driver; does not wait for it."""
+        if self._liveness is not None:
+            self._liveness.beat()
         self._held.append(self._board.push.remote({"run": self._run} | event))
         self._held = self._held[-8:]
 
@@ -106,6 +134,6 @@ def train_worker(settings: dict[str, Any]) -> None:
     prepare_process(config.cluster.gpu)
     run_folder: str = settings["run_folder"]
     host = RayHost(settings["board"], config.name, run_folder)
-    loop = TrainingLoop(config, host, run_folder, settings["config_hash"])
-    loop.run()
-    host.flush()
+    with host.watch(config.cluster.collective_timeout_s):
+        TrainingLoop(config, host, run_folder, settings["config_hash"]).run()
+        host.flush()

@@ -40,7 +40,9 @@ class ClusterConfig(Strict):
         description="runs live in storage/name: a folder, on a cluster one that all nodes share, or an object store's URL",
     )
     collective_timeout_s: int = Field(
-        1800, ge=1, description="a worker that never reports fails the run instead of hanging it"
+        1800,
+        ge=1,
+        description="after so long without progress, a worker that does not answer is named and the run fails",
     )
     keep_checkpoints: int = Field(2, ge=1, description="latest checkpoints kept for resuming")
 

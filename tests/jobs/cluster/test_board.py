@@ -142,3 +142,15 @@ def test_a_monitor_shows_and_tracks_what_workers_say(ray):
 def test_figures_of_a_run_that_has_said_nothing():
     assert figures({}) == "starting workers …"
     assert figures({"train/data_wait_share": 0.256, "other": 1.0}) == "data wait 26%"
+
+
+def test_the_first_word_of_a_hang_stays_until_the_workers_start_again():
+    board = Board()
+    assert board.hung("a") is None
+    board.hang("a", "worker 1 does not answer")
+    board.hang("a", "nor does another")
+    board.hang("b", "worker 0 does not answer")
+    assert (board.hung("a"), board.hung("b")) == ("worker 1 does not answer", "worker 0 does not answer")
+    board.begin("a")
+    assert (board.hung("a"), board.hung("b")) == (None, "worker 0 does not answer")
+    assert board.take() == []

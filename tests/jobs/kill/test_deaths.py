@@ -71,6 +71,28 @@ def test_two_workers_of_any_zero_stage_go_on_to_the_bit(training, make_training,
         training.is_as(whole.trace(rank), rank)
 
 
+def test_a_worker_that_hangs_is_named(training, make_training):
+    whole = make_training("together")
+    whole.finish("cluster.workers=2")
+    training.start("cluster.workers=2", "cluster.collective_timeout_s=20")
+    training.until(lambda: training.last_step() >= 15)
+    (victim,) = (
+        member
+        for member in training.family
+        if any(file.path.endswith("killed/trace/rank1.jsonl") for file in member.open_files())
+    )
+    victim.suspend()
+    code, output = training.ended(seconds=300)
+    said = " ".join(output.split())
+    assert code == 2, output
+    assert "no worker has made progress for 20 s, and of 2 these do not answer: worker 1 (" in said
+    assert f", process {victim.pid}). Look at that machine" in said
+    assert training.statuses() == ["FAILED"]
+    training.finish("cluster.workers=2")
+    for rank in (0, 1):
+        training.is_as(whole.trace(rank), rank)
+
+
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 def test_another_number_of_workers_sees_the_same_faces(undisturbed, training, before, after):
     training.start(f"cluster.workers={before}")
