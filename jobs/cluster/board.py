@@ -74,7 +74,8 @@ class Relay:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join(timeout=60)
+        # Whatever it waits for has an end of its own; what lies on the board must not be lost with it.
+        self._thread.join()
 
     def drain(self) -> None:
         """Handle what lies on the board now; for the caller who has just seen a run end."""

@@ -30,6 +30,7 @@ from pipeline.shards.manifest import join
 from pipeline.storage import absolute, is_local, local_path, open_text, write_text
 from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.sqlite_store import PREFIX, follow_artifacts
+from pipeline.training.tracking_patience import PatientClient
 from pipeline.training.tracking_store import absolute_uri
 
 JOB_VARIABLE = "LANDMARKS_JOB_ID"
@@ -91,6 +92,8 @@ class Tracker:
         parent: str | None = None,
     ) -> None:
         os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+        # The patience is ours: MLflow's waits twice as long each time, and so for minutes after a server is back.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
         os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         import mlflow
@@ -108,7 +111,8 @@ class Tracker:
         self._mlflow = mlflow
         self._ended: int | None = None
         try:
-            self.client = mlflow.MlflowClient(tracking_uri=self.uri)
+            client = mlflow.MlflowClient(tracking_uri=self.uri)
+            self.client: Any = PatientClient(client, self.uri)
             self.run_id, created = self._find_or_create(config, name, run_folder)
             if created:
                 for start in range(0, len(parameters), 100):
