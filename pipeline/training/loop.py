@@ -94,7 +94,15 @@ class TrainingLoop:
             teacher = build_generator(config, markup).to(host.device).eval().requires_grad_(False)
         autocast = (host.device.type, torch.bfloat16) if training.precision == "bf16" else None
         draws = Draws(config.seed, rank=host.rank, world_size=host.world_size)
-        self.step = Stepper(self.generator, self.method, self.objectives.teachings, autocast, teacher, draws)
+        self.step = Stepper(
+            self.generator,
+            self.method,
+            self.objectives.teachings,
+            autocast,
+            teacher,
+            draws,
+            micro_batches=training.accumulate,
+        )
         self.trace: Trace | None = None
         # Step and result of the last validation of this process.
         self.validated: tuple[int, Validation | None] = (-1, None)

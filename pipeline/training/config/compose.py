@@ -268,15 +268,20 @@ def _model_in(annotation: Any) -> Any:
     return None
 
 
+# Keys that are younger than runs, each with the value that says what was done before there was such a key: at that value a run is
+# called what it was called then.
+YOUNGER: dict[str, Any] = {"training.accumulate": 1}
+
+
 def config_hash(config: BaseModel, exclude: frozenset[str] = frozenset()) -> str:
     """Twelve hex digits that name a resolved config; sections and dotted keys in ``exclude`` do not change what is computed."""
     raw = config.model_dump(mode="json")
-    for key in exclude:
+    for key in exclude | YOUNGER.keys():
         *sections, last = key.split(".")
         holder: Any = raw
         for section in sections:
             holder = holder and holder.get(section)
-        if holder:
+        if holder and (key in exclude or holder.get(last) == YOUNGER[key]):
             holder.pop(last, None)
     return hashlib.sha256(json.dumps(raw, sort_keys=True).encode()).hexdigest()[:12]
 
