@@ -50,9 +50,17 @@ class TrainingConfig(Strict):
     accumulate: int = Field(
         1,
         ge=1,
-        description="gradient accumulation: micro-batches that a worker's share of 'batch' goes through the networks in, for less "
-        "memory and one more forward; losses, shares and gradients stay the whole batch's, but batch normalisation takes its "
-        "moments from a micro-batch",
+        description="gradient accumulation: micro-batches that a worker's share of 'batch' goes through the networks in, for "
+        "less memory and one more forward; losses, shares and gradients stay the whole batch's, but batch normalisation takes "
+        "its moments from a micro-batch",
+    )
+    channels_last: bool = Field(
+        False,
+        description="lay images and filters out with the channels innermost, which tensor cores ask for",
+    )
+    compile: bool = Field(
+        False,
+        description="torch.compile the generator in training, for a minute at each start; needs a C++ compiler, on a GPU Triton",
     )
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast with fp32 master weights")
     gradient_clipping: float = Field(0.0, ge=0, description="global norm; 0 is off, as in the paper")
