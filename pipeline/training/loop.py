@@ -154,6 +154,7 @@ class TrainingLoop:
             if self.step.teacher is not None and unlabelled_batch is not None:
                 assert self.average is not None  # the config asks for it
                 self.average.copy_to(self.step.teacher, self.generator.module)
+                average_statistics([self.step.teacher], self.host.world_size)
             step_metrics = self.step(labelled_batch, unlabelled_batch, state.step)
             if self.average is not None:
                 self.average.update(self.generator.module)

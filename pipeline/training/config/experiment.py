@@ -18,6 +18,7 @@ from pipeline.training.config.data import DataConfig
 from pipeline.training.config.evaluation import EvaluationConfig
 from pipeline.training.config.init import InitConfig
 from pipeline.training.config.parts import OptimizerConfig, ScheduleConfig
+from pipeline.training.config.precision import Precision
 from pipeline.training.config.scale import ScaleConfig
 from pipeline.training.config.selftrain import SelftrainConfig
 from pipeline.training.config.tune import TuneConfig
@@ -62,7 +63,7 @@ class TrainingConfig(Strict):
         False,
         description="torch.compile the generator in training, for a minute at each start; needs a C++ compiler, on a GPU Triton",
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast with fp32 master weights")
+    precision: Precision = Field("fp32", description="bf16: autocast with fp32 master weights")
     gradient_clipping: float = Field(0.0, ge=0, description="global norm; 0 is off, as in the paper")
     ema_decay: float = Field(
         0.0, ge=0, lt=1, description="average of the generator's weights; 0 is off, as in the paper"
