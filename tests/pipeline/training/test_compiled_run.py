@@ -39,7 +39,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, toy_sets, train_plainly) -> P
     compiled = {"compile": True, "channels_last": True, "accumulate": 2}
     made = [
         config("eager", root, toy_sets),
-        config("laid-out", root, toy_sets, channels_last=True),
+        config("laid-out", root, toy_sets, channels_last=True, accumulate=2),
         config("compiled", root, toy_sets, **compiled),
         config("resumed", root, toy_sets, **compiled, steps=2),
         config("resumed", root, toy_sets, **compiled),
@@ -64,6 +64,11 @@ def test_a_run_has_the_losses_and_the_names_of_the_eager_one(runs, name):
     ours, theirs = weights(runs, name), weights(runs, "eager")
     assert list(ours) == list(theirs)
     assert any(not equal(ours[key], value) for key, value in theirs.items())  # it was computed in another way
+
+
+def test_a_compiled_run_is_not_the_eager_one_in_disguise(runs):
+    ours, theirs = weights(runs, "compiled"), weights(runs, "laid-out")
+    assert any(not equal(ours[name], value) for name, value in theirs.items())
 
 
 def test_a_compiled_run_resumes_to_the_bit(runs):
