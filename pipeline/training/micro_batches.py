@@ -8,7 +8,11 @@ are one output, on which every loss is what it is without accumulation. Backward
 gradients are added to the others', and its activations are let go. Everything else about a step stays as it is, at every ZeRO
 stage: one backward, one reduction over the ranks, one update.
 
-It costs one more forward, about a third of a step. In memory remain the outputs of the whole share, with the losses on them.
+It costs one more forward: a third of a step, and more where a micro-batch is too small to fill the machine. In memory remain the
+outputs of the whole share, with the losses on them. Forward and backward of 16 images on a CPU took, over what was there before,
+447 MiB at once, 316 in 4 and 253 in 16 micro-batches with an hourglass of width 128, whose heatmaps are small; 519 MiB at once
+and 305 in 8 with RCN at c = 64, whose heatmaps are as large as the image; and 311 in any number at c = 16, which is mostly
+heatmaps.
 
 Every n-th image is of the same micro-batch: each has its part of the labelled and of the unlabelled faces. The second pass draws
 the random numbers of the first and starts from the buffers that the first had; it leaves no trace in running statistics. **Batch

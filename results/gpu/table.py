@@ -46,7 +46,7 @@ def peak(row: dict[str, str]) -> float | None:
 def main(folder: str) -> None:
     """Write FOLDER/table.md."""
     lines = [
-        "| training, c = 64 | images/s | plain eager loop | ratio | TFLOP/s | MFU |",
+        "| training | images/s | plain eager loop | ratio | TFLOP/s | MFU |",
         "|---|---|---|---|---|---|",
     ]
     files = sorted(Path(folder).glob("bench-*.csv"))
