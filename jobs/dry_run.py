@@ -81,7 +81,8 @@ def describe(config: ExperimentConfig) -> None:
     generator, discriminator = plan.networks.generator, plan.networks.discriminator
     workers = config.cluster.workers
     images = (config.training.batch + config.unlabelled_batch * plan.networks.views) // workers
-    activations = costs.activation_bytes * images
+    parts = config.training.accumulate
+    activations = costs.activation_bytes * -(-images // parts)
     weights = (generator + discriminator) * _ADAM_BYTES_PER_PARAMETER
     epochs = plan.steps / plan.steps_per_epoch
     rows = {
@@ -103,11 +104,12 @@ def describe(config: ExperimentConfig) -> None:
         "validation faces": f"{plan.validation.samples:,}" if plan.validation else "none",
         "steps": f"{plan.steps:,} = {epochs:.1f} epochs of {plan.steps_per_epoch:.1f} steps",
         "images a step": f"{config.training.batch} labelled + {config.unlabelled_batch} unlabelled, "
-        f"{images} on each of {workers} worker(s)",
+        f"{images} on each of {workers} worker(s)" + (f", in {parts} micro-batches" if parts > 1 else ""),
         "images in all": f"{plan.steps * (config.training.batch + config.unlabelled_batch):,}",
         "validation, checkpoint": f"every {plan.validate_steps:,} and {plan.checkpoint_steps:,} steps",
         "memory a worker": f"about {(activations + weights) / 2**20:,.0f} MiB "
-        f"(generator's activations {activations / 2**20:,.0f}, "
+        f"(generator's activations {activations / 2**20:,.0f}"
+        f"{' of a micro-batch, to which the outputs on all images come' if parts > 1 else ''}, "
         f"weights and optimizer {weights / 2**20:,.0f}), beside some 1,000 of libraries",
     }
     console.print(facts(rows))

@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -106,6 +107,18 @@ class Output:
             )
             for i in range(len(sizes))
         )
+
+
+def joined(outputs: Sequence[Output]) -> Output:
+    """Outputs of one network as that of their batches in a row: the reverse of :meth:`Output.split`."""
+    stages = zip(*(output.stages for output in outputs), strict=True)
+    return Output(
+        tuple(
+            Stage(**{name: torch.cat([getattr(stage, name) for stage in parts]) for name in parts[0].gives})
+            for parts in stages
+        ),
+        outputs[0].stride,
+    )
 
 
 @dataclass(frozen=True)

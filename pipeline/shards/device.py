@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline.shards.ahead import receive
 from pipeline.shards.loader import Batch
 
 
@@ -88,6 +89,7 @@ def to_device(
         input_size: Network input side, px.
         mask_occluded: Leave landmarks marked invisible out of the mask even where their position is known.
     """
+    receive(batch)
     images = network_input(batch.images_B3SS.to(device, non_blocking=True), input_size)
     points = batch.points_BK2.to(device, non_blocking=True)
     five = batch.five_B52.to(device, non_blocking=True)

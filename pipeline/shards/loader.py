@@ -9,7 +9,7 @@ import queue
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +55,7 @@ class Batch:
         five_B52: float32, the five points by which a detector found the face (pupils, nose tip, mouth corners), stored px; NaN
             where none did.
         labels_BC: bool, whether the face has each of the attributes that the loader was asked for; None if it was asked for none.
+        arrival: When its tensors will be on the GPU they were sent to; None where they lie in the host's memory.
     """
 
     images_B3SS: torch.Tensor
@@ -65,6 +66,7 @@ class Batch:
     scale_B: torch.Tensor
     five_B52: torch.Tensor
     labels_BC: torch.Tensor | None = None
+    arrival: torch.cuda.Event | None = None
 
 
 @dataclass
@@ -211,6 +213,7 @@ class BatchLoader:
         prefetch: Batches held ready.
         max_bad_share: See ``Quarantine``.
         attributes: Of a labelled set's faces, for ``Batch.labels_BC``; a face without one of them cannot be used.
+        send: What is done with each batch as soon as it is decoded, in the background (:mod:`pipeline.shards.ahead`).
     """
 
     def __init__(
@@ -222,7 +225,9 @@ class BatchLoader:
         prefetch: int = 4,
         max_bad_share: float = 0.01,
         attributes: tuple[str, ...] = (),
+        send: Callable[[Batch], Batch] | None = None,
     ) -> None:
+        self._send = send
         self._stream, self._batch, self._threads = stream, batch, threads
         self._attributes = attributes
         self._size, self._num_landmarks = stream.source.size, stream.source.num_landmarks
@@ -258,6 +263,8 @@ class BatchLoader:
                 decoded = map(decode, samples) if pool is None else pool.map(decode, samples)
                 batch = _stack(list(decoded), self._size, self.quarantine, self._attributes)
                 samples = []
+                if self._send is not None:
+                    batch = self._send(batch)
                 if not self._put(batch):
                     return
         except BaseException as error:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from torch import nn
 
 from pipeline.augment.compose import Augmentation
@@ -10,8 +14,9 @@ from pipeline.markup import Markup
 from pipeline.methods.base import Method
 from pipeline.methods.build import make_generator, make_method
 from pipeline.methods.unlabelled.base import UnlabelledObjective
-from pipeline.registry import build
+from pipeline.registry import Part, build
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.engines import build_engine
 from pipeline.training.schedules.base import Schedule
 
 
@@ -61,6 +66,20 @@ def build_schedule(config: ExperimentConfig, steps: int) -> Schedule:
     """The learning-rate schedule a config names, for a run of so many steps."""
     schedule: Schedule = build("schedule", config.schedule, steps=steps)
     return schedule
+
+
+def engine_builder(config: ExperimentConfig, world_size: int) -> Callable[[nn.Module, Part], Any]:
+    """What makes an engine of a network and its optimizer, as a config has it for all networks of a run."""
+    training = config.training
+    return partial(
+        build_engine,
+        micro_batch=(training.batch + config.unlabelled_batch) // world_size,
+        world_size=world_size,
+        zero_stage=config.cluster.zero_stage,
+        precision=training.precision,
+        gradient_clipping=training.gradient_clipping,
+        channels_last=training.channels_last,
+    )
 
 
 def count_parameters(module: nn.Module) -> int:

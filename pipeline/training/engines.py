@@ -18,6 +18,7 @@ from torch import nn
 from pipeline.errors import TrainingError
 from pipeline.registry import Part, build
 from pipeline.training.compiler import leave_compiler_out
+from pipeline.training.layout import lay_channels_last
 
 _TAG = "engine"
 
@@ -94,6 +95,7 @@ def build_engine(
     zero_stage: int = 0,
     precision: Literal["fp32", "bf16"] = "fp32",
     gradient_clipping: float = 0.0,
+    channels_last: bool = False,
 ) -> Any:
     """Wrap a network in a DeepSpeed engine.
 
@@ -105,10 +107,13 @@ def build_engine(
         zero_stage: 0, 1 or 2.
         precision: bf16 is autocast with fp32 weights.
         gradient_clipping: Global norm; 0 is off.
+        channels_last: Lay images out with the channels innermost.
 
     Returns:
         deepspeed.DeepSpeedEngine.
     """
+    if channels_last:
+        lay_channels_last(module)
     engine, *_ = _deepspeed().initialize(
         model=module,
         optimizer=make_optimizer(module.parameters(), optimizer),

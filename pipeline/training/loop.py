@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +24,13 @@ from pipeline.training.build import (
     build_method,
     build_schedule,
     count_parameters,
+    engine_builder,
 )
 from pipeline.training.checkpoint import RunState
+from pipeline.training.compiler import compile_network
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.ema import WeightAverage
-from pipeline.training.engines import build_engine, set_learning_rate
+from pipeline.training.engines import set_learning_rate
 from pipeline.training.extra import with_radii
 from pipeline.training.feeds import open_loaders
 from pipeline.training.host import Host
@@ -62,8 +63,6 @@ class TrainingLoop:
         self.config, self.host, self.run_folder, self.hash = config, host, run_folder, config_hash
         self.plan: Plan = derive(config)  # the driver has checked it
         self.schedule = build_schedule(config, self.plan.steps)
-        self.labelled_share = config.training.batch // host.world_size
-        self.unlabelled_share = config.unlabelled_batch // host.world_size
         torch.manual_seed(config.seed)
         markup = self.plan.markup
         generator = build_generator(config, markup)
@@ -75,15 +74,10 @@ class TrainingLoop:
             load_weights(generator, config)
         self.augmentation = build_augmentation(config, markup)
         training = config.training
-        engine = partial(
-            build_engine,
-            micro_batch=self.labelled_share + self.unlabelled_share,
-            world_size=host.world_size,
-            zero_stage=config.cluster.zero_stage,
-            precision=training.precision,
-            gradient_clipping=training.gradient_clipping,
-        )
+        engine = engine_builder(config, host.world_size)
         self.generator = engine(generator.to(host.device), config.optimizer)
+        if training.compile:
+            compile_network(generator, host.device)
         self.objectives = Objectives(config, markup, self.plan.train, self.method, host.device, engine)
         self.average = (
             WeightAverage(self.generator.module, training.ema_decay) if training.ema_decay else None
@@ -93,8 +87,15 @@ class TrainingLoop:
         if self.objectives.needs_teacher:
             teacher = build_generator(config, markup).to(host.device).eval().requires_grad_(False)
         autocast = (host.device.type, torch.bfloat16) if training.precision == "bf16" else None
-        draws = Draws(config.seed, rank=host.rank, world_size=host.world_size)
-        self.step = Stepper(self.generator, self.method, self.objectives.teachings, autocast, teacher, draws)
+        self.step = Stepper(
+            self.generator,
+            self.method,
+            self.objectives.teachings,
+            autocast,
+            teacher,
+            Draws(config.seed, rank=host.rank, world_size=host.world_size),
+            training.accumulate,
+        )
         self.trace: Trace | None = None
         # Step and result of the last validation of this process.
         self.validated: tuple[int, Validation | None] = (-1, None)
@@ -116,7 +117,8 @@ class TrainingLoop:
         Raises:
             TrainingError: Non-finite loss, or too many samples that cannot be used.
         """
-        labelled, unlabelled = open_loaders(self.plan, self.state, self.host.rank, self.host.world_size)
+        host = self.host
+        labelled, unlabelled = open_loaders(self.plan, self.state, host.rank, host.world_size, host.device)
         loaders = [*labelled, *unlabelled]
         if self.config.training.trace:
             self.trace = Trace(self.run_folder, self.host.rank)
@@ -152,6 +154,7 @@ class TrainingLoop:
             if self.step.teacher is not None and unlabelled_batch is not None:
                 assert self.average is not None  # the config asks for it
                 self.average.copy_to(self.step.teacher, self.generator.module)
+                average_statistics([self.step.teacher], self.host.world_size)
             step_metrics = self.step(labelled_batch, unlabelled_batch, state.step)
             if self.average is not None:
                 self.average.update(self.generator.module)

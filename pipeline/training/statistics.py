@@ -4,6 +4,10 @@ In training each rank normalises by the moments of its own share of the batch, a
 μ ← (1 − m)·μ + m·mean. What is validated, drawn, exported and saved is their mean over ranks. That is linear, so the mean of such
 averages is the average of the means: how often it is taken, or whether the run was resumed in between, changes nothing.
 
+A teacher (:mod:`pipeline.methods.unlabelled.teacher`) is asked in evaluation mode, and takes the mean at the start of every step
+that asks it: what it says of a face does not depend on the rank that has the face, and it is the network that would be exported
+at that moment.
+
 ``SyncBatchNorm``, which normalises by the moments of the global batch, is not used: it exists on GPUs alone, and each layer is a
 barrier. So a network with batch normalisation trains by each rank's share, and its losses depend on the number of workers,
 though the images of a step do not.

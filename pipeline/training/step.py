@@ -7,7 +7,8 @@ further; there the gradients are weighed and added up (:mod:`pipeline.training.b
 through the generator. A discriminator's loss on real and detached fake pairs is likewise summed and taken back at once: two
 backwards before a step silently keep the last under ZeRO ≥ 1. The generator's term goes through a discriminator's bare
 ``module``, and asks for the gradient at the output alone: nothing of it collects in the discriminator. A two-rank test compares
-the result with plain torch.
+the result with plain torch. A network that is given its images in micro-batches (:mod:`pipeline.training.micro_batches`) changes
+nothing of this.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pipeline.models.output import Output, as_output
 from pipeline.shards.device import DeviceBatch
 from pipeline.training.balance_gradients import balance, cut, tensors
 from pipeline.training.focal import focal_factor, weigh
+from pipeline.training.micro_batches import MicroBatches
 from pipeline.training.shrink import shrunk_targets
 
 
@@ -58,6 +60,7 @@ class Stepper:
         autocast: Autocast for calls that bypass an engine (a discriminator's bare module, the teacher); None in fp32.
         teacher: The averaged generator, for objectives that ask for it.
         draws: Seed, rank and number of ranks.
+        micro_batches: That a rank's images go through a network in; 1 takes them all at once.
     """
 
     generator: Any
@@ -66,6 +69,7 @@ class Stepper:
     autocast: tuple[str, torch.dtype] | None = None
     teacher: nn.Module | None = None
     draws: Draws = field(default_factory=Draws)
+    micro_batches: int = 1
 
     def __call__(
         self, labelled: DeviceBatch, unlabelled: DeviceBatch | None, step: int = 0
@@ -89,7 +93,9 @@ class Stepper:
         # One forward over everything: fewer, larger operations, and one set of gradient hooks.
         wanted = [labelled.images_B3HW, batch.images_B3HW if reads_batch else None, *(i for i, _ in own)]
         parts = [part for part in wanted if part is not None]
-        outputs = as_output(self.generator(torch.cat(parts))).split([len(part) for part in parts])
+        outputs = as_output(self._in_parts(self.generator)(torch.cat(parts))).split(
+            [len(part) for part in parts]
+        )
         leaves = [cut(output) for output in outputs]
         each = iter(leaves)
         first, second, *others = (None if part is None else next(each) for part in wanted)
@@ -125,14 +131,14 @@ class Stepper:
         objective, engine = teaching.objective, teaching.discriminator
         if engine is None:
             return objective.generator_loss(None, view)
-        loss, metrics = objective.discriminator_loss(engine, view)
+        loss, metrics = objective.discriminator_loss(self._in_parts(engine), view)
         engine.backward(loss)
         engine.step()
-        term, told = objective.generator_loss(self._bare(engine), view)
+        term, told = objective.generator_loss(self._in_parts(engine, bare=True), view)
         return term, metrics | told
 
     def _supervised(self, labelled: DeviceBatch) -> dict[str, Tensor]:
-        output = as_output(self.generator(labelled.images_B3HW))
+        output = as_output(self._in_parts(self.generator)(labelled.images_B3HW))
         loss, metrics = self._learn(output, labelled)
         self.generator.backward(loss)
         self.generator.step()
@@ -160,13 +166,20 @@ class Stepper:
             return nullcontext()
         return torch.autocast(self.autocast[0], dtype=self.autocast[1])
 
-    def _bare(self, engine: Any) -> Callable[[Tensor], Tensor]:
-        def discriminator(pairs_BCHW: Tensor) -> Tensor:
-            with self._precision():
-                logits: Tensor = engine.module(pairs_BCHW)
-            return logits
+    def _in_parts(self, engine: Any, bare: bool = False) -> Any:
+        """An engine, or its bare module in the run's precision, to be called with all images at once."""
+        module = self._bare(engine)
+        call = module if bare else engine
+        if self.micro_batches == 1:
+            return call
+        return MicroBatches(call, module, engine.module, self.micro_batches)
 
-        return discriminator
+    def _bare(self, engine: Any) -> Callable[[Tensor], Any]:
+        def network(images_BCHW: Tensor) -> Any:
+            with self._precision():
+                return engine.module(images_BCHW)
+
+        return network
 
 
 def unlabelled_batch(faces: DeviceBatch, draws: Draws) -> UnlabelledBatch:

@@ -78,7 +78,12 @@ class DataConfig(Strict):
         description="C, canonical streams; any number of workers that divides it sees the same batches",
     )
     shuffle_buffer: int = Field(256, ge=1, description="samples held by each stream's shuffle buffer")
-    decode_threads: int = Field(1, ge=1, description="JPEG decoding threads per worker and set")
+    decode_threads: int | None = Field(
+        None,
+        ge=1,
+        description="JPEG decoding threads per worker and set; null: 1, on a GPU all of cluster.cpus_per_worker but one, shared "
+        "among the sets",
+    )
     prefetch_batches: int = Field(4, ge=1, description="decoded batches held ready per worker and set")
     balance: BalanceConfig = Field(BalanceConfig(), description="over the poses of labelled faces")
     focal_attributes: tuple[str, ...] = Field(

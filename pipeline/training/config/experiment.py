@@ -16,6 +16,7 @@ from pipeline.training.config.data import DataConfig
 from pipeline.training.config.evaluation import EvaluationConfig
 from pipeline.training.config.init import InitConfig
 from pipeline.training.config.parts import OptimizerConfig, ScheduleConfig
+from pipeline.training.config.precision import Precision
 from pipeline.training.config.scale import ScaleConfig
 from pipeline.training.config.selftrain import SelftrainConfig
 from pipeline.training.config.tune import TuneConfig
@@ -45,7 +46,22 @@ class TrainingConfig(Strict):
     batch: int = Field(
         16, ge=1, description="labelled faces a step, over all workers; the paper does not say"
     )
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast with fp32 master weights")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        description="gradient accumulation: micro-batches that a worker's share of 'batch' goes through the networks in, for "
+        "less memory and one more forward; losses, shares and gradients stay the whole batch's, but batch normalisation takes "
+        "its moments from a micro-batch",
+    )
+    channels_last: bool = Field(
+        False,
+        description="lay images out with the channels innermost, which tensor cores ask for; a CPU gains or loses a little",
+    )
+    compile: bool = Field(
+        False,
+        description="torch.compile the generator in training, for a minute at each start; needs a C++ compiler, on a GPU Triton",
+    )
+    precision: Precision = Field("fp32", description="bf16: autocast with fp32 master weights")
     gradient_clipping: float = Field(0.0, ge=0, description="global norm; 0 is off, as in the paper")
     ema_decay: float = Field(
         0.0, ge=0, lt=1, description="average of the generator's weights; 0 is off, as in the paper"
@@ -159,6 +175,7 @@ class ExperimentConfig(Strict):
             )
         self._unlabelled_possible()
         self._check_extra()
+        self._check_micro_batches()
         if self.training.select == "best" and self.data.validation is None:
             raise ValueError("training.select = 'best' needs data.validation; or set training.select=last")
         return self
@@ -190,6 +207,14 @@ class ExperimentConfig(Strict):
             raise ValueError(
                 f"data.extra: {uneven[0]} faces of a set in each batch cannot be shared evenly by cluster.workers = "
                 f"{self.cluster.workers}: choose training.batch and shares so that each part is a multiple of it"
+            )
+
+    def _check_micro_batches(self) -> None:
+        parts, share = self.training.accumulate, max(self.training.batch // self.cluster.workers, 1)
+        if parts > share:
+            raise ValueError(
+                f"training.accumulate = {parts}: a worker has {share} labelled faces a step, and each micro-batch needs one; set "
+                f"training.accumulate={share} or less"
             )
 
     @property

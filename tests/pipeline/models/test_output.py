@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from pipeline.models.hourglass import StackedHourglass
-from pipeline.models.output import Output, Stage, Traits, as_output, check_images, traits
+from pipeline.models.output import Output, Stage, Traits, as_output, check_images, joined, traits
 from pipeline.models.rcn import RCN
 
 
@@ -28,6 +28,10 @@ def test_split_takes_every_part_of_every_stage_apart():
             assert torch.equal(torch.cat([getattr(a, name), getattr(b, name)]), getattr(stage, name))
         assert a.points is None
     assert len(first.last.heatmaps) == 2
+    again = joined([first, second])
+    assert (again.stride, again.gives) == (4, output.gives)
+    for stage, whole in zip(again.stages, stages, strict=True):
+        assert all(torch.equal(getattr(stage, name), getattr(whole, name)) for name in output.gives)
 
 
 def test_map_reaches_every_tensor():

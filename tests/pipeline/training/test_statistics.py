@@ -35,6 +35,7 @@ def ranks(tmp_path_factory, toy_sets):
         "name": "run",
         "data": {**{k: str(v) for k, v in toy_sets.items()}, "streams": 4},
         "model": {"name": "hourglass", "stacks": 1, "width": 8, "levels": 2},
+        "unlabelled": {"objective": {"name": "mean_teacher"}},
         "training": {"epochs": None, "steps": 3, "batch": 8, "cadence": "steps", "ema_decay": 0.9}
         | {"validate_every": 3, "checkpoint_every": 2, "image_every": 9},
         "cluster": {"storage": str(folder), "workers": 2},
@@ -80,3 +81,13 @@ def test_the_loop_validates_saves_and_exports_one_network(ranks):
         (file,) = (ranks / "run" / "models" / which).glob("*.safetensors")
         exported = load_file(file)
         assert all(torch.equal(exported[name], value) for name, value in validated[0].items())
+
+
+def test_every_rank_asks_the_same_teacher_whose_statistics_are_the_mean_of_the_step_before(ranks):
+    before = [load_file(ranks / f"step1-{rank}.safetensors") for rank in (0, 1)]
+    teachers = [load_file(ranks / f"teacher2-{rank}.safetensors") for rank in (0, 1)]
+    assert all(torch.equal(teachers[0][name], value) for name, value in teachers[1].items())
+    running = [name for name in before[0] if "running" in name]
+    assert any(not torch.equal(before[0][name], before[1][name]) for name in running)
+    for name in running:
+        torch.testing.assert_close(teachers[0][name], (before[0][name] + before[1][name]) / 2)

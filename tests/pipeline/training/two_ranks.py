@@ -60,6 +60,9 @@ def train(rank: int, folder: Path) -> None:
     def keep(guard: Any) -> None:
         housekeeping(guard)
         save_file(loop.generator.module.state_dict(), folder / f"step{loop.state.step}-{rank}.safetensors")
+        teacher = loop.step.teacher
+        assert teacher is not None  # the config has an objective that asks it
+        save_file(teacher.state_dict(), folder / f"teacher{loop.state.step}-{rank}.safetensors")
 
     loop._housekeeping = keep
     loop.run()
