@@ -26,6 +26,10 @@ from pipeline.shards.read import RawSample
 from pipeline.shards.write import encode_meta, sample_key, write_shard
 from pipeline.storage import write_text
 
+# Whose tests are in folders below; what this file is made of lies beside it.
+sys.path.insert(0, str(Path(__file__).parent))
+import pages
+
 # A busy machine is no failure.
 settings.register_profile("project", deadline=None)
 settings.load_profile("project")
@@ -88,6 +92,20 @@ def real_data() -> Path:
             f"no real faces at {root}: set LANDMARKS_REAL_DATA to a folder holding 300w/ and unlabelled/"
         )
     return root
+
+
+@pytest.fixture
+def nothing_outside(tmp_path: Path) -> Callable[[str], None]:
+    """Asserts that a page fits a phone and a desk; skips where there is no browser to ask."""
+    program = pages.browser()
+    if program is None:
+        pytest.skip("no Chromium or Chrome on the path: set LANDMARKS_BROWSER to one")
+
+    def check(page: str) -> None:
+        for width in pages.WIDTHS:
+            assert pages.outside(program, page, width, tmp_path) == [], f"{width} px"
+
+    return check
 
 
 def _toy_face(rng: np.random.Generator, size: int, shape_K2: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
