@@ -13,6 +13,7 @@ from jobs.health.finding import Finding, Level
 from jobs.health.here import examine
 from jobs.tables import folding
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.words import counted
 
 _WORDS = {
     Level.OK: ("ok", "green"),
@@ -48,7 +49,7 @@ def doctor(config: ExperimentConfig | None, console: Console | None = None) -> i
         sum(f.level is level for fs in by_place.values() for f in fs)
         for level in (Level.FAILURE, Level.WARNING)
     ]
-    console.print(f"{counts[0]} failure(s), {counts[1]} warning(s)", highlight=False)
+    console.print(f"{counted(counts[0], 'failure')}, {counted(counts[1], 'warning')}", highlight=False)
     return int(worst is Level.FAILURE)
 
 

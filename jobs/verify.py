@@ -17,6 +17,7 @@ from pipeline.shards.verify import verify as verify_sets
 from pipeline.training.balance import BalanceConfig
 from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.tracking_store import check_store
+from pipeline.words import counted
 
 
 def _shards(manifests: Sequence[str]) -> int:
@@ -33,8 +34,8 @@ def show(report: Report, console: Console) -> None:
     """Print what was checked and every finding."""
     for url, manifest in report.manifests:
         console.print(
-            f"{manifest.name}: {manifest.role}, {manifest.split}, {manifest.samples} samples, "
-            f"{len(manifest.shards)} shard(s), {manifest.bytes / 2**20:.1f} MiB ({url})",
+            f"{manifest.name}: {manifest.role}, {manifest.split}, {counted(manifest.samples, 'sample')}, "
+            f"{counted(len(manifest.shards), 'shard')}, {manifest.bytes / 2**20:.1f} MiB ({url})",
             highlight=False,
             soft_wrap=True,
         )
@@ -45,9 +46,9 @@ def show(report: Report, console: Console) -> None:
         style = "red" if finding.severity == "error" else "yellow"
         console.print(str(finding), style=style, highlight=False, soft_wrap=True, markup=False)
     if report.ok:
-        console.print(f"ok ({len(report.findings)} warnings)", style="green", highlight=False)
+        console.print(f"ok ({counted(len(report.findings), 'warning')})", style="green", highlight=False)
     else:
-        console.print(f"{len(report.errors)} errors", style="red", highlight=False)
+        console.print(counted(len(report.errors), "error"), style="red", highlight=False)
 
 
 def verify(
