@@ -88,8 +88,8 @@ class Rejects:
         if len(self.found) > self.max_share * self.total:
             self.close()
             raise DataError(
-                f"{len(self.found)} of {counted(self.total, 'image')} cannot be read, over --max-reject-share {self.max_share:g}; "
-                f"all so far are listed in {self.url}. {examples(self.found)}"
+                f"{len(self.found)} of {counted(self.total, 'image')} cannot be read, over --max-reject-share "
+                f"{self.max_share:g}; all so far are listed in {self.url}. {examples(self.found)}"
             )
 
     def close(self) -> None:
