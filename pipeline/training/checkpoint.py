@@ -151,8 +151,9 @@ def _check_stage(folder: Path, world_size: int, zero_stage: int) -> None:
     if saved.zero_stage != zero_stage or (zero_stage and saved.world_size != world_size):
         raise TrainingError(
             f"{folder}: was saved by {counted(saved.world_size, 'worker')} with cluster.zero_stage={saved.zero_stage}, and the "
-            f"run would go on with {world_size} and {zero_stage}: an optimizer's state cannot be split again; set cluster.zero_stage="
-            f"{saved.zero_stage}" + (f" and cluster.workers={saved.world_size}" if saved.zero_stage else "")
+            f"run would go on with {world_size} and {zero_stage}: an optimizer's state cannot be split again; set "
+            f"cluster.zero_stage={saved.zero_stage}"
+            + (f" and cluster.workers={saved.world_size}" if saved.zero_stage else "")
         )
 
 
