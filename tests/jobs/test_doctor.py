@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 
@@ -21,6 +23,11 @@ def test_exit_code_and_words(path, in_process, monkeypatch):
     said = in_process("doctor", str(path), "data.train=/nowhere", code=1)
     assert "1 failure," in said
     assert "prepare it, or name the folder" in " ".join(said.split())
+    found = json.loads(in_process("doctor", str(path), "data.train=/nowhere", "--json", code=1))
+    assert not found["ok"]
+    (failure,) = [f for f in found["findings"] if f["level"] == "failure"]
+    assert (failure["place"], failure["about"]) == ("this machine", "data.train")
+    assert "prepare it" in failure["remedy"]
     # Without a config machines alone are looked at.
     assert "MLflow" not in in_process("doctor")
 

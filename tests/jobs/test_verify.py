@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -22,6 +23,18 @@ def test_sound_set(toy_sets, capsys):
     assert "labelled, train, 60 samples, 4 shards" in captured.out
     assert "ok (0 warnings)" in captured.out
     assert "verify: 4/4 shards" in captured.err
+
+
+def test_findings_for_programs(toy_sets, tmp_path, capsys):
+    folder = shutil.copytree(toy_sets["train"], tmp_path / "train")
+    (folder / "shard-000000.tar").unlink()
+    assert verify([str(folder)], as_json=True) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["ok"]
+    assert [(s["name"], s["samples"], s["shards"]) for s in found["sets"]] == [("toy", 60, 4)]
+    (error,) = [f for f in found["findings"] if f["severity"] == "error"]
+    assert "shard-000000.tar" in error["file"]
+    assert set(error) == {"severity", "file", "message", "remedy"}
 
 
 def test_spoilt_set(toy_sets, tmp_path, capsys):
