@@ -180,7 +180,7 @@ def _slices(search: Search, keys: list[str]) -> Chart:
         return panels
 
     rows = [keys[i : i + PANELS] for i in range(0, len(keys), PANELS)]
-    images = tuple(_image(partial(draw, row), width=17, height=3.8) for row in rows)
+    images = tuple(_image(partial(draw, row), width=5.7 * len(row), height=3.8) for row in rows)
     return Chart("Key by key", alt, f"{_finished(search)} The darker, the later.{note}", images, wide=True)
 
 
