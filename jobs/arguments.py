@@ -13,3 +13,4 @@ Overrides = Annotated[
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="run folder, model folder, config YAML or models:/NAME@ALIAS")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object, for programs")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from jobs.arguments import ConfigArgument, Overrides
+from jobs.arguments import AsJson, ConfigArgument, Overrides
 from jobs.bench.commands import bench
 from jobs.checkpoint import checkpoint
 from jobs.job_commands import jobs
@@ -22,7 +22,7 @@ app = typer.Typer(
     name="landmarks",
     help="Semi-supervised training of facial landmark localization: prepare → verify → train → evaluate; tune, scale, submit.",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(bench, name="bench")
@@ -72,6 +72,7 @@ def verify(
     streams: Annotated[
         int | None, typer.Option(help="canonical streams of the training that will read them")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Find now what would fail later: hashes, counts, images, landmarks, leakage between train and test, tracking."""
     from jobs.settings import sets_of, tracking_of
@@ -79,7 +80,7 @@ def verify(
 
     found, of_config = sets_of(manifests)
     streams = streams if streams is not None else of_config
-    raise typer.Exit(run(found, streams=streams, tracking=tracking_of(manifests)))
+    raise typer.Exit(run(found, streams=streams, tracking=tracking_of(manifests), as_json=as_json))
 
 
 @app.command()
@@ -154,12 +155,14 @@ def doctor(
         str | None, typer.Argument(metavar="CONFIG", help="experiment that is to work there")
     ] = None,
     overrides: Overrides = None,
+    as_json: AsJson = False,
 ) -> None:
     """Whether this machine, or each node of RAY_ADDRESS's cluster, can do what a config asks; what to do where not."""
     from jobs.doctor import doctor as run
     from jobs.settings import experiment
 
-    raise typer.Exit(run(None if config is None else experiment(config, overrides or [])))
+    chosen = None if config is None else experiment(config, overrides or [])
+    raise typer.Exit(run(chosen, as_json=as_json))
 
 
 @app.command()

@@ -21,6 +21,7 @@ from pipeline.training.identity import WHERE, known_by, sets_of
 from pipeline.training.init import identified
 from pipeline.training.plan import Plan, make_plan
 from pipeline.training.run import run_folder_of, with_absolute_paths
+from pipeline.words import counted
 
 _ADAM_BYTES_PER_PARAMETER = 16  # weight, gradient, two moments, fp32
 # A network that cannot have more than these MACs is run; a larger one on the meta device, which costs a second for any size.
@@ -104,7 +105,8 @@ def describe(config: ExperimentConfig) -> None:
         "validation faces": f"{plan.validation.samples:,}" if plan.validation else "none",
         "steps": f"{plan.steps:,} = {epochs:.1f} epochs of {plan.steps_per_epoch:.1f} steps",
         "images a step": f"{config.training.batch} labelled + {config.unlabelled_batch} unlabelled, "
-        f"{images} on each of {workers} worker(s)" + (f", in {parts} micro-batches" if parts > 1 else ""),
+        f"{images} on each of {counted(workers, 'worker')}"
+        + (f", in {parts} micro-batches" if parts > 1 else ""),
         "images in all": f"{plan.steps * (config.training.batch + config.unlabelled_batch):,}",
         "validation, checkpoint": f"every {plan.validate_steps:,} and {plan.checkpoint_steps:,} steps",
         "memory a worker": f"about {(activations + weights) / 2**20:,.0f} MiB "

@@ -15,6 +15,7 @@ from pipeline.evaluation.console_groups import group_tables
 from pipeline.evaluation.protocol import Evaluation
 from pipeline.evaluation.report import ReferenceRow, build_report
 from pipeline.evaluation.report_robustness import perturbed_name
+from pipeline.evaluation.significance import undecided
 from pipeline.inference.conditions import plan, settings_of
 from pipeline.inference.measured import measure, reported
 from pipeline.inference.trained import find_trained, names_apart
@@ -93,7 +94,7 @@ def evaluate(
         reference_rows=[ReferenceRow(r.name, r.values, r.caveat, how.dataset) for r in how.references],
     )
     for table in [
-        *tables.headline_tables(evaluations, console.width),
+        *tables.headline_tables(evaluations, console.width, undecided(runs)),
         *group_tables(evaluations[: len(models)]),
     ]:
         console.print(table)

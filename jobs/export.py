@@ -14,6 +14,7 @@ from pipeline.inference.export.module import CropsToLandmarks
 from pipeline.inference.trained import find_trained
 from pipeline.methods.model_file import load_model
 from pipeline.storage import absolute, atomic_writer, is_local
+from pipeline.words import counted
 
 
 def export(
@@ -55,7 +56,7 @@ def export(
     try:
         target.write(module, temporary)
         difference = compare(module, target.load(temporary), crops)
-        told = f"{difference.points:.2g} px of the {policy.size} px crop, over {difference.faces} faces"
+        told = f"{difference.points:.2g} px of the {policy.size} px crop, over {counted(difference.faces, 'face')}"
         if not difference.points <= max_difference:
             raise TrainingError(
                 f"{to}: its landmarks differ from the model's by up to {told}: more than --max-difference {max_difference:g}"

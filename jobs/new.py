@@ -10,6 +10,7 @@ from pipeline.datasets.sniff import sniff
 from pipeline.datasets.sniff.own import own_data
 from pipeline.training.config.own_data import Written, name_for, places, write_own
 from pipeline.training.config.shipped import copy_experiment
+from pipeline.words import counted
 
 
 def new_experiment(name: str, *, folder: str = ".", console: Console | None = None) -> list[Path]:
@@ -70,9 +71,9 @@ def new_data(
         "numbered" if markup.names is None else ", ".join(markup.names[:6]) + ", …" * (len(markup.names) > 6)
     )
     say(f"{found.path or found.root}: {found.title}")
-    say(f"  {seen.count} annotations in {seen.images} images below {found.root}")
+    say(f"  {counted(seen.count, 'annotation')} in {counted(seen.images, 'image')} below {found.root}")
     say(
-        f"  {markup.num_landmarks} landmarks ({named}): markup '{markup.name}'{', a packaged one' * own.packaged}"
+        f"  {counted(markup.num_landmarks, 'landmark')} ({named}): markup '{markup.name}'{', a packaged one' * own.packaged}"
     )
     for remark in found.remarks:
         say(f"  {remark}")

@@ -27,6 +27,7 @@ from pipeline.training.forecast import Forecast, Measured, forecast, times_due
 from pipeline.training.plan import Plan, make_plan
 from pipeline.training.run import with_absolute_paths
 from pipeline.training.short_run import WINDOW, short_run
+from pipeline.words import counted
 
 IMAGES = 64
 """Images of a set that are prepared, evenly over all of them."""
@@ -79,7 +80,7 @@ def _preparation(one: SetPlan, config: PrepareConfig, cores: int) -> dict[str, s
     rate = len(chosen) / seconds
     return {
         f"prepare {one.name}": f"{count:,} images, of which some {kept / len(chosen):.0%} are kept",
-        "time": f"{_duration(count / rate / cores)} on {cores} core(s), {rate:,.0f} images/s each",
+        "time": f"{_duration(count / rate / cores)} on {counted(cores, 'core')}, {rate:,.0f} images/s each",
         "stored": f"{_size(stored / len(chosen) * count)}, twice while it is prepared",
     }
 
@@ -139,7 +140,7 @@ def _training(whole: Plan, measured: Measured, expected: Forecast) -> dict[str, 
         "start and end": _duration(expected.around),
         "memory a worker": f"{measured.memory_mib:,.0f} MiB{gpu}",
         "read": f"{_size(expected.read_bytes)} by all workers, {_size(expected.read_bytes_per_second)}/s",
-        "stored": f"{_size(expected.stored_bytes)}: {config.cluster.keep_checkpoints} checkpoint(s) of "
+        "stored": f"{_size(expected.stored_bytes)}: {counted(config.cluster.keep_checkpoints, 'checkpoint')} of "
         f"{_size(measured.checkpoint_bytes)} and 2 models of {_size(measured.model_bytes)}",
     }
 

@@ -16,6 +16,7 @@ from pipeline.inference.sources import find_sources
 from pipeline.inference.trained import find_trained
 from pipeline.inference.writers import find_writer, format_of
 from pipeline.storage import absolute
+from pipeline.words import counted
 
 
 def predict(
@@ -55,7 +56,7 @@ def predict(
         say(remark, style="yellow")
     if to == "shards":
         made = label_sets(models, sources, out, flip, max_reject_share, device=device, workers=workers)
-        say(f"{made.samples:,} faces labelled → {out}")
+        say(f"{counted(made.samples, 'face')} labelled → {out}")
         return
     writer, predictor = find_writer(to or format_of(out)), Predictor(models, flip=flip, device=device)
     if predictor.uncalibrated is not None:

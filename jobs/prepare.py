@@ -16,6 +16,7 @@ from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.shards.rejects import check_entries, check_rejects, remarks
 from pipeline.shards.staging import Staging, existing, locked, stand
 from pipeline.storage import absolute
+from pipeline.words import counted
 
 
 def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: bool = False) -> list[Manifest]:
@@ -43,7 +44,7 @@ def prepare(config: PrepareConfig, *, workers: int | None = None, overwrite: boo
             found = existing(plan, config_hash, overwrite=overwrite)
             if found is not None:
                 made[plan.name] = found
-                print(f"{plan.name}: up to date, {found.samples} samples in {plan.folder}")
+                print(f"{plan.name}: up to date, {counted(found.samples, 'sample')} in {plan.folder}")
                 continue
             made[plan.name] = _prepare_set(plan, config_hash, config, pool)
             print(_summary(plan, made[plan.name]))
@@ -78,7 +79,7 @@ def _summary(plan: SetPlan, manifest: Manifest) -> str:
     rejected = ", ".join(f"{count} {reason}" for reason, count in manifest.rejected.items()) or "none"
     shares = ", ".join(f"{name} {value:.4f}" for name, value in manifest.statistics.items())
     return (
-        f"{plan.name}: {manifest.samples} samples, {len(manifest.shards)} shard(s), "
+        f"{plan.name}: {counted(manifest.samples, 'sample')}, {counted(len(manifest.shards), 'shard')}, "
         f"{manifest.bytes / 2**20:.1f} MiB in {plan.folder}; left out: {rejected}"
         + (f"; {shares}" if shares else "")
     )

@@ -27,6 +27,7 @@ from pipeline.training.run import RENAME, with_absolute_paths
 from pipeline.training.tracking import Tracker
 from pipeline.training.tracking_store import check_store
 from pipeline.training.unlabelled_faces import UnlabelledFaces, open_unlabelled
+from pipeline.words import counted
 
 
 def selftrain(
@@ -96,7 +97,7 @@ def _describe(config: ExperimentConfig, teacher: Plan, faces: UnlabelledFaces, c
         "study": study_folder(config),
         "labelled": f"{teacher.labelled:,} of {teacher.train.samples:,} faces of {config.data.train}",
         "unlabelled": f"{len(faces.chosen):,} faces of {faces.sets.title}",
-        "round 0": f"{teacher.steps:,} steps",
+        "round 0": counted(teacher.steps, "step"),
         "rounds": f"at most {section.rounds}, each {section.pretrain_steps:,} + {finetune:,} steps",
         "shrink regression": shrink,
     }

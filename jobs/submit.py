@@ -23,6 +23,7 @@ from jobs.submission.variables import (
 )
 from pipeline.errors import ConfigError
 from pipeline.storage import ROOT_VARIABLE
+from pipeline.words import counted
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
@@ -96,7 +97,7 @@ def submit(
     if existing is not None:
         note(f"{identity} exists and is {existing.status.value}: submitted again, it goes on where it was")
         metadata |= make_way(server, existing, identity)
-    note(f"package: {len(files):,} file(s), {size / 2**20:.2f} MiB, of {Path.cwd()}")
+    note(f"package: {counted(len(files), 'file')}, {size / 2**20:.2f} MiB, of {Path.cwd()}")
     if not ships_library():
         note("this folder holds no copy of the library: the cluster needs landmark-pipeline installed")
     if why_not:

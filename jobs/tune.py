@@ -20,6 +20,7 @@ from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import RENAME, close, ready, register_best
 from pipeline.training.tracking import Tracker
 from pipeline.training.tracking_store import check_store
+from pipeline.words import counted
 
 
 def tune(config: ExperimentConfig, *, dry_run: bool = False, console: Console | None = None) -> Search:
@@ -57,7 +58,7 @@ def tune(config: ExperimentConfig, *, dry_run: bool = False, console: Console | 
 
 def _describe(plan: SearchPlan, console: Console) -> None:
     search = plan.settings
-    words = f"{search.trials} trials of {plan.steps:,} steps, {search.seeds} seed(s) each"
+    words = f"{counted(search.trials, 'trial')} of {counted(plan.steps, 'step')}, {counted(search.seeds, 'seed')} each"
     console.print(f"{plan.config.name}: {words}, over {', '.join(search.space)}", highlight=False)
     if search.default_first and (outside := ", ".join(plan.outside)):
         console.print(f"[yellow]the config's own values are no trial: the space does not hold {outside}")

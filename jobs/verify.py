@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Console
 
@@ -17,6 +20,7 @@ from pipeline.shards.verify import verify as verify_sets
 from pipeline.training.balance import BalanceConfig
 from pipeline.training.config.experiment import TrackingConfig
 from pipeline.training.tracking_store import check_store
+from pipeline.words import counted
 
 
 def _shards(manifests: Sequence[str]) -> int:
@@ -33,8 +37,8 @@ def show(report: Report, console: Console) -> None:
     """Print what was checked and every finding."""
     for url, manifest in report.manifests:
         console.print(
-            f"{manifest.name}: {manifest.role}, {manifest.split}, {manifest.samples} samples, "
-            f"{len(manifest.shards)} shard(s), {manifest.bytes / 2**20:.1f} MiB ({url})",
+            f"{manifest.name}: {manifest.role}, {manifest.split}, {counted(manifest.samples, 'sample')}, "
+            f"{counted(len(manifest.shards), 'shard')}, {manifest.bytes / 2**20:.1f} MiB ({url})",
             highlight=False,
             soft_wrap=True,
         )
@@ -45,9 +49,28 @@ def show(report: Report, console: Console) -> None:
         style = "red" if finding.severity == "error" else "yellow"
         console.print(str(finding), style=style, highlight=False, soft_wrap=True, markup=False)
     if report.ok:
-        console.print(f"ok ({len(report.findings)} warnings)", style="green", highlight=False)
+        console.print(f"ok ({counted(len(report.findings), 'warning')})", style="green", highlight=False)
     else:
-        console.print(f"{len(report.errors)} errors", style="red", highlight=False)
+        console.print(counted(len(report.errors), "error"), style="red", highlight=False)
+
+
+def _plain(report: Report) -> dict[str, Any]:
+    return {
+        "ok": report.ok,
+        "sets": [
+            {
+                "url": url,
+                "name": manifest.name,
+                "role": manifest.role,
+                "split": manifest.split,
+                "samples": manifest.samples,
+                "shards": len(manifest.shards),
+                "bytes": manifest.bytes,
+            }
+            for url, manifest in report.manifests
+        ],
+        "findings": [asdict(finding) for finding in report.findings],
+    }
 
 
 def verify(
@@ -56,6 +79,7 @@ def verify(
     streams: int | None = None,
     near_duplicates: bool = True,
     tracking: Mapping[str, TrackingConfig] | None = None,
+    as_json: bool = False,
 ) -> int:
     """Check prepared sets, and where their training would be tracked, and print what is wrong.
 
@@ -64,6 +88,7 @@ def verify(
         streams: Number of canonical streams of the training that will read them.
         near_duplicates: Look for re-encoded copies between the sets too, the slowest check.
         tracking: Config → its tracking section; nothing is written to the stores.
+        as_json: Print one JSON object for programs in place of lines for people.
 
     Returns:
         Exit code: 1 if there are errors, else 0. Warnings do not count.
@@ -75,7 +100,10 @@ def verify(
             check_store(section)
         except TrackingError as error:
             report.findings.insert(0, Finding("error", config, str(error), "training would not start"))
-    show(report, Console())
+    if as_json:
+        print(json.dumps(_plain(report), ensure_ascii=False))
+    else:
+        show(report, Console())
     return 0 if report.ok else 1
 
 

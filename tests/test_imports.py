@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 # From the bottom up: a package or module imports what stands on the lines above its own, never its own line or below.
 LAYERS = """
 pipeline
-pipeline.errors
+pipeline.errors pipeline.words
 pipeline.object_store pipeline.markup_difference pipeline.markup_fields
 pipeline.strict pipeline.plain pipeline.precision pipeline.storage pipeline.registry pipeline.markup
 pipeline.ownership pipeline.describe

@@ -28,6 +28,7 @@ from pipeline.augment.draws import step_generator
 from pipeline.errors import ConfigError
 from pipeline.markup import load_markup
 from pipeline.registry import Part, build
+from pipeline.words import counted
 
 SETS = {
     "adnet": Part(name="adnet"),
@@ -199,7 +200,7 @@ def bench(
         settings = {**shared, "rounds": rounds, "seed": seed}
         line, _ = run_python("jobs.bench.augment", [], settings, environment)
         found = [_row(turn, times, batch * BATCHES) for turn, times in enumerate(json.loads(line))]
-        title = f"{name}, {size} px, batch {batch}, {threads} thread(s)"
+        title = f"{name}, {size} px, batch {batch}, {counted(threads, 'thread')}"
         for label in ("second", "cpu_second"):
             pairs = [(row[f"ours_images_per_{label}"], row[f"plain_images_per_{label}"]) for row in found]
             show(title, f"images/{label.replace('_', ' ')}", pairs, ("batched", "Pillow"))

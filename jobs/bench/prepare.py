@@ -18,6 +18,7 @@ import yaml
 from jobs.bench.figures import run_python, show, write_csv
 from pipeline.datasets.folder import ImageFolder
 from pipeline.shards.prepare_config import PrepareConfig
+from pipeline.words import counted
 
 WARMUP = 4
 """Images done before the clock starts, by every worker of either side."""
@@ -95,7 +96,7 @@ def bench(images: list[str], *, count: int, out: str | None) -> None:
         ("whole", count / ours_whole, count / plain_whole),
     ):
         show(
-            f"preparation of {count} images, {cores} core(s), {figure}",
+            f"preparation of {counted(count, 'image')}, {counted(cores, 'core')}, {figure}",
             "images/s",
             [(ours, theirs)],
             ("landmarks prepare", "plain MTCNN loop"),

@@ -27,6 +27,7 @@ from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.config.unlabelled import ObjectiveConfig
 from pipeline.training.identity import WHERE
 from pipeline.training.short_run import WINDOW, short_run
+from pipeline.words import counted
 
 
 def _timed_steps(steps: int) -> int:
@@ -142,8 +143,9 @@ def bench(config: ExperimentConfig, *, steps: int, rounds: int, out: str | None)
             }
         )
     pairs = [(float(r["ours_images_per_second"]), float(r["plain_images_per_second"])) for r in rows]  # type: ignore[arg-type]
+    threads = counted(config.cluster.cpus_per_worker, "thread")
     show(
-        f"{kind} step, batch {config.training.batch} + {config.unlabelled_batch}, {config.cluster.cpus_per_worker} thread(s)",
+        f"{kind} step, batch {config.training.batch} + {config.unlabelled_batch}, {threads}",
         "images/s",
         pairs,
         ("Ray Train + DeepSpeed", "plain loop"),

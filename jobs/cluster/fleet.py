@@ -20,6 +20,7 @@ from pipeline.training.config.cluster import ClusterConfig
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.run import Run, close, owned_run, ready
 from pipeline.training.tracking import Tracker
+from pipeline.words import counted
 
 
 def runs_at_once(cluster: ClusterConfig, nodes: list[dict[str, float]], wanted: int | None) -> int:
@@ -44,8 +45,8 @@ def runs_at_once(cluster: ClusterConfig, nodes: list[dict[str, float]], wanted: 
     if not possible:
         need = ", ".join(f"{amount:g} {name}" for name, amount in per_worker.items())
         raise ClusterError(
-            f"a run needs {cluster.workers} worker(s) of {need} each, and the cluster holds {workers}: lower cluster.workers "
-            "or cluster.cpus_per_worker, or use a larger cluster"
+            f"a run needs {counted(cluster.workers, 'worker')} of {need} each, and the cluster holds {workers}: lower "
+            "cluster.workers or cluster.cpus_per_worker, or use a larger cluster"
         )
     return min(possible, wanted or possible)
 

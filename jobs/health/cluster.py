@@ -11,6 +11,7 @@ from jobs.cluster.session import ray_session
 from jobs.health.finding import Finding, Level, judged
 from pipeline.errors import ClusterError
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.words import counted
 
 _BYTES = 64 * 2**20
 _SLOW = 100 * 2**20  # bytes a second
@@ -95,11 +96,11 @@ def _enough(config: ExperimentConfig | None, nodes: list[dict[str, Any]]) -> Fin
     """Whether the nodes hold the workers that a config asks for."""
     from jobs.cluster.fleet import runs_at_once
 
-    seen = f"{len(nodes)} node(s)"
+    seen = counted(len(nodes), "node")
     if config is None:
         return Finding("nodes", seen)
     try:
         runs_at_once(config.cluster, [dict(node["Resources"]) for node in nodes], None)
     except ClusterError as error:
         return Finding("nodes", f"{seen}: {error}", Level.FAILURE, "add nodes, or ask for less")
-    return Finding("nodes", f"{seen}, room for {config.cluster.workers} worker(s)")
+    return Finding("nodes", f"{seen}, room for {counted(config.cluster.workers, 'worker')}")

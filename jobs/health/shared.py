@@ -13,6 +13,7 @@ from pipeline.shards.manifest import join, load_manifest, manifest_url, parent
 from pipeline.storage import absolute, open_binary, remove, write_bytes
 from pipeline.training.config.experiment import ExperimentConfig
 from pipeline.training.tracking_store import check_store
+from pipeline.words import counted
 
 PROBE_BYTES = 16 * 2**20
 _SLOW = 20 * 2**20
@@ -87,7 +88,10 @@ def _sets(config: ExperimentConfig) -> Iterator[Finding]:
                 "prepare it, or name the folder where this machine has it",
             )
             continue
-        yield Finding(f"data.{key}", f"{manifest.samples:,} samples in {len(manifest.shards):,} shards")
+        yield Finding(
+            f"data.{key}",
+            f"{counted(manifest.samples, 'sample')} in {counted(len(manifest.shards), 'shard')}",
+        )
 
 
 def _tracking(config: ExperimentConfig) -> Finding:

@@ -22,6 +22,7 @@ from pipeline.datasets.face import FaceRecord, UnusableError
 from pipeline.datasets.image import EXTENSIONS, StoredImage, printable, stored_file
 from pipeline.errors import DataError
 from pipeline.storage import absolute, is_local
+from pipeline.words import counted
 
 
 def _is_image(name: str) -> bool:
@@ -202,7 +203,7 @@ class ImageFolder:
         if passed:
             kinds = ", ".join(f"{count} × {printable(kind)}" for kind, count in passed.most_common(8))
             self.remarks.append(
-                f"{place}: {passed.total()} files are no images by their extension and passed over: {kinds}"
+                f"{place}: {counted(passed.total(), 'file')} passed over, no image by extension: {kinds}"
             )
 
     def _tar(self, root: Path | str, size: int, label: str, images: Gathering) -> None:

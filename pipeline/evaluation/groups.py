@@ -135,7 +135,9 @@ def _attribute(name: str, values: Sequence[Any]) -> Iterator[Group]:
         words: dict[Any, str] = {0: "no", 1: "yes"} if distinct <= {0, 1} else {}
         for value in sorted(distinct, key=lambda v: (isinstance(v, str), v)):
             yield Group(
-                name, words.get(value, f"{value}"), _column([v is not None and v == value for v in plain])
+                name,
+                words.get(value, f"{value}") or "none",
+                _column([v is not None and v == value for v in plain]),
             )
     elif all(isinstance(value, int | float) for value in distinct):
         yield from _quarters(name, np.array([np.nan if value is None else float(value) for value in plain]))

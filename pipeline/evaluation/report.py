@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline.evaluation import headline
@@ -10,9 +10,9 @@ from pipeline.evaluation.inline import jpeg, page_template
 from pipeline.evaluation.plots.palette import DARK, LIGHT, PREDICTION, TRUTH
 from pipeline.evaluation.protocol import face_nme
 from pipeline.evaluation.provenance import flat
-from pipeline.evaluation.report_difference import differences, told_apart
+from pipeline.evaluation.report_difference import differences
 from pipeline.evaluation.report_groups import groups_section
-from pipeline.evaluation.report_images import faces, group_charts, training_chart
+from pipeline.evaluation.report_images import faces, group_charts, training_charts
 from pipeline.evaluation.report_input import ReferenceRow, RunReport, check
 from pipeline.evaluation.report_robustness import COLUMNS as ROBUSTNESS
 from pipeline.evaluation.report_robustness import robustness
@@ -80,7 +80,7 @@ def render_report(
             for run in runs
             if run.heatmap_panels
         ],
-        training=training_chart(runs),
+        training=training_charts(runs),
         provenance=_provenance(runs),
         runs=[run.name for run in runs],
     )
@@ -95,9 +95,7 @@ def _group(
     # Nobody published numbers of images made harder in our way.
     published = reference_rows if protocol.perturbation is None and protocol.markup is None else ()
     references = [row for row in published if row.dataset in {None, protocol.dataset}]
-    apart = len(runs) == 1 or told_apart(runs, nme)
-    undecided = frozenset() if apart else frozenset({protocol.normalisation})
-    table = run_table((*headline.COLUMNS, *headline.RUN_COLUMNS), runs, references, undecided)
+    table = run_table((*headline.COLUMNS, *headline.RUN_COLUMNS), runs, references)
     return {
         "protocol": protocol.name,
         "normalisation": protocol.normalisation,
@@ -105,7 +103,7 @@ def _group(
         "warnings": _warnings(runs),
         # Of harder images the numbers tell enough: a page that is mailed shows who differs where on the images as they are.
         "differences": differences(runs, nme, images=protocol.perturbation is None),
-        "cards": _cards(runs, table["columns"], undecided),
+        "cards": _cards(runs, table["columns"], table["rivals"]),
         "charts": group_charts(runs, nme, places),
         "seeds": over_seeds(runs, headline.COLUMNS),
         "thresholds": threshold_table(runs),
@@ -160,8 +158,9 @@ def _warnings(runs: Sequence[RunReport]) -> list[str]:
 
 
 def _cards(
-    runs: Sequence[RunReport], shown: Sequence[headline.Column], undecided: Collection[str]
+    runs: Sequence[RunReport], shown: Sequence[headline.Column], rivals: Mapping[str, tuple[str, ...] | None]
 ) -> list[dict[str, str]]:
+    """The main numbers of the best run each; only one that is so beyond chance is called the lowest or highest."""
     cards = []
     for key in (runs[0].evaluation.protocol.normalisation, "fr10", "auc10", "scatter"):
         column = next((c for c in shown if c.key == key), None)
@@ -170,16 +169,22 @@ def _cards(
             continue
         pick = min if column.better == "lower" else max
         value, name = pick(known, key=lambda pair: pair[0])
-        rank = "" if len(runs) == 1 else ("Lowest " if column.better == "lower" else "Highest ")
+        others = rivals[key]
+        rank = {"lower": "Lowest ", "higher": "Highest "}.get(column.better or "", "") if others == () else ""
+        told = "" if not others else f"; not told apart from {_listed(others)}"
         card = {
             "label": f"{rank}{column.label}",
             "value": column.text(value),
             "unit": column.unit,
-            "run": f"{name}; not told apart from the others" if key in undecided else name,
+            "run": f"{name}{told}",
             "swatch": name,
         }
         cards.append(card)
     return cards
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} others"
 
 
 def _curve_table(runs: Sequence[RunReport]) -> dict[str, Any]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.evaluation.gallery import common_keys
 from pipeline.evaluation.metrics.difference import Difference, paired_difference
 from pipeline.evaluation.report_images import face_image
 from pipeline.evaluation.report_input import RunReport
+from pipeline.evaluation.significance import aligned
 
 SHOWN = (90, 70, 50, 30, 10)
 """Percentiles of the gain at which a face is shown: neither the best nor the worst, but all kinds."""
@@ -55,25 +55,6 @@ def differences(
     return found
 
 
-def told_apart(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> bool:
-    """Whether the run of the lowest NME differs from every other by more than the choice of faces explains."""
-    best, *others = sorted(runs, key=lambda run: run.evaluation.headline.nme or np.inf)
-    found = [paired_difference(*aligned(other, best, nme)[1:]) for other in others]
-    return all(one is not None and one.shown for one in found)
-
-
-def aligned(
-    one: RunReport, other: RunReport, nme: Mapping[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Keys of the faces that two runs share, sorted, and their NME ratios in both."""
-    keys = common_keys([one.predictions.keys, other.predictions.keys])
-    values = []
-    for run in (one, other):
-        rows = {str(key): i for i, key in enumerate(run.predictions.keys)}
-        values.append(nme[run.name][[rows[str(key)] for key in keys]])
-    return keys, values[0], values[1]
-
-
 def sentence(d: Difference) -> str:
     """A difference in words."""
     word = "less" if d.gain >= 0 else "more"
@@ -93,7 +74,7 @@ def _across(
     order = usable[np.lexsort((keys[usable], gain_N[usable]))]
     ranks = np.unique(np.round(np.array(SHOWN) / 100 * (len(order) - 1)).astype(int))[::-1]
     places = {
-        int(order[r]): f"{round(100 * r / max(len(order) - 1, 1))}th percentile of the gain: " for r in ranks
+        int(order[r]): f"percentile {round(100 * r / max(len(order) - 1, 1))} of the gain: " for r in ranks
     }
     return _drawn((baseline, other), keys, gain_N, nme, places)
 
@@ -124,6 +105,6 @@ def _drawn(
         images = [
             {"run": run.name, **face_image(run, rows[run.name][key], nme[run.name], width)} for run in pair
         ]
-        points = f"{100 * gain_N[place]:+.1f}".replace("-", "−")
+        points = f"{round(100 * gain_N[place], 1) + 0.0:+.1f}".replace("-", "−")  # never −0.0
         shown.append({"key": key, "why": f"{why}{points} points", "images": images})
     return shown

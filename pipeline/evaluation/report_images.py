@@ -107,17 +107,19 @@ def boxes(predictions: Predictions) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2, np.where(size_N > 0, size_N, np.nan)
 
 
-def training_chart(runs: Sequence[RunReport]) -> dict[str, str] | None:
-    """All runs' training curves in one chart; None where no run has any."""
+def training_charts(runs: Sequence[RunReport]) -> list[dict[str, str]]:
+    """All runs' training curves, a chart per quantity."""
     curves = {run.name: run.curves for run in runs if run.curves}
-    if not curves:
-        return None
-    quantities = ", ".join(dict.fromkeys(quantity for series in curves.values() for quantity in series))
     places = {run.name: index for index, run in enumerate(runs)}
-    return {
-        "alt": f"Training curves of {', '.join(curves)}: {quantities} against the step",
-        **themed(lambda theme: charts.training_figure(curves, theme=placed(theme, curves, places))),
-    }
+
+    def chart(quantity: str) -> dict[str, str]:
+        own = {name: {quantity: series[quantity]} for name, series in curves.items() if quantity in series}
+        return {
+            "alt": f"Training curves of {', '.join(own)}: {quantity} against the step",
+            **themed(lambda theme: charts.training_figure(own, theme=placed(theme, own, places))),
+        }
+
+    return [chart(quantity) for quantity in dict.fromkeys(q for series in curves.values() for q in series)]
 
 
 def faces(runs: Sequence[RunReport], nme: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pipeline.evaluation import headline
 from pipeline.evaluation.report_input import ReferenceRow, RunReport
+from pipeline.evaluation.significance import rivals
 
 
 def run_table(
     columns: Sequence[headline.Column],
     runs: Sequence[RunReport],
     references: Sequence[ReferenceRow],
-    undecided: Collection[str] = (),
 ) -> dict[str, Any]:
-    """What the template shows of runs that compare: columns with a number, the best of each marked.
+    """What the template shows of runs that compare: columns with a number, the best of each marked where it is so beyond chance.
 
     Args:
         columns: To choose from.
         runs: Of one protocol.
         references: Published rows of its data set; those without a number in these columns are left out.
-        undecided: Keys of columns in which no run is marked, as the best may be so by chance.
+
+    Returns:
+        ``columns``, ``rows`` and ``references``; ``rivals`` by column's key, see ``significance.rivals``; and whether any
+        column was ``tested``.
     """
     ours = [run.values for run in runs]
     published = [row for row in references if any(row.values.get(c.key) is not None for c in columns)]
@@ -30,9 +33,12 @@ def run_table(
         for c in columns
         if any(row.get(c.key) is not None for row in (*ours, *(r.values for r in published)))
     ]
-    winners = {c.key: set() if c.key in undecided else headline.best(ours, c) for c in shown}
+    told = {c.key: rivals(runs, c) for c in shown}
+    winners = {c.key: headline.best(ours, c) if told[c.key] == () else set() for c in shown}
     return {
         "columns": shown,
+        "rivals": told,
+        "tested": any(names is not None for names in told.values()),
         "rows": [
             {
                 "name": run.name,

@@ -12,6 +12,7 @@ from pipeline.inference.predicted_face import PredictedFace
 from pipeline.shards.prepare import Reject
 from pipeline.shards.rejects import examples, rejects_text
 from pipeline.storage import write_text
+from pipeline.words import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +55,11 @@ class Outcome:
     rejects_url: str = ""
 
     def __str__(self) -> str:
-        told = [f"{self.faces:,} faces"]
+        told = [counted(self.faces, "face")]
         if self.empty:
-            told.append(f"{self.empty:,} images without a face")
+            told.append(f"{counted(self.empty, 'image')} without a face")
         if self.rejects:
-            told.append(f"{self.rejects:,} images not readable ({self.rejects_url})")
+            told.append(f"{counted(self.rejects, 'image')} not readable ({self.rejects_url})")
         return ", ".join(told)
 
 
@@ -87,8 +88,8 @@ class Rejects:
         if len(self.found) > self.max_share * self.total:
             self.close()
             raise DataError(
-                f"{len(self.found)} of {self.total} images cannot be read, over --max-reject-share {self.max_share:g}; all so "
-                f"far are listed in {self.url}. {examples(self.found)}"
+                f"{len(self.found)} of {counted(self.total, 'image')} cannot be read, over --max-reject-share "
+                f"{self.max_share:g}; all so far are listed in {self.url}. {examples(self.found)}"
             )
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from pipeline.markup import Markup
 from pipeline.shards.manifest import join, load_manifest, manifest_url, parent
 from pipeline.shards.prepare import Reject
 from pipeline.shards.rejects import REJECTED_NAME
+from pipeline.words import counted
 
 _BATCH = 16
 
@@ -161,7 +162,7 @@ def write_all(
                 written.write(result)
                 outcome.faces += len(result.faces)
                 outcome.empty += not result.faces
-            advance(1, f"{outcome.faces:,} faces")
+            advance(1, counted(outcome.faces, "face"))
     rejects.close()
     outcome.rejects = len(rejects.found)
     return outcome

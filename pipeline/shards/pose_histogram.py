@@ -11,6 +11,7 @@ import numpy as np
 from pipeline.errors import ConfigError
 from pipeline.faces.pose import bins_of
 from pipeline.shards.order import Balance
+from pipeline.words import counted
 
 Kind = Literal["none", "undersample", "replicate"]
 
@@ -59,7 +60,7 @@ class PoseHistogram:
         width = max(len(cell) for _, cells in rows for cell in cells)
         table = [f"{name:<{head}}  " + " ".join(f"{cell:>{width}}" for cell in cells) for name, cells in rows]
         totals = ["", *(f"  = {self.faces(kind).sum()}" for _, kind in _ROWS)]
-        unknown = [f"{self.unknown} faces of unknown pose, in the middle"] if self.unknown else []
+        unknown = [f"{counted(self.unknown, 'face')} of unknown pose, in the middle"] if self.unknown else []
         return [line + total for line, total in zip(table, totals, strict=True)] + unknown
 
 

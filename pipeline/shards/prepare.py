@@ -34,6 +34,7 @@ from pipeline.shards.place import (
 )
 from pipeline.shards.read import RawSample
 from pipeline.shards.write import encode_meta, sample_key
+from pipeline.words import counted
 
 REASONS = (
     "unreadable",
@@ -141,7 +142,7 @@ def _place(
         placed = place_labelled(
             faces, annotation, options.markup, options.crop, fall_back=options.on_no_face == "landmarks"
         )
-        missed = f"{len(faces)} faces detected, none of them the labelled one"
+        missed = f"{counted(len(faces), 'face')} detected, none of them the labelled one"
         if not options.needs_detector:
             missed = "the landmarks that are known span no area, or lack both eyes or mouth corners"
     elif len(faces) > 1 and options.several_faces == "reject":

@@ -13,6 +13,7 @@ from pipeline.shards.plan import SetPlan
 from pipeline.shards.prepare import Reject
 from pipeline.shards.staging import Staging
 from pipeline.storage import open_text, write_text
+from pipeline.words import counted
 
 REJECTED_NAME = "rejected.jsonl"
 NOTHING_VISIBLE = (
@@ -65,7 +66,7 @@ def _too_many(plan: SetPlan, rejects: list[Reject], staging: Staging, limit: flo
     url = join(staging.root, REJECTED_NAME)
     write_text(url, rejects_text(rejects))
     return DataError(
-        f"set '{plan.name}': {total} of {len(plan.records)} images left out ({_list(reasons)}), {share}; {remedy}. "
+        f"set '{plan.name}': {total} of {counted(len(plan.records), 'image')} left out ({_list(reasons)}), {share}; {remedy}. "
         f"All are listed in {url}. {examples(rejects)}"
     )
 

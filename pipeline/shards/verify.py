@@ -12,6 +12,7 @@ from pipeline.shards.checks import SetContent, check_set, check_shard
 from pipeline.shards.duplicates import SetDuplicates
 from pipeline.shards.findings import Finding, Findings
 from pipeline.shards.manifest import Manifest, join, load_manifest, manifest_url, parent
+from pipeline.words import counted
 
 _HELD_OUT_FIRST = {"test": 0, "validation": 1, "train": 2}
 _EXAMPLES = 3
@@ -55,7 +56,7 @@ def _check_streams(url: str, manifest: Manifest, streams: int, findings: Finding
         findings.add(
             "error",
             url,
-            f"{manifest.samples} samples for {streams} streams: some streams would be empty",
+            f"{counted(manifest.samples, 'sample')} for {streams} streams: some streams would be empty",
             "use fewer workers or streams, or more images",
         )
     elif len(manifest.shards) < streams:
@@ -63,7 +64,7 @@ def _check_streams(url: str, manifest: Manifest, streams: int, findings: Finding
         findings.add(
             "warning",
             url,
-            f"{len(manifest.shards)} shards for {streams} streams: samples are dealt one by one, and every "
+            f"{counted(len(manifest.shards), 'shard')} for {streams} streams: samples are dealt one by one, and every "
             "worker reads every shard",
             f"harmless for a small set; otherwise prepare it with samples_per_shard {per_shard} or less",
         )
@@ -124,7 +125,8 @@ def _report_near_duplicates(
         findings.add(
             "error" if held.manifest.split == "test" else "warning",
             url,
-            f"{len(pairs)} faces are near-duplicates of faces in {held.url}, e.g. {examples}",
+            f"{counted(len(pairs), 'face is a near-duplicate', 'faces are near-duplicates')} of faces in {held.url}, e.g. "
+            f"{examples}",
             "leave them out: 'drop_near_duplicates_of' in the preparation, or remove the images",
         )
 

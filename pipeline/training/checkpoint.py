@@ -22,6 +22,7 @@ from pipeline.training.ema import WeightAverage
 from pipeline.training.engines import load_engine, save_engine
 from pipeline.training.integrity import digests, read_seal, seal
 from pipeline.training.ranks import merged
+from pipeline.words import counted
 
 _STATE, _AVERAGE = "state.json", "average.safetensors"
 
@@ -149,9 +150,10 @@ def _check_stage(folder: Path, world_size: int, zero_stage: int) -> None:
     saved = read_seal(str(folder))
     if saved.zero_stage != zero_stage or (zero_stage and saved.world_size != world_size):
         raise TrainingError(
-            f"{folder}: was saved by {saved.world_size} worker(s) with cluster.zero_stage={saved.zero_stage}, and the run would "
-            f"go on with {world_size} and {zero_stage}: an optimizer's state cannot be split again; set cluster.zero_stage="
-            f"{saved.zero_stage}" + (f" and cluster.workers={saved.world_size}" if saved.zero_stage else "")
+            f"{folder}: was saved by {counted(saved.world_size, 'worker')} with cluster.zero_stage={saved.zero_stage}, and the "
+            f"run would go on with {world_size} and {zero_stage}: an optimizer's state cannot be split again; set "
+            f"cluster.zero_stage={saved.zero_stage}"
+            + (f" and cluster.workers={saved.world_size}" if saved.zero_stage else "")
         )
 
 

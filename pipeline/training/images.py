@@ -11,6 +11,7 @@ from PIL import Image
 from torch import nn
 
 from pipeline.evaluation.plots.overlays import draw_landmarks, face_grid, heatmap_panel
+from pipeline.evaluation.plots.palette import PREDICTION, TRUTH
 from pipeline.markup import Markup
 from pipeline.methods.base import Method
 from pipeline.models.output import as_output
@@ -19,6 +20,10 @@ from pipeline.shards.sequential import sequential_batches
 
 FACES = 8
 PANELS = 4
+
+LANDMARKS = ((PREDICTION, "prediction"), (TRUTH, "truth"))
+HEATMAPS = ((None, "face · all heatmaps, each relative to its own peak · the framed eye enlarged"),)
+"""What the images show, on them: MLflow shows them without a page around."""
 
 
 @torch.no_grad()
@@ -41,11 +46,11 @@ def validation_images(
         draw_landmarks(i, p, np.nan_to_num(t), markup, mask_K=k)
         for i, p, t, k in zip(images, predicted, target, known, strict=True)
     ]
-    drawn = {"overlays.png": _png(face_grid(overlays, batch.keys, columns=4))}
+    drawn = {"overlays.png": _png(face_grid(overlays, batch.keys, columns=4, legend=LANDMARKS))}
     if prediction.heatmaps_BKHW is not None:
         maps = prediction.heatmaps_BKHW[:PANELS].float().clamp(min=0.0).cpu().numpy()
         panels = [heatmap_panel(i, h, markup=markup) for i, h in zip(images[:PANELS], maps, strict=True)]
-        grid = face_grid(panels, batch.keys[:PANELS], columns=1, width=panels[0].shape[1])
+        grid = face_grid(panels, batch.keys[:PANELS], columns=1, width=panels[0].shape[1], legend=HEATMAPS)
         drawn["heatmaps.png"] = _png(grid)
     return drawn
 

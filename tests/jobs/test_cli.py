@@ -41,6 +41,16 @@ def script(verb: str) -> None:
         runpy.run_module(f"jobs.{MODULES.get(verb, verb)}", run_name="__main__", alter_sys=True)
 
 
+def test_a_shell_completes_verbs(monkeypatch, capsys):
+    for name, value in {
+        "_LANDMARKS_COMPLETE": "complete_bash",
+        "COMP_WORDS": "landmarks pre",
+        "COMP_CWORD": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert ended(main, [], monkeypatch, capsys)[:2] == (0, "prepare\npredict\n")
+
+
 def test_all_verbs_are_seen():
     assert {"prepare", "train", "evaluate", "submit", "jobs", "bench"} <= set(verbs())
 

@@ -27,7 +27,7 @@ def test_sets_are_planned_before_there_are_any(tmp_path, toy_experiment, drawn, 
     path.write_text(yaml.safe_dump(toy_experiment))
     said = " ".join(in_process("plan", str(path), "--workers", "2").split())
     assert "prepare few 40 images, of which some 100% are kept" in said
-    assert "on 2 core(s)" in said
+    assert "on 2 cores" in said
     assert "training: not yet, its sets are not there" in said
     assert not (tmp_path / "sets").exists()
     # What it says of storage is what they then take.
@@ -49,5 +49,5 @@ def test_a_run_is_planned_from_a_short_one_of_itself(tmp_path, toy_experiment, l
     landmarks.run("train", str(path))
     (newest, *_) = sorted((tmp_path / "runs/toy").glob("step-*"), reverse=True)
     taken = sum(file.stat().st_size for file in newest.rglob("*") if file.is_file())
-    number, unit = re.search(r"checkpoint\(s\) of ([\d.]+) (KiB|MiB)", said).groups()  # type: ignore[union-attr]
+    number, unit = re.search(r"checkpoints? of ([\d.]+) (KiB|MiB)", said).groups()  # type: ignore[union-attr]
     assert float(number) * {"KiB": 2**10, "MiB": 2**20}[unit] == pytest.approx(taken, rel=0.05)

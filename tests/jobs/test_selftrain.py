@@ -6,6 +6,7 @@ import json
 
 import pytest
 import yaml
+from traces import entries, trace
 
 from pipeline.methods.model_file import load_description
 from pipeline.shards.manifest import load_manifest
@@ -13,13 +14,6 @@ from pipeline.shards.read import iterate_shard
 from pipeline.shards.selection import nested_subset
 
 pytestmark = pytest.mark.cluster
-
-
-def traced(run) -> list[dict]:
-    """The last entry of each step."""
-    lines = (run / "trace" / "rank0.jsonl").read_text().splitlines()
-    last = {entry["step"]: entry for entry in map(json.loads, lines)}
-    return [last[step] for step in sorted(last)]
 
 
 def keys_of(folder: str) -> list[str]:
@@ -45,8 +39,7 @@ def test_rounds_are_killed_and_resumed(tmp_path, toy_experiment, toy_sets, landm
     runs, pseudo = folder / "runs", folder / "pseudo" / "r1"
 
     def pretraining() -> bool:
-        trace = runs / "toy-r1-pretrain" / "trace" / "rank0.jsonl"
-        return trace.exists() and len(trace.read_text().splitlines()) >= 2
+        return len(entries(runs / "toy-r1-pretrain")) >= 2
 
     landmarks.kill_when(pretraining, "selftrain", str(path))
     assert not (runs / "toy-r1-pretrain" / "finished.json").exists()
@@ -61,7 +54,7 @@ def test_rounds_are_killed_and_resumed(tmp_path, toy_experiment, toy_sets, landm
     labelled = {keys_of(str(toy_sets["train"]))[i] for i in nested_subset(60, 20, 0)}
     everything = {*keys_of(str(toy_sets["train"])), *keys_of(str(toy_sets["unlabelled"]))}
     assert set(keys_of(str(pseudo))) == everything - labelled
-    seen = {name: traced(runs / f"toy-{name}") for name in ("r0-train", "r1-pretrain", "r1-finetune")}
+    seen = {name: trace(runs / f"toy-{name}") for name in ("r0-train", "r1-pretrain", "r1-finetune")}
     assert {name: len(steps) for name, steps in seen.items()} == {
         "r0-train": 6,
         "r1-pretrain": 8,

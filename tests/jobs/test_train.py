@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
+from traces import entries, trace
 
 from pipeline.shards.manifest import load_manifest
 
@@ -55,16 +56,8 @@ def config(tmp_path, toy_sets):
     return write
 
 
-def trace(run_folder: Path, rank: int = 0) -> list[dict]:
-    """The last entry of each step: a resumed run repeats the steps after its checkpoint."""
-    lines = (run_folder / "trace" / f"rank{rank}.jsonl").read_text().splitlines()
-    last = {entry["step"]: entry for entry in map(json.loads, lines)}
-    return [last[step] for step in sorted(last)]
-
-
 def steps_written(run_folder: Path) -> int:
-    path = run_folder / "trace" / "rank0.jsonl"
-    return len(path.read_text().splitlines()) if path.exists() else 0
+    return len(entries(run_folder))
 
 
 def training_worker(process: subprocess.Popen) -> psutil.Process:

@@ -8,17 +8,12 @@ import os
 
 import pytest
 import yaml
+from traces import entries, trace
 
 from pipeline.storage import exists, names_in, read_text
 from pipeline.training.integrity import is_checkpoint
 
 STEPS = 30
-
-
-def trace(run: str) -> list[dict]:
-    """The last entry of each step."""
-    lines = (read_text(f"{run}/trace/rank0.jsonl") or "").splitlines()
-    return list({entry["step"]: entry for entry in map(json.loads, lines)}.values())
 
 
 @pytest.mark.slow
@@ -48,7 +43,7 @@ def test_a_run_in_a_store_that_is_killed_is_the_undisturbed_one(
     assert [entry["step"] for entry in resumed] == list(range(STEPS))
     assert resumed == whole
     # It did resume: what an earlier process sent is there, and a fresh start would have sent it again.
-    assert len((read_text(f"{run}/trace/rank0.jsonl") or "").splitlines()) < STEPS + 12
+    assert len(entries(run)) < STEPS + 12
     names = names_in(run)
     assert list(filter(is_checkpoint, names)) == ["step-000000024", "step-000000030"]
     assert {"config.yaml", "claim.json", "mlflow.json", "models", "finished.json"} <= set(names)

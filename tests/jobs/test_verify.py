@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -19,9 +20,21 @@ from pipeline.training.config.experiment import TrackingConfig
 def test_sound_set(toy_sets, capsys):
     assert verify([str(toy_sets["train"])], streams=4) == 0
     captured = capsys.readouterr()
-    assert "labelled, train, 60 samples, 4 shard(s)" in captured.out
+    assert "labelled, train, 60 samples, 4 shards" in captured.out
     assert "ok (0 warnings)" in captured.out
     assert "verify: 4/4 shards" in captured.err
+
+
+def test_findings_for_programs(toy_sets, tmp_path, capsys):
+    folder = shutil.copytree(toy_sets["train"], tmp_path / "train")
+    (folder / "shard-000000.tar").unlink()
+    assert verify([str(folder)], as_json=True) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["ok"]
+    assert [(s["name"], s["samples"], s["shards"]) for s in found["sets"]] == [("toy", 60, 4)]
+    (error,) = [f for f in found["findings"] if f["severity"] == "error"]
+    assert "shard-000000.tar" in error["file"]
+    assert set(error) == {"severity", "file", "message", "remedy"}
 
 
 def test_spoilt_set(toy_sets, tmp_path, capsys):
@@ -39,7 +52,7 @@ def test_a_store_that_cannot_be_used(toy_sets, tmp_path, capsys):
     assert verify([str(toy_sets["validation"])], tracking=tracking) == 1
     out = capsys.readouterr().out
     assert f"error: toy.yaml: tracking.uri = {tmp_path}/mlruns: MLflow 3 takes sqlite:///FILE" in out
-    assert "1 errors" in out
+    assert "1 error\n" in out
     assert list(tmp_path.iterdir()) == []
 
 
@@ -74,4 +87,4 @@ def test_poses_of_a_training_set_are_shown_before_and_after_balancing(toy_sets, 
     assert "  pose from    -2.0 -1.5 -1.0" in out
     assert re.search(r"^  faces( +[678]){9}  = 60$", out, re.MULTILINE)
     assert re.search(r"^  undersample( +6){9}  = 54$", out, re.MULTILINE)
-    assert "  1 faces of unknown pose" in out
+    assert "  1 face of unknown pose" in out

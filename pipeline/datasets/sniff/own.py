@@ -16,6 +16,7 @@ from pipeline.datasets.sniff.survey import Survey, looks_like, survey
 from pipeline.errors import ConfigError
 from pipeline.faces.mirror import wrong_partner
 from pipeline.markup import Markup, load_markup, packaged_names
+from pipeline.words import on_one_line
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _read(found: Found, markup: str) -> Survey:
 def markup_text(own: OwnData) -> str:
     """The YAML of a markup of the export's own, with what is optional in comments."""
     markup, found = own.markup, own.found
-    where = (found.path or found.root or Path()).name
+    where = on_one_line((found.path or found.root or Path()).name)
     text = [
         f"# The {markup.num_landmarks} landmarks of {where} ({found.title}). Numbers count from 0.",
         f"name: {markup.name}",

@@ -6,6 +6,7 @@ Figures are made without pyplot, so nothing is global and threads are safe.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.evaluation.plots.palette import Theme
@@ -13,6 +14,15 @@ from pipeline.evaluation.plots.palette import Theme
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+TYPE = 9
+"""Points of all text on all charts: pages show a chart at its own size, so that all text of a page's charts is of one."""
+
+_SHORT = 16  # characters of a name of which three stand side by side
+
+LINE = 0.18
+"""Height of a line of a legend, inches."""
 
 
 def canvas(
@@ -29,7 +39,7 @@ def canvas(
         axis.set_facecolor(theme.background)
         axis.grid(color=theme.faint, linewidth=0.7)
         axis.set_axisbelow(True)
-        axis.tick_params(colors=theme.ink, labelsize=9, length=0)
+        axis.tick_params(colors=theme.ink, labelsize=TYPE, length=0)
         for name, spine in axis.spines.items():
             spine.set_color(theme.faint)
             spine.set_visible(name in {"left", "bottom"})
@@ -38,10 +48,10 @@ def canvas(
 
 def label_axes(axis: Axes, theme: Theme, *, x: str = "", y: str = "", title: str = "") -> None:
     """Name the axes and the chart; text is never typeset as mathematics."""
-    axis.set_xlabel(x, color=theme.ink, fontsize=10, parse_math=False)
-    axis.set_ylabel(y, color=theme.ink, fontsize=10, parse_math=False)
+    axis.set_xlabel(x, color=theme.ink, fontsize=TYPE, parse_math=False)
+    axis.set_ylabel(y, color=theme.ink, fontsize=TYPE, parse_math=False)
     if title:
-        axis.set_title(title, color=theme.ink, fontsize=10.5, loc="left", parse_math=False)
+        axis.set_title(title, color=theme.ink, fontsize=TYPE, loc="left", parse_math=False)
 
 
 def add_legend(axis: Axes, theme: Theme, **options: Any) -> None:
@@ -49,19 +59,33 @@ def add_legend(axis: Axes, theme: Theme, **options: Any) -> None:
     handles, labels = axis.get_legend_handles_labels()
     # matplotlib drops labels that begin with an underscore and typesets text between dollar signs; a run may
     # be called so.
-    legend = axis.legend(handles, labels, fontsize=9, frameon=False, labelcolor=theme.ink, **options)
+    legend = axis.legend(handles, labels, fontsize=TYPE, frameon=False, labelcolor=theme.ink, **options)
     for text in legend.get_texts():
         text.set_parse_math(False)
 
 
-def printable(name: str) -> str:
-    """A label that matplotlib shows: it hides those that begin with an underscore."""
+def legend_above(axis: Axes, theme: Theme) -> None:
+    """A legend above the chart, a line each: no corner of a chart of runs is free whatever they are."""
+    add_legend(axis, theme, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+
+
+def columns_above(names: Sequence[str]) -> int:
+    """Columns of a legend above the chart that short names may share: no name is cut off."""
+    return min(3 if max(map(len, names), default=0) <= _SHORT else 2, len(names))
+
+
+def printable(name: str, most: int = 26) -> str:
+    """A run's name as a label that matplotlib shows whole: shortened; it hides those that begin with an underscore."""
+    name = shortened(name, most)
     return f" {name}" if name.startswith("_") else name
 
 
 def shortened(name: str, most: int = 26) -> str:
-    """A run's name over a panel: titles of neighbours must not meet."""
-    return name if len(name) <= most else name[: most - 1] + "…"
+    """A name that fits its place. Its middle goes: runs of one study begin alike, and end in what tells them apart."""
+    if len(name) <= most:
+        return name
+    end = (most - 1) // 2
+    return f"{name[: most - 1 - end]}…{name[-end:]}"
 
 
 def render(figure: Figure, kind: Literal["svg", "png"] = "svg", *, dpi: int = 144) -> bytes:

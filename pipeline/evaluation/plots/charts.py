@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.evaluation.metrics.failure import auc, ced_curve, landmark_ced_curve, landmark_failure_rate
-from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable
+from pipeline.evaluation.plots.canvas import (
+    LINE,
+    TYPE,
+    add_legend,
+    canvas,
+    columns_above,
+    label_axes,
+    legend_above,
+    printable,
+    shortened,
+)
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 from pipeline.markup import Markup
 
@@ -67,7 +77,7 @@ def _distribution(
     theme: Theme,
 ) -> Figure:
     """Step functions of ratios, up to the last vertex, and beside each name what is told of it."""
-    figure, (axis,) = canvas(6.4, 4.0, theme)
+    figure, (axis,) = canvas(6.4, 4.0 + LINE * len(curves), theme)
     for index, (name, (x, y)) in enumerate(curves.items()):
         colour, style = theme.run(index)
         label = f"{printable(name)}  ({told[name]})"
@@ -75,7 +85,7 @@ def _distribution(
         axis.set_xlim(0, 100 * x[-1])
     axis.set_ylim(0, 100)
     label_axes(axis, theme, x=x_label, y=y_label)
-    add_legend(axis, theme, loc="best")
+    legend_above(axis, theme)
     return figure
 
 
@@ -99,7 +109,7 @@ def histogram_figure(
         raise ValueError("no face has a finite NME: there is nothing to draw")
     right = max(limit if limit is not None else float(np.percentile(everything, 99)), 1e-6)
     edges = np.linspace(0, 100 * right, 31)
-    figure, (axis,) = canvas(6.4, 4.0, theme)
+    figure, (axis,) = canvas(6.4, 4.0 + LINE * len(known), theme)
     for index, (name, values) in enumerate(known.items()):
         if not len(values):
             continue
@@ -113,7 +123,7 @@ def histogram_figure(
         axis.axvline(median, color=colour, linestyle=":", linewidth=1.4)
     axis.set_xlim(0, edges[-1])
     label_axes(axis, theme, x="NME of a face, % (last bin: and above)", y="faces, %")
-    add_legend(axis, theme, loc="upper right")
+    legend_above(axis, theme)
     return figure
 
 
@@ -134,14 +144,16 @@ def curve_figure(percent: Mapping[str, Mapping[str, float | None]], *, theme: Th
         colour = theme.run(index)[0]
         bars = axis.barh(rows + offset, lengths, thickness * 0.9, color=colour, label=printable(name))
         texts = ["" if values.get(curve) is None else f"{values[curve]:.2f}" for curve in groups]
-        axis.bar_label(bars, texts, padding=3, fontsize=8, color=theme.ink)
+        axis.bar_label(bars, texts, padding=3, fontsize=TYPE, color=theme.ink)
     axis.set_yticks(rows, [curve.replace("_", " ") for curve in groups])
     axis.invert_yaxis()
     axis.margins(x=0.12)
     axis.grid(visible=False, axis="y")
     label_axes(axis, theme, x="mean error, %")
     if len(percent) > 1:
-        add_legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(percent)))
+        add_legend(
+            axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns_above([*percent])
+        )
     return figure
 
 
@@ -169,7 +181,7 @@ def landmark_map_figure(
     }
     finite = np.concatenate([v[np.isfinite(v)] for v in values.values()])
     top = float(finite.max()) if len(finite) else 1.0
-    figure, axes = canvas(max(6.4, 3.2 * columns + 0.6), max(4.0, 3.4 * rows), theme, columns, rows)
+    figure, axes = canvas(6.4 if columns < 3 else 10.2, max(4.0, 3.4 * rows), theme, columns, rows)
     points = None
     for axis, (name, errors) in zip(axes, values.items(), strict=False):
         axis.axis("off")
@@ -183,13 +195,13 @@ def landmark_map_figure(
         points = axis.scatter(x, y, s=sizes, c=errors[known], cmap="viridis", vmin=0, vmax=top, linewidths=0)
         points.set_zorder(2)
         axis.invert_yaxis()
-        label_axes(axis, theme, title=name)
+        label_axes(axis, theme, title=shortened(name))
     for axis in axes[len(values) :]:
         axis.axis("off")
     if points is not None:
         bar = figure.colorbar(points, ax=axes, shrink=0.8, aspect=30)
-        bar.set_label("mean error, %", color=theme.ink, fontsize=9)
-        bar.ax.tick_params(colors=theme.ink, labelsize=8)
+        bar.set_label("mean error, %", color=theme.ink, fontsize=TYPE)
+        bar.ax.tick_params(colors=theme.ink, labelsize=TYPE)
         bar.ax.spines["outline"].set_visible(False)
     return figure
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable, shortened
+from pipeline.evaluation.plots.canvas import TYPE, add_legend, canvas, label_axes, printable, shortened
 from pipeline.evaluation.plots.ellipses import ellipse_axes, ellipse_outlines
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 from pipeline.markup import Markup
@@ -56,7 +56,7 @@ def direction_figure(
 
     columns = min(2, len(moments)) if len(moments) <= 4 else 3
     rows = -(-len(moments) // columns)
-    figure, axes = canvas(max(6.4, 3.6 * columns), max(4.4, 3.8 * rows), theme, columns, rows)
+    figure, axes = canvas(6.4 if columns < 3 else 10.8, max(4.4, 3.8 * rows), theme, columns, rows)
     times = magnification(moments)
     for index, (axis, (name, moments_K22)) in enumerate(zip(axes, moments.items(), strict=False)):
         axis.grid(visible=False)
@@ -103,7 +103,7 @@ def direction_bars(
         place = rows + (index - (len(percent) - 1) / 2) * thickness
         colour = theme.run(index)[0]
         across, along = ([pair[side] or 0.0 for pair in pairs] for side in (0, 1))
-        label = printable(shortened(name))
+        label = printable(name, 18)  # two stand side by side, with a word more
         axis.barh(place, along, thickness * 0.9, color=colour, alpha=0.35, label=f"{label}, along")
         axis.barh(place, across, thickness * 0.5, color=colour, label=f"{label}, across")
         for row, (normal, tangent) in zip(place, pairs, strict=True):
@@ -115,7 +115,7 @@ def direction_bars(
                 (3, 0),
                 textcoords="offset points",
                 va="center",
-                fontsize=8,
+                fontsize=TYPE,
                 color=theme.ink,
             )
     axis.set_yticks(rows, [curve.replace("_", " ") for curve in groups])

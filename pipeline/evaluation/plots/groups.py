@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.evaluation.groups import GroupSummary
-from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable, shortened
+from pipeline.evaluation.plots.canvas import (
+    add_legend,
+    canvas,
+    columns_above,
+    label_axes,
+    printable,
+    shortened,
+)
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 
 if TYPE_CHECKING:
@@ -49,5 +56,5 @@ def group_figure(
     axis.grid(visible=False, axis="y")
     label_axes(axis, theme, x="mean NME and its 95 % interval, %")
     if len(groups) > 1:
-        add_legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=min(3, len(groups)))
+        add_legend(axis, theme, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns_above([*groups]))
     return figure

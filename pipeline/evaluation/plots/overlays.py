@@ -12,6 +12,7 @@ from pipeline.markup import Markup
 
 _SUPERSAMPLE = 2  # Pillow draws without anti-aliasing: draw twice as large and average down
 OUTLINE = (0, 0, 0)
+_INK = (28, 36, 48)
 
 
 def enlarge(image_HW3: np.ndarray, width: int) -> tuple[Image.Image, float]:
@@ -166,15 +167,21 @@ def _scaled(
 
 
 def face_grid(
-    images: Sequence[np.ndarray], captions: Sequence[str], *, columns: int = 4, width: int = 240
+    images: Sequence[np.ndarray],
+    captions: Sequence[str],
+    *,
+    columns: int = 4,
+    width: int = 240,
+    legend: Sequence[tuple[tuple[int, int, int] | None, str]] = (),
 ) -> np.ndarray:
-    """Images in rows, a caption under each.
+    """Images in rows, a caption under each, and above them what is drawn in which colour.
 
     Args:
         images: (H, W, 3) uint8 each; scaled to one width.
         captions: One line each; cut with an ellipsis where too long.
         columns: Images per row.
         width: Width of each image, px.
+        legend: Colour, RGB, and what is drawn in it; words alone without a colour. On one line, cut where too long.
 
     Returns:
         (rows, columns · width, 3) uint8 on white.
@@ -184,18 +191,26 @@ def face_grid(
     """
     if not images or len(images) != len(captions):
         raise ValueError(f"{len(images)} images, {len(captions)} captions: give one for each, at least one")
-    font = ImageFont.load_default(size=max(10, width // 18))
+    font = ImageFont.load_default(size=max(10, min(width, 240) // 18))  # a wide image is no louder
     line = round(font.size * 1.7) if isinstance(font, ImageFont.FreeTypeFont) else 18
     tiles = [enlarge(image, width)[0] for image in images]
     columns = min(columns, len(tiles))
     height = max(tile.height for tile in tiles) + line
-    grid = Image.new("RGB", (columns * width, -(-len(tiles) // columns) * height), (255, 255, 255))
+    top = line if legend else 0
+    grid = Image.new("RGB", (columns * width, top + -(-len(tiles) // columns) * height), (255, 255, 255))
     draw = ImageDraw.Draw(grid)
+    left = 4.0
+    for colour, text in legend:
+        if colour is not None:
+            draw.rectangle((left, line * 0.3, left + line, line * 0.7), fill=colour, outline=OUTLINE)
+            left += 1.3 * line
+        draw.text((left, line // 6), text, fill=_INK, font=font)
+        left += draw.textlength(text, font=font) + line
     for index, (tile, caption) in enumerate(zip(tiles, captions, strict=True)):
-        x, y = index % columns * width, index // columns * height
+        x, y = index % columns * width, top + index // columns * height
         grid.paste(tile, (x, y))
         text = caption
         while text and draw.textlength(text, font=font) > width - 8:
             text = text.removesuffix("…")[:-1] + "…" if len(text) > 1 else ""
-        draw.text((x + 4, y + tile.height + line // 6), text, fill=(28, 36, 48), font=font)
+        draw.text((x + 4, y + tile.height + line // 6), text, fill=_INK, font=font)
     return np.asarray(grid)

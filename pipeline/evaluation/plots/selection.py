@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.evaluation.metrics.selection import failures_found, oracle, risk_coverage
-from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable
+from pipeline.evaluation.plots.canvas import LINE, canvas, label_axes, legend_above, printable
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def risk_figure(faces: Pairs, *, theme: Theme = LIGHT) -> Figure:
     Raises:
         ValueError: A run has no face with both.
     """
-    figure, (axis,) = canvas(6.4, 4.0, theme)
+    figure, (axis,) = canvas(6.4, 4.0 + LINE * len(faces), theme)
     for index, (name, (unsure, error)) in enumerate(faces.items()):
         colour, style = theme.run(index)
         x, y = (100 * values[_FEWEST - 1 :] for values in oracle(error, unsure))
@@ -36,7 +36,7 @@ def risk_figure(faces: Pairs, *, theme: Theme = LIGHT) -> Figure:
     axis.set_xlim(0, 100)
     axis.set_ylim(bottom=0)
     label_axes(axis, theme, x="surest faces, %", y="their mean NME, %")
-    add_legend(axis, theme, loc="upper left")
+    legend_above(axis, theme)
     return figure
 
 
@@ -48,7 +48,7 @@ def reject_figure(faces: Pairs, threshold: float, *, theme: Theme = LIGHT) -> Fi
         threshold: Of a failure, a ratio.
         theme: Colours.
     """
-    figure, (axis,) = canvas(6.4, 4.0, theme)
+    figure, (axis,) = canvas(6.4, 4.0 + LINE * (1 + len(faces)), theme)
     axis.plot([0, 100], [0, 100], color=theme.ink, linestyle=":", linewidth=1.3, label="a random order")
     for index, (name, (unsure, error)) in enumerate(faces.items()):
         failures = int((error[np.isfinite(unsure)] > threshold).sum())
@@ -71,5 +71,5 @@ def reject_figure(faces: Pairs, threshold: float, *, theme: Theme = LIGHT) -> Fi
         x="least sure faces, rejected, %",
         y=f"faces above {100 * threshold:g} % NME among them, %",
     )
-    add_legend(axis, theme, loc="lower right")
+    legend_above(axis, theme)
     return figure

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.evaluation.metrics.uncertainty import calibration_curve, coverage, pearson
-from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable, shortened
+from pipeline.evaluation.plots.canvas import LINE, canvas, label_axes, legend_above, printable, shortened
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ def spread_figure(
     right, top = (max(1.05 * float(np.percentile(values, 99)), 1e-6) for values in everything)
     columns = min(2, len(points)) if len(points) <= 4 else 3
     rows = -(-len(points) // columns)
-    figure, axes = canvas(max(6.4, 3.7 * columns), 4.0 if rows == 1 else 3.6 * rows, theme, columns, rows)
+    figure, axes = canvas(
+        6.4 if columns < 3 else 11.1, 4.0 if rows == 1 else 3.6 * rows, theme, columns, rows
+    )
     for index, (axis, (name, (x, y))) in enumerate(zip(axes, finite.items(), strict=False)):
         colour = theme.run(index)[0]
         # Every n-th point, not the first ones: sets are sorted by source.
@@ -94,7 +96,7 @@ def calibration_figure(squared: Mapping[str, np.ndarray], *, theme: Theme = LIGH
     Raises:
         ValueError: A run has no counted landmark.
     """
-    figure, (axis,) = canvas(6.4, 4.0 + 0.18 * len(squared), theme)
+    figure, (axis,) = canvas(6.4, 4.0 + LINE * (1 + len(squared)), theme)
     axis.plot([0, 100], [0, 100], color=theme.ink, linestyle=":", linewidth=1.3, label="calibrated")
     for index, (name, values) in enumerate(squared.items()):
         levels, shares = calibration_curve(values)
@@ -105,8 +107,7 @@ def calibration_figure(squared: Mapping[str, np.ndarray], *, theme: Theme = LIGH
     axis.set_xlim(0, 100)
     axis.set_ylim(0, 100)
     label_axes(axis, theme, x="landmarks that ought to lie in the ellipse, %", y="landmarks that do, %")
-    # Above: a network may be too sure or too unsure, so that no corner inside is always free.
-    add_legend(axis, theme, loc="lower left", bbox_to_anchor=(0.0, 1.0))
+    legend_above(axis, theme)
     return figure
 
 

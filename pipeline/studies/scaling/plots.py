@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.evaluation.plots.canvas import add_legend, canvas, label_axes, printable
+from pipeline.evaluation.plots.canvas import TYPE, add_legend, canvas, label_axes, printable
 from pipeline.evaluation.plots.palette import LIGHT, Theme
 from pipeline.studies.scaling.analysis import Analysis, Level
 
@@ -168,7 +168,7 @@ def labelled_figure(analysis: Analysis, *, theme: Theme = LIGHT) -> Figure:
     axis.xaxis.set_minor_locator(NullLocator())
     for ticks in (axis.yaxis.set_major_formatter, axis.yaxis.set_minor_formatter):
         ticks(ScalarFormatter())
-    axis.tick_params(which="minor", colors=theme.ink, labelsize=8, length=0)
+    axis.tick_params(which="minor", colors=theme.ink, labelsize=TYPE, length=0)
     title = "dotted: supervised; else with the most unlabelled faces"
     label_axes(axis, theme, x="labelled faces", y="NME, %", title=title)
     if len(analysis.series) > 1:

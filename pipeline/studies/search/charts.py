@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.evaluation.inline import data_uri
-from pipeline.evaluation.plots.canvas import canvas, render
+from pipeline.evaluation.plots.canvas import TYPE, canvas, render
 from pipeline.evaluation.plots.palette import LIGHT
 from pipeline.studies.search.compare import best, default_trial, upper_fence
 from pipeline.studies.search.importance import FEW_TRIALS, Importance, common_step, importance
@@ -74,6 +74,7 @@ def _history(search: Search) -> Chart | None:
     def draw() -> Axes:
         axis = plot(rebuild(search), target_name=NME)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.legend(["a trial", "the lowest so far"])
         return axis
 
     return Chart("History", alt, _finished(search) + note, (_image(draw),))
@@ -158,7 +159,7 @@ def _parallel(search: Search, keys: list[str]) -> Chart:
         axis.collections[0].set_cmap("cividis")  # Optuna's own fades into the background
         return axis
 
-    image = _image(draw, width=max(9, 2 + 1.7 * len(shown)), height=5)
+    image = _image(draw, width=min(16, max(11, 2.5 + 2.1 * len(shown))), height=5.5)
     return Chart("All keys at once", alt, _finished(search) + more, (image,), wide=True)
 
 
@@ -172,14 +173,15 @@ def _slices(search: Search, keys: list[str]) -> Chart:
 
     def draw(row: list[str]) -> Any:
         panels = plot(study, row, target_name=NME)
+        np.ravel(panels)[0].figure.axes[-1].remove()  # a colour bar in every row; the note says what it says
         for panel in np.ravel(panels):
             if search.space[panel.get_xlabel()].type == "choice":
                 panel.tick_params(axis="x", rotation=20)
         return panels
 
     rows = [keys[i : i + PANELS] for i in range(0, len(keys), PANELS)]
-    images = tuple(_image(partial(draw, row), width=11, height=3.4) for row in rows)
-    return Chart("Key by key", alt, _finished(search) + note, images, wide=True)
+    images = tuple(_image(partial(draw, row), width=5.7 * len(row), height=3.8) for row in rows)
+    return Chart("Key by key", alt, f"{_finished(search)} The darker, the later.{note}", images, wide=True)
 
 
 def _finished(search: Search) -> str:
@@ -198,15 +200,18 @@ def _varied(search: Search) -> list[str]:
     return [key for key in search.space if len({repr(t.values[key]) for t in trials}) > 1]
 
 
-def _image(draw: Callable[[], Any], width: float = 7, height: float = 4) -> str:
+def _image(draw: Callable[[], Any], width: float = 8, height: float = 4.6) -> str:
     """One of Optuna's charts as a data URI, its size in inches."""
     from matplotlib import pyplot as plt
+    from matplotlib.text import Text
 
     # Optuna draws by pyplot and sets a style for the whole process. Names and values are never typeset as mathematics.
     with quiet(), plt.ioff(), plt.rc_context({"text.parse_math": False, "savefig.bbox": "tight"}):
         figure = np.ravel(draw())[0].figure
         figure.set_size_inches(width, height)
         figure.suptitle("")
+        for text in figure.findobj(Text):
+            text.set_fontsize(TYPE)
         for axis in figure.axes:
             axis.set_title("")
             axis.set_title("", loc="left")

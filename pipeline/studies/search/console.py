@@ -9,6 +9,7 @@ from rich.text import Text
 from pipeline.studies.search.compare import best, default_trial, first_line
 from pipeline.studies.search.trials import STATES, Search
 from pipeline.studies.search.words import duration, short_names, show
+from pipeline.words import counted
 
 _STYLES = {"finished": "green", "running": "cyan", "pruned": "dim", "failed": "red"}
 _FIXED = 42
@@ -18,7 +19,9 @@ _FIXED = 42
 def counts(search: Search) -> str:
     """``12 of 60 trials: 5 finished, 2 running, 4 pruned, 1 failed``."""
     parts = [f"{count} {state}" for state in STATES if (count := len(search.of(state)))]
-    return f"{len(search.trials)} of {search.planned} trials" + (f": {', '.join(parts)}" if parts else "")
+    return f"{len(search.trials)} of {counted(search.planned, 'trial')}" + (
+        f": {', '.join(parts)}" if parts else ""
+    )
 
 
 def search_table(search: Search, width: int = 100, *, plain: bool = False, top: int = 10) -> Table:

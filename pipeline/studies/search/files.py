@@ -9,6 +9,7 @@ from pipeline.studies.search.plan import SearchPlan
 from pipeline.studies.search.report import build_search_report
 from pipeline.studies.search.trials import Search, Trial, write_csv, write_search
 from pipeline.training.config.compose import to_yaml, with_values
+from pipeline.words import counted
 
 RECORD, TRIALS, BEST, REPORT = "search.json", "trials.csv", "best.yaml", "report.html"
 
@@ -42,5 +43,6 @@ def best_yaml(plan: SearchPlan, search: Search, winner: Trial) -> str:
     chosen = with_values(bare, {**winner.values, "name": f"{search.name[:42]}-best"}, "best trial")
     return (
         f"# Best of the search '{search.name}': trial {winner.number}, {winner.objective:.3f} % NME on the held-out split, "
-        f"mean of {len(search.seeds)} seed(s).\n# Chosen on that split: expect a little more elsewhere.\n{to_yaml(chosen)}"
+        f"mean of {counted(len(search.seeds), 'seed')}.\n# Chosen on that split: expect a little more elsewhere.\n"
+        f"{to_yaml(chosen)}"
     )

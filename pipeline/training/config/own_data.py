@@ -15,6 +15,7 @@ from pipeline.datasets.sniff.own import OwnData, markup_text
 from pipeline.errors import ConfigError, DataError
 from pipeline.storage import absolute, write_text
 from pipeline.training.config.shipped import FOLDER
+from pipeline.words import counted, on_one_line
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _GENERIC = {
@@ -173,12 +174,14 @@ def config_text(own: OwnData, name: str, markup: str) -> str:
     return _CONFIG.format(
         name=name,
         title=own.found.title,
-        where=_from_here(own.found.path or own.found.root or Path()),
-        count=count,
-        images=seen.images,
-        landmarks=own.markup.num_landmarks,
+        # Names of files stand in comments, which end with their line.
+        where=on_one_line(_from_here(own.found.path or own.found.root or Path())),
+        annotations=counted(count, "annotation"),
+        images=counted(seen.images, "image"),
+        landmarks=counted(own.markup.num_landmarks, "landmark"),
         remarks="".join(
-            f"# Of the annotations: {' '.join(remark.split())}.\n" for remark in own.found.remarks
+            f"# Of the annotations: {on_one_line(' '.join(remark.split()))}.\n"
+            for remark in own.found.remarks
         ),
         crop=_flow({**crop, "size": 128}),
         why=why,
@@ -203,7 +206,7 @@ _UNLABELLED = """\
 """
 
 _CONFIG = """\
-# {name}: {count} annotations in {images} images, {landmarks} landmarks ({title}).
+# {name}: {annotations} in {images}, {landmarks} ({title}).
 # Written by `landmarks new data {where}`. Every key and what it means: `landmarks help`; every value can be overridden on the
 # command line (training.steps=5000). Relative paths start at the folder that commands run in.
 {remarks}name: {name}

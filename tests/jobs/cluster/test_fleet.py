@@ -34,7 +34,7 @@ def test_runs_never_wait_for_workers_another_one_holds(cluster, nodes, wanted, e
 
 
 def test_a_cluster_too_small_for_one_run_says_what_it_lacks():
-    with pytest.raises(ClusterError, match=r"2 worker\(s\) of 1 CPU, 1 GPU each, and the cluster holds 1"):
+    with pytest.raises(ClusterError, match=r"2 workers of 1 CPU, 1 GPU each, and the cluster holds 1"):
         runs_at_once(ClusterConfig(workers=2, gpu=True), [{"CPU": 8.0, "GPU": 1.0}, {"CPU": 8.0}], None)
 
 

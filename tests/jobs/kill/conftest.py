@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ import mlflow
 import psutil
 import pytest
 import yaml
+from traces import entries, trace
 
 STEPS = 36
 
@@ -84,19 +84,12 @@ class Training(Command):
         return [run.info.status for run in found]
 
     def trace(self, rank: int = 0) -> list[dict[str, Any]]:
-        """The last entry of each step: a resumed run repeats the steps after its checkpoint."""
-        last = {entry["step"]: entry for entry in self._lines(rank)}
-        return [last[step] for step in sorted(last)]
+        """See ``traces.trace``."""
+        return trace(self.folder, rank)
 
     def last_step(self) -> int:
-        lines = self._lines(0)
-        return lines[-1]["step"] if lines else -1
-
-    def _lines(self, rank: int) -> list[dict[str, Any]]:
-        path = self.folder / "trace" / f"rank{rank}.jsonl"
-        # The last line may be under way.
-        whole = path.read_text().rpartition("\n")[0] if path.exists() else ""
-        return [json.loads(line) for line in whole.splitlines()]
+        written = entries(self.folder)
+        return written[-1]["step"] if written else -1
 
     def is_as(self, undisturbed: list[dict[str, Any]], rank: int = 0) -> None:
         """Sample ids and losses, to the bit."""
@@ -107,7 +100,7 @@ class Training(Command):
 
     def saw(self, undisturbed: list[dict[str, Any]]) -> list[int]:
         """The same faces in every step, by however many workers; how many they were, step by step."""
-        second = {entry["step"]: entry["keys"] for entry in self.trace(1)}
+        second = {entry["step"]: entry["keys"] for entry in entries(self.folder, 1)}
         workers = []
         assert [entry["step"] for entry in self.trace()] == list(range(STEPS))
         for entry, whole in zip(self.trace(), undisturbed, strict=True):

@@ -172,7 +172,7 @@ def test_what_is_passed_over_is_counted(folder):
     reader = ImageFolder(str(folder))
     assert {"faces/c.gif", "faces/d.jfif"} <= {r.name for r in reader.records()}
     (remark,) = reader.remarks
-    assert "faces: 4 files are no images by their extension and passed over: 2 × .jp2, " in remark
+    assert "faces: 4 files passed over, no image by extension: 2 × .jp2, " in remark
     assert "1 × .txt" in remark
     assert "1 × no extension" in remark
 

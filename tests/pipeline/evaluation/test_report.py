@@ -156,6 +156,23 @@ def test_images_inside_fetch_nothing_either(of_one):
         assert not re.search(r'href="(?!#)(?!data:image/png)', chart)
 
 
+LONG = "a-run-whose-name-somebody-made-very-long-and-then-went-on"
+
+
+def test_nothing_lies_outside_of_a_phone_or_a_desk(make_run, nothing_outside):
+    panel = [("face-003", Image.new("RGB", (732, 240), (9, 9, 9)))]
+    curves = {"loss": ([0.0, 1.0], [2.0, 1.0]), "validation NME, %": ([0.0, 1.0], [2.0, 1.0])}
+    runs = [make_run(LONG + str(i), seed=i, curves=curves, heatmap_panels=panel) for i in range(5)]
+    rows = [ReferenceRow(40 * "y", {"ocular": 4.39}, 80 * "z")]
+    nothing_outside(render_report(runs, title=50 * "t", notes=[80 * "n"], reference_rows=rows))
+
+
+def test_a_page_that_does_not_fit_is_found(of_one, nothing_outside):
+    wide = of_one.replace("</main>", '<div style="width:2000px">x</div></main>')
+    with pytest.raises(AssertionError, match="ends at 20"):
+        nothing_outside(wide)
+
+
 def test_names_are_text_not_html(tmp_path, make_run):
     run = make_run(EVIL, heatmap_panels=[(EVIL, Image.new("RGB", (9, 9)))], curves={EVIL: ([0.0], [1.0])})
     keys = np.array([EVIL + str(i) for i in range(8)])

@@ -8,7 +8,7 @@ import pytest
 from pipeline.evaluation.metrics.difference import Difference
 from pipeline.evaluation.protocol import evaluate, face_nme
 from pipeline.evaluation.report import RunReport, render_report
-from pipeline.evaluation.report_difference import LARGEST, SHOWN, differences, sentence, told_apart
+from pipeline.evaluation.report_difference import LARGEST, SHOWN, differences, sentence
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +79,6 @@ def test_words():
     )
 
 
-def test_the_lowest_error_is_praised_only_where_it_is_told_apart(make_run, nme_of):
-    far, near = [make_run("a", 3.0), make_run("b", 1.0)], [make_run("a", 2.0), make_run("b", 2.1)]
-    assert told_apart(far, nme_of(*far))
-    assert not told_apart(near, nme_of(*near))
-    undecided = render_report(near)
-    assert "not told apart" in undecided
-    assert "not told apart" not in render_report(far)
-    assert undecided.index("Side by side") < undecided.index("<h2>Numbers</h2>")
+def test_it_stands_before_the_numbers(make_run):
+    page = render_report([make_run("a", 2.0), make_run("b", 2.1)])
+    assert page.index("Side by side") < page.index("<h2>Numbers</h2>")

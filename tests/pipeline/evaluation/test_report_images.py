@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.evaluation.plots import LIGHT
 from pipeline.evaluation.protocol import evaluate, face_nme
-from pipeline.evaluation.report_images import faces, group_charts, jpeg, mean_shape, training_chart
+from pipeline.evaluation.report_images import faces, group_charts, jpeg, mean_shape, training_charts
 from pipeline.evaluation.report_input import RunReport
 
 
@@ -86,10 +86,9 @@ def test_a_run_has_one_colour_in_every_chart(make_run):
     coloured = [chart for chart in charts if chart["title"] != "Error on the face"]
     assert [drawn_colours(chart) for chart in coloured] == [{LIGHT.runs[1]}] * 4
     curves = {"loss": ([0.0, 1.0], [2.0, 1.0])}
-    chart = training_chart([first, dataclasses.replace(second, curves=curves)])
-    assert chart is not None
+    (chart,) = training_charts([first, dataclasses.replace(second, curves=curves)])
     assert drawn_colours(chart) == {LIGHT.runs[1]}
-    assert training_chart([first, second]) is None
+    assert training_charts([first, second]) == []
 
 
 def test_mean_shape_is_free_of_place_and_size(make_run, tiny_face):

@@ -71,7 +71,7 @@ def test_rejects_are_listed_and_end_the_run_over_a_rate(predictor, photos, tmp_p
     assert count(sources) == 40
     out = tmp_path / "a.jsonl"
     outcome = write(predict_all(predictor, sources, iter, None), out, predictor.markup, 40, 0.025)
-    assert str(outcome) == f"38 faces, 1 images without a face, 1 images not readable ({out}.rejected.jsonl)"
+    assert str(outcome) == f"38 faces, 1 image without a face, 1 image not readable ({out}.rejected.jsonl)"
     assert len(out.read_text().splitlines()) == 39
     listed = json.loads((tmp_path / "a.jsonl.rejected.jsonl").read_text())
     assert (listed["name"], listed["reason"]) == ("photos/18.png", "unreadable")

@@ -29,7 +29,7 @@ def names(*arguments) -> list[str]:
 def test_folders_files_and_patterns(photos):
     assert names(photos) == ["photos/a.jpg", "photos/b.png"]
     assert find_sources([str(photos)]).remarks == [
-        f"{photos}: 1 files are no images by their extension and passed over: 1 × .txt"
+        f"{photos}: 1 file passed over, no image by extension: 1 × .txt"
     ]
     assert names(photos / "b.png") == [f"{photos}/b.png"]
     assert names(f"{photos}/*.[jp][pn]g") == [f"{photos}/a.jpg", f"{photos}/b.png"]

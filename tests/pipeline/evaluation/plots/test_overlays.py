@@ -119,5 +119,15 @@ def test_grid():
     assert (grid[row + 60, 300] == 255).all()  # no sixth image
     assert (grid[120:row, :120] < 200).any()  # a caption is there
     assert (grid[120:row, 236:240] == 255).all()  # the long one was cut
+    keyed = face_grid(
+        images, [""] * 5, columns=3, width=120, legend=[(PREDICTION, "prediction"), (None, "words")]
+    )
+    line = keyed.shape[0] - grid.shape[0]
+    assert 10 < line < 40
+    assert (
+        keyed[line:] == face_grid(images, [""] * 5, columns=3, width=120)
+    ).all()  # what stood there is as it was
+    assert (keyed[:line] == np.array(PREDICTION)).all(axis=-1).sum() > 50
+    assert (keyed[:line, 90:] < 100).any()  # the words without a colour
     with pytest.raises(ValueError, match="5 images, 1 captions"):
         face_grid(images, ["one"])

@@ -67,3 +67,8 @@ def test_names_cannot_become_markup(study):
 )
 def test_small_studies_render(study, size):
     Page(render_scaling_report(analyse(study(helped, **size))))
+
+
+def test_nothing_lies_outside_of_a_phone_or_a_desk(study, nothing_outside):
+    methods = ("a-method-of-a-name-that-does-not-end-" + 20 * "m", "LaplaceKL + D")
+    nothing_outside(render_scaling_report(analyse(study(helped, methods=methods, widths=(8, 16)))))

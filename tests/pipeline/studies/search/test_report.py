@@ -102,6 +102,13 @@ def test_the_answer(written):
     assert "(trials 7, 13)" in page.text
 
 
+def test_nothing_lies_outside_of_a_phone_or_a_desk(search_of, nothing_outside):
+    made = search_of(12, failed=(7,), seeds=2)
+    nothing_outside(
+        render_search_report(made, best_yaml="key: " + 200 * "y", command="landmarks train " + 200 * "x")
+    )
+
+
 def test_all_trials_are_listed_finished_ones_first_by_objective(written):
     made, html = written
     rows = Page(html).trials()

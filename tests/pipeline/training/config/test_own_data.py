@@ -49,6 +49,22 @@ def test_what_is_written_is_a_config(tmp_path):
         path.unlink()
 
 
+def test_a_name_with_line_breaks_and_control_characters_ends_no_comment(tmp_path):
+    data, odd = own(tmp_path), "a\nname: evil\r\x1b[31m\x85\u2028b"
+    found = replace(data.found, path=tmp_path / f"{odd}.json").remarking(f"as {odd} says")
+    written = write_own(replace(data, found=found), "mine", tmp_path)
+    for path in (written.config, written.markup):
+        text = path.read_text(encoding="utf-8")
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert not any(line.startswith("name: evil") for line in text.split("\n"))
+    assert r"a\nname: evil\r\x1b[31m\x85\u2028b.json" in written.config.read_text()
+    config = compose(written.config, [], ExperimentConfig)
+    assert config.prepare.sets[0].reader["path"] == str(
+        tmp_path / f"{odd}.json"
+    )  # the file is found all the same
+    assert load_markup(str(written.markup)) == HAND
+
+
 @pytest.mark.parametrize(
     ("count", "share", "streams", "batch"),
     [(2, 0.5, 1, 1), (5, 0.2, 1, 4), (30, 0.2, 4, 16), (5000, 0.1, 16, 16)],
