@@ -14,8 +14,9 @@ from pipeline.markup import Markup
 from pipeline.models.cost import Cost, cost
 from pipeline.models.weights import without_pretrained
 from pipeline.training.build import build_generator
-from pipeline.training.config.compose import config_hash, to_yaml
+from pipeline.training.config.compose import to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.config.unlabelled import ObjectiveConfig
 from pipeline.training.identity import WHERE, known_by, sets_of
 from pipeline.training.init import identified

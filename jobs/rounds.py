@@ -20,8 +20,8 @@ from pipeline.studies.selftrain import (
     teacher_config,
 )
 from pipeline.studies.selftrain.stages import pseudo_folder
-from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.identity import WHERE
 from pipeline.training.init import weights_sha256
 from pipeline.training.plan import Plan

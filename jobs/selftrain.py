@@ -19,8 +19,9 @@ from pipeline.studies.selftrain import (
     study_folder,
     teacher_config,
 )
-from pipeline.training.config.compose import config_hash, to_yaml
+from pipeline.training.config.compose import to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.identity import WHERE
 from pipeline.training.plan import Plan, make_plan
 from pipeline.training.run import RENAME, with_absolute_paths

@@ -18,8 +18,8 @@ from rich.table import Table
 from jobs.bench.figures import write_csv
 from jobs.bench.processes import Usage, measure
 from pipeline.shards.manifest import load_manifest
-from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.identity import WHERE
 from pipeline.training.run import with_absolute_paths
 

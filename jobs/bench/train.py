@@ -22,8 +22,8 @@ from pipeline.errors import ConfigError
 from pipeline.registry import check
 from pipeline.shards.manifest import load_manifest
 from pipeline.storage import is_local
-from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.config.unlabelled import ObjectiveConfig
 from pipeline.training.identity import WHERE
 from pipeline.training.short_run import WINDOW, short_run

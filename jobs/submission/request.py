@@ -17,8 +17,9 @@ from jobs.submission.secrets import has_credentials
 from pipeline.errors import ConfigError, did_you_mean
 from pipeline.shards.prepare_config import PrepareConfig
 from pipeline.storage import is_local, local_path
-from pipeline.training.config.compose import compose_raw, config_hash
+from pipeline.training.config.compose import compose_raw
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.identity import WHERE
 
 VERBS = ("prepare", "verify", "train", "tune", "scale", "selftrain", "evaluate")

@@ -14,8 +14,8 @@ from pipeline.inference.trained import TrainedModel
 from pipeline.markup import Markup
 from pipeline.shards.identity import SetIdentity
 from pipeline.shards.manifest import Manifest, load_manifest
-from pipeline.training.config.compose import config_hash
 from pipeline.training.config.evaluation import EvaluationConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.identity import WHERE
 
 PANEL_FACES = 2

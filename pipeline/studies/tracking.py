@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from pipeline.plain import flatten
-from pipeline.training.config.compose import config_hash
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.identity import WHERE
 from pipeline.training.tracking import Tracker
 

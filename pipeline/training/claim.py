@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pipeline.errors import ConfigError
 from pipeline.shards.manifest import join
 from pipeline.storage import names_in, remove, write_text
-from pipeline.training.config.compose import config_hash, differences, to_yaml
+from pipeline.training.config.compose import differences, to_yaml
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.config.stored import stored_config
 from pipeline.training.identity import WHERE, Claim, known_by, read_claim, sets_of, write_claim
 from pipeline.training.integrity import is_checkpoint

@@ -10,8 +10,9 @@ from pipeline.errors import ConfigError
 from pipeline.shards.manifest import join
 from pipeline.storage import absolute
 from pipeline.studies.scaling.cells import Cell, group_of
-from pipeline.training.config.compose import config_hash, with_values
+from pipeline.training.config.compose import with_values
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.config.scale import MethodConfig, ScaleConfig
 from pipeline.training.identity import WHERE
 from pipeline.training.plan import checked, derive

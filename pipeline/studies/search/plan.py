@@ -13,8 +13,9 @@ from pipeline.storage import absolute, is_local
 from pipeline.studies.search.space import check_space, own_values, values_hash
 from pipeline.studies.search.trials import Search, Trial
 from pipeline.training.claim import claim
-from pipeline.training.config.compose import config_hash, with_values
+from pipeline.training.config.compose import with_values
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.config.tune import TuneConfig, Value
 from pipeline.training.identity import WHERE
 from pipeline.training.plan import make_plan

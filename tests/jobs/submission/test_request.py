@@ -13,7 +13,7 @@ from jobs.cli import parse
 from jobs.settings import experiment
 from jobs.submission import request as requests
 from pipeline.errors import ConfigError
-from pipeline.training.config.compose import config_hash
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.identity import WHERE
 
 check_request = functools.partial(requests.check_request, parse=parse)

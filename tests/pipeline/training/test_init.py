@@ -13,8 +13,9 @@ from pipeline.methods.model_file import ModelDescription, save_model
 from pipeline.registry import Part
 from pipeline.shards.manifest import CropPolicy, load_manifest
 from pipeline.training.build import build_generator
-from pipeline.training.config.compose import config_hash, validate
+from pipeline.training.config.compose import validate
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.ema import WeightAverage
 from pipeline.training.identity import WHERE
 from pipeline.training.init import check_init, identified, load_weights, model_folder

@@ -12,7 +12,6 @@ from pipeline.errors import ConfigError
 from pipeline.registry import Part
 from pipeline.training.config.compose import (
     compose,
-    config_hash,
     differences,
     load_yaml,
     to_yaml,
@@ -259,18 +258,6 @@ def test_the_resolved_config_reads_back_as_itself(write):
     path = write("resolved.yaml", "")
     path.write_text(text, encoding="utf-8")
     assert compose(path, [], Experiment) == config
-
-
-def test_the_hash_names_what_is_computed():
-    config = everything()
-    moved = config.model_copy(update={"cluster": {"workers": 4}})
-    other = config.model_copy(update={"training": Training(epochs=None, ema=True, batch=17)})
-    where = frozenset({"cluster"})
-    assert config_hash(config, where) == config_hash(moved, where) == config_hash(everything(), where)
-    assert config_hash(config) != config_hash(moved)
-    assert config_hash(config, where) != config_hash(other, where)
-    assert len(config_hash(config)) == 12
-    int(config_hash(config), 16)
 
 
 def test_differences_name_dotted_keys():

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ConfigError
-from pipeline.training.config.compose import compose, config_hash
+from pipeline.training.config.compose import compose
 from pipeline.training.config.experiment import ExperimentConfig
+from pipeline.training.config.hashing import config_hash
 from pipeline.training.config.shipped import copy_experiment, names, shipped, shipped_folder
 
 
