@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -236,9 +236,45 @@ def submit(
     cpus: Annotated[float, typer.Option(help="CPUs the driver reserves on its node", min=0)] = 0,
     gpus: Annotated[float, typer.Option(help="GPUs the driver reserves on its node", min=0)] = 0,
     memory: Annotated[float, typer.Option(help="GiB of memory the driver reserves", min=0)] = 0,
-    wait: Annotated[bool, typer.Option(help="follow the logs until the job ends")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="until the job ends; of a job server, follow its logs, too")
+    ] = True,
+    to: Annotated[
+        Literal["ray", "kubernetes", "kueue"],
+        typer.Option(help="a job server of Ray's; or a RayJob of KubeRay's, at once or queued by Kueue"),
+    ] = "ray",
+    cluster: Annotated[
+        str,
+        typer.Option(envvar="LANDMARKS_CLUSTER", help="YAML that describes the cluster, for the last two"),
+    ] = "k8s/cluster.yaml",
+    render: Annotated[
+        bool, typer.Option("--render", help="print the RayJob's manifests and send nothing")
+    ] = False,
 ) -> None:
-    """Run a verb as a Ray job. The same id is the same run: submitted again it is followed, or resumed."""
+    """Run a verb on a cluster. The same id is the same run: submitted again it is followed, or resumed."""
+    if to != "ray":
+        if cpus or gpus or memory:
+            raise ConfigError(
+                f"--cpus, --gpus and --memory are of --to ray; with --to {to} the driver runs in the head's pod, and its "
+                "size is in the cluster's manifests"
+            )
+        from jobs.submission.kubernetes.send import submit_to_kubernetes
+
+        code = submit_to_kubernetes(
+            verb,
+            arguments,
+            queued=to == "kueue",
+            cluster=cluster,
+            job_id=job_id,
+            root=root,
+            env=env or [],
+            render_only=render,
+            wait=wait,
+            parse=parse,
+        )
+        raise typer.Exit(code)
+    if render:
+        raise ConfigError("--render prints a RayJob: say --to kubernetes or --to kueue")
     from jobs.submit import submit as run
 
     code = run(
