@@ -16,9 +16,9 @@ from k8s_checks.pods import of_kind, pods, quantity
 from k8s_checks.schemas import schema_problems
 
 from jobs.cli import parse
-from jobs.cluster.fleet import runs_at_once
-from jobs.settings import experiment
+from jobs.submission.kubernetes.description import ClusterDescription
 from jobs.submission.kubernetes.send import submit_to_kubernetes
+from jobs.submission.kubernetes.sizes import workers_of
 from pipeline.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,17 +28,12 @@ LAPLACE = "configs/laplace_300w.yaml"
 GPU = ("cluster.gpu=true", "cluster.cpus_per_worker=7")
 CASES: dict[str, tuple[str, ...]] = {
     "prepare": ("prepare", LAPLACE),
-    "prepare on many": ("prepare", LAPLACE, "--workers", "30"),
     "verify": ("verify", LAPLACE),
     "train": ("train", LAPLACE, "cluster.workers=3", "cluster.cpus_per_worker=4"),
-    "train on GPUs": ("train", LAPLACE, "cluster.workers=4", *GPU),
     "train on whole nodes": ("train", LAPLACE, "cluster.workers=16", *GPU),
     "elastic": ("train", LAPLACE, "cluster.workers=8", "cluster.min_workers=2", *GPU),
-    "elastic in whole nodes": ("train", LAPLACE, "cluster.workers=64", "cluster.min_workers=16", *GPU),
     "tune": ("tune", "configs/tune_300w.yaml", *GPU, "cluster.gpus_per_worker=0.5"),
-    "scale": ("scale", "configs/scale_300w.yaml", "scale.concurrent=3", "cluster.workers=2"),
-    "evaluate a run": ("evaluate", "/mnt/landmarks/outputs/runs/a"),
-    "evaluate without a GPU": ("evaluate", LAPLACE, "--out", "/mnt/landmarks/report"),
+    "evaluate": ("evaluate", "/mnt/landmarks/outputs/runs/a"),
 }
 
 
@@ -70,7 +65,7 @@ def submit(tmp_path: Path, capsys: pytest.CaptureFixture[str], render: Any) -> S
             parse=parse,
         )
         assert code == 0
-        return list(yaml.safe_load_all(capsys.readouterr().out))
+        return list(yaml.load_all(capsys.readouterr().out, Loader=yaml.CSafeLoader))
 
     return run
 
@@ -88,8 +83,26 @@ def _limits(docs: list[Doc]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_every_rule_of_the_overlays_holds(case: str, submit: Submit, render: Any, schemas: Any) -> None:
+def test_size_is_right_and_every_rule_of_the_overlays_holds(
+    case: str, submit: Submit, render: Any, schemas: Any
+) -> None:
     docs = submit(*CASES[case])
+    verb, *arguments = CASES[case]
+    asked = workers_of(verb, parse(verb, arguments), ClusterDescription())
+    (job,) = of_kind(docs, "RayJob")
+    assert len(job["spec"]["rayClusterSpec"]["workerGroupSpecs"]) == (asked.most > 0)
+    if asked.most:
+        group, limits = _group(docs), _limits(docs)
+        assert [group[f"{key}eplicas"] for key in ("r", "minR", "maxR")] == [
+            asked.least,
+            asked.least,
+            asked.most,
+        ]
+        assert (limits["cpu"], limits["memory"]) == (asked.cpus, asked.memory_gib * 2**30)
+        assert limits.get("nvidia.com/gpu", 0) == asked.gpus
+        if asked.gpus:
+            (shared,) = [v for v in group["template"]["spec"]["volumes"] if v["name"] == "shared-memory"]
+            assert quantity(shared["emptyDir"]["sizeLimit"]) == asked.gpus * 8 * 2**30
     assert schema_problems(docs, schemas) == []
     version = of_kind(render("gpu"), "RayCluster")[0]["spec"]["rayVersion"]
     assert list(rules.ray_clusters(docs, version)) == []
@@ -103,65 +116,9 @@ def test_every_rule_of_the_overlays_holds(case: str, submit: Submit, render: Any
             assert list(rule(docs)) == [], rule.__name__
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.split()[0] in {"train", "elastic", "tune", "scale"}])
-def test_pods_add_up_to_what_the_config_asks_for(case: str, submit: Submit) -> None:
-    verb, path, *overrides = CASES[case]
-    config, docs = experiment(path, overrides), submit(*CASES[case])
-    cluster, group, limits = config.cluster, _group(docs), _limits(docs)
-    one = {"CPU": limits["cpu"], "GPU": limits.get("nvidia.com/gpu", 0.0)}
-    # Counted as a search counts its cluster's nodes.
-    most = runs_at_once(cluster, [one] * group["maxReplicas"], None)
-    asked = {"tune": 8, "scale": 3}.get(verb, 1)
-    assert most == asked
-    if group["maxReplicas"] > 1:
-        one_less = cluster.model_copy(update={"workers": 1})
-        left = runs_at_once(one_less, [one] * (group["maxReplicas"] - 1), None)
-        assert left < asked * cluster.workers, "a pod for nothing"
-    if verb == "train" and cluster.min_workers:
-        least = cluster.model_copy(update={"workers": cluster.min_workers})
-        assert runs_at_once(least, [one] * group["minReplicas"], None) == 1
-    assert (group["minReplicas"] < group["maxReplicas"]) == (cluster.min_workers is not None)
-    gpus = group["maxReplicas"] * one["GPU"]
-    assert gpus == (asked * cluster.workers * cluster.gpus_per_worker if cluster.gpu else 0)
-
-
-def test_shapes_of_one_gpu_and_of_eight(submit: Submit) -> None:
-    sizes = {}
-    for case in ("train on GPUs", "train on whole nodes", "elastic", "elastic in whole nodes"):
-        docs = submit(*CASES[case])
-        group, limits = _group(docs), _limits(docs)
-        assert limits["memory"] == limits["nvidia.com/gpu"] * 48 * 2**30
-        (shared,) = [v for v in group["template"]["spec"]["volumes"] if v["name"] == "shared-memory"]
-        assert quantity(shared["emptyDir"]["sizeLimit"]) == limits["nvidia.com/gpu"] * 8 * 2**30
-        assert limits["cpu"] == 7 * limits["nvidia.com/gpu"] + 1
-        sizes[case] = (limits["nvidia.com/gpu"], group["minReplicas"], group["maxReplicas"])
-    assert sizes == {
-        "train on GPUs": (1, 4, 4),
-        "train on whole nodes": (8, 2, 2),
-        "elastic": (1, 2, 8),
-        "elastic in whole nodes": (8, 2, 8),
-    }
-    ones = {"gpus_per_pod": [1], "memory_gib": 20}
-    assert _limits(submit(*CASES["train on whole nodes"], gpu=ones))["nvidia.com/gpu"] == 1
-
-
-def test_a_shape_that_the_cluster_lacks_is_refused(submit: Submit) -> None:
-    with pytest.raises(ConfigError, match="pods of 8 GPUs alone"):
-        submit(*CASES["train on GPUs"], gpu={"gpus_per_pod": [8]})
-    with pytest.raises(ConfigError, match="says gpu: null"):
-        submit(*CASES["train on GPUs"], gpu=None)
+def test_an_elastic_job_is_not_queued(submit: Submit) -> None:
     with pytest.raises(ConfigError, match="Kueue admits a job as a whole"):
         submit(*CASES["elastic"], to="kueue")
-
-
-def test_work_without_gpus_takes_none(submit: Submit) -> None:
-    assert _limits(submit(*CASES["prepare"]))["cpu"] == 4
-    assert _group(submit(*CASES["prepare on many"]))["replicas"] == 8  # 30 processes on pods of 4 cores
-    assert "nvidia.com/gpu" not in _limits(submit(*CASES["evaluate without a GPU"]))
-    assert _limits(submit(*CASES["evaluate a run"]))["nvidia.com/gpu"] == 1
-    assert "nvidia.com/gpu" not in _limits(submit(*CASES["evaluate a run"], gpu=None))
-    (job,) = of_kind(submit(*CASES["verify"]), "RayJob")
-    assert job["spec"]["rayClusterSpec"]["workerGroupSpecs"] == []  # it works in its driver
 
 
 @pytest.mark.parametrize("overlay", ["gpu", "gpu-elastic", "gpu-s3", "kueue"])
@@ -197,6 +154,7 @@ def test_searches_wait_behind_runs(submit: Submit) -> None:
         assert job["metadata"]["labels"]["kueue.x-k8s.io/priority-class"] == priority
     kueue = {"queue": "team-a", "run_priority": None}
     (job,) = of_kind(submit(*CASES["prepare"], to="kueue", kueue=kueue), "RayJob")
+    assert job["spec"]["suspend"] is True
     assert {k: v for k, v in job["metadata"]["labels"].items() if "kueue" in k} == {
         "kueue.x-k8s.io/queue-name": "team-a"
     }

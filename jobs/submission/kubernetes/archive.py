@@ -29,7 +29,7 @@ def archive(folder: Path, files: Sequence[Path]) -> bytes:
         ConfigError: It is larger than a ConfigMap holds.
     """
     buffer = io.BytesIO()
-    with lzma.open(buffer, "wb", preset=9) as compressed, tarfile.open(fileobj=compressed, mode="w") as tar:
+    with lzma.open(buffer, "wb") as compressed, tarfile.open(fileobj=compressed, mode="w") as tar:
         for path in files:
             content = (folder / path).read_bytes()
             # In a folder of its own, which Ray takes away; else it would take one that happens to be the only one.

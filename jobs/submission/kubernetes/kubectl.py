@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -21,6 +22,10 @@ from pipeline.errors import ClusterError
 Doc = dict[str, Any]
 """A Kubernetes object."""
 _TIMEOUT_S = 300.0
+_LOG_LINE = re.compile(r"[EWI]\d{4} \d\d:")
+"""Of kubectl's own log: each attempt to connect, before the line that says what came of them."""
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, where PyYAML was built with it: ten times as fast."""
 _REMEDY = (
     "is it the right cluster (kubectl config current-context), is the KubeRay operator installed, does the namespace exist, and "
     "may you write in it (kubectl auth can-i create rayjobs)?"
@@ -54,7 +59,8 @@ def kubectl(*arguments: str, given: str | None = None, remedy: str = _REMEDY) ->
     except subprocess.TimeoutExpired:
         raise ClusterError(f"{shown}: no answer within {_TIMEOUT_S:g} s; {remedy}") from None
     if done.returncode:
-        said = scrub(done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")
+        lines = [line for line in done.stderr.splitlines() if not _LOG_LINE.match(line)]
+        said = scrub("\n".join(lines).strip() or f"exit code {done.returncode}")
         raise ClusterError(f"{shown}: {said}\n{remedy}")
     return done.stdout
 
@@ -83,7 +89,7 @@ def build(resource: Path, components: Sequence[Path], namespace: str) -> list[Do
         (here / "kustomization.yaml").write_text(yaml.safe_dump(added), encoding="utf-8")
         remedy = f"it is built of {resource} and {', '.join(map(str, components)) or 'no component'}"
         text = kubectl("kustomize", str(here), remedy=remedy)
-    return [doc for doc in yaml.safe_load_all(text) if doc]
+    return [doc for doc in yaml.load_all(text, Loader=_LOADER) if doc]
 
 
 def to_yaml(docs: Sequence[Doc]) -> str:
@@ -118,9 +124,8 @@ class Cluster:
 
         On the server's side: kubectl itself would note the whole of each object in its annotations, which hold 256 KiB.
         """
-        self._ask(
-            *("apply", "--server-side", "--field-manager=landmarks", "--filename", "-"), given=to_yaml(docs)
-        )
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(docs)})
+        self._ask("apply", "--server-side", "--field-manager=landmarks", "--filename", "-", given=given)
 
     def typed(self, *arguments: str) -> str:
         """A command for this namespace, as a user would type it."""
