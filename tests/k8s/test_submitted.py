@@ -102,7 +102,7 @@ def test_size_is_right_and_every_rule_of_the_overlays_holds(
         assert limits.get("nvidia.com/gpu", 0) == asked.gpus
         if asked.gpus:
             (shared,) = [v for v in group["template"]["spec"]["volumes"] if v["name"] == "shared-memory"]
-            assert quantity(shared["emptyDir"]["sizeLimit"]) == asked.gpus * 8 * 2**30
+            assert quantity(shared["emptyDir"]["sizeLimit"]) == asked.gpus * 8 * 2**30  # of 48
     assert schema_problems(docs, schemas) == []
     version = of_kind(render("gpu"), "RayCluster")[0]["spec"]["rayVersion"]
     assert list(rules.ray_clusters(docs, version)) == []

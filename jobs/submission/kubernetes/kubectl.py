@@ -60,7 +60,7 @@ def kubectl(*arguments: str, given: str | None = None, remedy: str = _REMEDY) ->
         raise ClusterError(f"{shown}: no answer within {_TIMEOUT_S:g} s; {remedy}") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if not _LOG_LINE.match(line)]
-        said = scrub("\n".join(lines).strip() or f"exit code {done.returncode}")
+        said = scrub("\n".join(lines).strip() or done.stderr.strip() or f"exit code {done.returncode}")
         raise ClusterError(f"{shown}: {said}\n{remedy}")
     return done.stdout
 

@@ -101,9 +101,14 @@ def render(job: Job, description: ClusterDescription) -> list[Doc]:
 
 
 def mounts(rayjob: Doc) -> list[str]:
-    """Folders that the driver's pod mounts for writing."""
-    (container, *_) = rayjob["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"]
-    return [mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")]
+    """Folders that the driver's pod may write, on volumes that outlive it."""
+    pod = rayjob["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    passing = {volume["name"] for volume in pod["volumes"] if "emptyDir" in volume}
+    return [
+        mount["mountPath"]
+        for mount in pod["containers"][0]["volumeMounts"]
+        if not mount.get("readOnly") and mount["name"] not in passing
+    ]
 
 
 def _with_store(description: ClusterDescription) -> list[Path]:
@@ -147,9 +152,13 @@ def _fill(rayjob: Doc, job: Job, description: ClusterDescription) -> None:
     _fill_pod(cluster["headGroupSpec"]["template"], job, description)
     if workers.elastic:
         cluster["headGroupSpec"]["template"]["spec"]["serviceAccountName"] = description.autoscaler_account
-    (group,) = cluster["workerGroupSpecs"]
+    group, *others = cluster["workerGroupSpecs"]
+    if others:
+        raise ConfigError(
+            f"{description.manifests}: Ray's pods are to be of one worker group, and there are more"
+        )
     _fill_pod(group["template"], job, description)
-    _resize(group["template"]["spec"], job, description)
+    _resize(group["template"]["spec"], workers, description)
     group |= {"replicas": workers.least, "minReplicas": workers.least, "maxReplicas": workers.most}
     cluster["workerGroupSpecs"] = [group] if workers.most else []
 
@@ -168,18 +177,18 @@ def _fill_pod(template: Doc, job: Job, description: ClusterDescription) -> None:
     container["volumeMounts"].append({"name": "submitted", "mountPath": FOLDER, "readOnly": True})
 
 
-def _resize(pod: Doc, job: Job, description: ClusterDescription) -> None:
+def _resize(pod: Doc, workers: Workers, description: ClusterDescription) -> None:
     """Give a worker's pod its resources, and what its workers need to reach each other."""
-    workers, nccl, container = job.workers, description.nccl, pod["containers"][0]
+    nccl, container = description.nccl, pod["containers"][0]
     asked = {"cpu": str(workers.cpus), "memory": f"{workers.memory_gib:g}Gi"}
     if workers.gpus:
         asked["nvidia.com/gpu"] = str(workers.gpus)
         container["env"].append({"name": "NCCL_DEBUG", "value": nccl.debug})
         if nccl.rdma is not None and workers.together:
             asked[nccl.rdma.resource] = str(nccl.rdma.per_pod)
-        if description.gpu is not None:
-            (memory,) = (volume for volume in pod["volumes"] if volume["name"] == "shared-memory")
-            memory["emptyDir"]["sizeLimit"] = f"{workers.gpus * description.gpu.shared_memory_gib:g}Gi"
+    for volume in pod["volumes"]:
+        if volume["name"] == "shared-memory" and workers.shared_memory_gib is not None:
+            volume["emptyDir"]["sizeLimit"] = f"{workers.shared_memory_gib:g}Gi"
     for kind in ("requests", "limits"):
         container["resources"][kind] |= asked
     if nccl.socket_interface is not None:

@@ -11,7 +11,7 @@ from jobs.submission.client import environment
 from jobs.submission.following import INTERRUPTED, note
 from jobs.submission.identity import Existing, check_same
 from jobs.submission.kubernetes.archive import archive
-from jobs.submission.kubernetes.description import load_description
+from jobs.submission.kubernetes.description import ClusterDescription, load_description
 from jobs.submission.kubernetes.kubectl import Cluster, Doc, to_yaml
 from jobs.submission.kubernetes.manifests import (
     LABEL,
@@ -98,7 +98,7 @@ def submit_to_kubernetes(
         queued=queued,
     )
     docs = render(job, description)
-    _check_root(submission, docs[-1])
+    _check_paths(submission, description, docs[-1])
     refuse_tokens([to_yaml([doc for doc in docs if doc["kind"] != "ConfigMap"])])
     if render_only:
         print(to_yaml(docs), end="")
@@ -112,13 +112,18 @@ def submit_to_kubernetes(
     return 0
 
 
-def _check_root(submission: Submission, rendered: Doc) -> None:
-    """Relative paths must start on a volume: the pods' own file systems are read only."""
-    root = submission.variables.get(ROOT_VARIABLE, "")
-    mounted = mounts(rendered)
+def _check_paths(submission: Submission, description: ClusterDescription, rendered: Doc) -> None:
+    """Relative paths must start on a volume that stays, and object stores be within reach."""
+    remote = submission.request.remote
+    if remote and not description.object_store:
+        raise ConfigError(
+            f"{'; '.join(remote[:6])}: the pods have neither the keys nor a way to an object store: start the platform of "
+            "overlay gpu-s3, and say object_store: true in the cluster's description"
+        )
+    root, mounted = submission.variables.get(ROOT_VARIABLE, ""), mounts(rendered)
     if root and is_local(root) and not any(Path(root).is_relative_to(folder) for folder in mounted):
         raise ConfigError(
-            f"{ROOT_VARIABLE} = {root}: no volume that the pods may write holds it; they mount {', '.join(mounted)}"
+            f"{ROOT_VARIABLE} = {root}: no volume that outlives the pods holds it; they mount {', '.join(mounted)}"
         )
 
 
@@ -152,11 +157,10 @@ def _send(server: Cluster, job: Job, docs: list[Doc], submission: Submission) ->
             return
         note(f"{job.name} exists and is {state}: submitted again, it goes on where it was")
         server.delete(_RAYJOB, job.name)
-    packed, workers = len(job.package) / 2**20, job.workers
-    note(f"package: {len(submission.files):,} file(s), {packed:.2f} MiB compressed, of {Path.cwd()}")
+    note(f"package: {len(job.package) / 2**20:.2f} MiB compressed, of {Path.cwd()}")
     if not ships_library():
         note("this folder holds no copy of the library: the image's runs")
-    note(f"workers: {_told(workers)}")
+    note(f"worker pods: {_told(job.workers)}")
     server.apply(docs)
     clear = server.typed("delete", "rayjobs,configmaps", "--selector", f"{LABEL}={job.name}")
     note(f"submitted {job.name} to namespace {server.namespace}; stop it, and clear it away, with: {clear}")
@@ -164,8 +168,7 @@ def _send(server: Cluster, job: Job, docs: list[Doc], submission: Submission) ->
 
 def _told(workers: Workers) -> str:
     count = f"{workers.least} to {workers.most}" if workers.elastic else str(workers.most)
-    gpus = f", {workers.gpus} GPU(s)" if workers.gpus else ""
-    return f"{count} pod(s) of {workers.cpus} core(s), {workers.memory_gib:g} GiB{gpus}"
+    return f"{count}, each of CPU {workers.cpus}, memory {workers.memory_gib:g} GiB, GPU {workers.gpus}"
 
 
 def _state(found: Doc) -> str:

@@ -25,6 +25,7 @@ class Workers:
         cpus: Cores of a pod.
         memory_gib: Memory of a pod, GiB.
         gpus: GPUs of a pod.
+        shared_memory_gib: Of its memory, /dev/shm; None as the manifests have it.
         together: Whether workers of one run average gradients across pods.
     """
 
@@ -33,6 +34,7 @@ class Workers:
     cpus: int
     memory_gib: float
     gpus: int = 0
+    shared_memory_gib: float | None = None
     together: bool = False
 
     @property
@@ -85,7 +87,7 @@ def _evaluation(parameters: Mapping[str, Any], description: ClusterDescription) 
         return _tasks(1, description)
     gpu = _gpu_pods(description)
     # A quarter of a GPU and a core for each task: see jobs.cluster.predict.
-    return Workers(1, 1, 4 + gpu.spare_cpus, gpu.memory_gib, gpus=1)
+    return Workers(1, 1, 4 + gpu.spare_cpus, gpu.memory_gib, 1, gpu.shared_memory_gib)
 
 
 def _training(cluster: ClusterConfig, runs: int, description: ClusterDescription) -> Workers:
@@ -106,6 +108,7 @@ def _training(cluster: ClusterConfig, runs: int, description: ClusterDescription
         min(in_pod, wanted) * cluster.cpus_per_worker + shape.spare_cpus,
         gpus * shape.memory_gib,
         gpus,
+        gpus * shape.shared_memory_gib,
         together=cluster.workers > 1,
     )
 

@@ -103,7 +103,7 @@ def test_a_new_job_is_applied_whole(log, capsys):
     assert list(sent(log)) == ["ConfigMap", "RayJob"]  # the pods mount the one that is made first
     text = capsys.readouterr()
     assert text.out == ""
-    assert "workers: 1 pod(s) of 1 core(s), 10 GiB" in text.err
+    assert "worker pods: 1, each of CPU 1, memory 10 GiB, GPU 0" in text.err
     assert "delete rayjobs,configmaps --selector landmarks/job=train-toy" in text.err
 
 
@@ -168,8 +168,9 @@ def test_relative_paths_start_on_a_volume(log):
     variables = yaml.safe_load(sent(log)["RayJob"]["spec"]["runtimeEnvYAML"])["env_vars"]
     assert variables["LANDMARKS_ROOT"] == "/mnt/landmarks"
     submit(root="/mnt/landmarks/team")
-    with pytest.raises(ConfigError, match=r"/home/me: no volume .*/mnt/landmarks"):
-        submit(root="/home/me")
+    for root in ("/home/me", "/tmp/outputs", "/mnt/raw"):  # not there; gone with the pod; read only
+        with pytest.raises(ConfigError, match=rf"{root}: no volume .*they mount /mnt/landmarks$"):
+            submit(root=root)
 
 
 def test_configs_are_read_with_the_settings_of_the_cluster(log, monkeypatch):
@@ -178,6 +179,12 @@ def test_configs_are_read_with_the_settings_of_the_cluster(log, monkeypatch):
     assert sent(log)["RayJob"]["spec"]["metadata"]["landmarks.tracking"] == "http://landmarks-mlflow:5000"
     submit(env=("MLFLOW_TRACKING_URI=http://asked-for:5000",))
     assert sent(log)["RayJob"]["spec"]["metadata"]["landmarks.tracking"] == "http://asked-for:5000"
+
+
+def test_an_object_store_needs_keys_and_a_way_to_it(log):
+    with pytest.raises(ConfigError, match=r"data\.train = s3://bucket/train: .*object_store: true"):
+        submit("data.train=s3://bucket/train")
+    assert not (log / "calls").exists()
 
 
 def test_secrets_are_refused(log):

@@ -69,9 +69,9 @@ def test_shapes_of_one_gpu_and_of_eight():
     def shape(workers: int, *more: str) -> Workers:
         return sized("train", LAPLACE, f"cluster.workers={workers}", *GPU, *more)
 
-    assert shape(4) == Workers(4, 4, cpus=8, memory_gib=48, gpus=1, together=True)
-    assert shape(8) == Workers(1, 1, cpus=57, memory_gib=384, gpus=8, together=True)
-    assert shape(64) == Workers(8, 8, cpus=57, memory_gib=384, gpus=8, together=True)
+    assert shape(4) == Workers(4, 4, cpus=8, memory_gib=48, gpus=1, shared_memory_gib=8, together=True)
+    assert shape(8) == Workers(1, 1, cpus=57, memory_gib=384, gpus=8, shared_memory_gib=64, together=True)
+    assert shape(64) == Workers(8, 8, cpus=57, memory_gib=384, gpus=8, shared_memory_gib=64, together=True)
     assert shape(12).gpus == 1  # half a node would lie idle
     assert shape(16, "cluster.min_workers=4").gpus == 1
     whole = shape(16, "cluster.min_workers=8")
