@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from jobs.cli import app, parse
 from jobs.submission.kubernetes import send
+from jobs.submission.kubernetes.manifests import object_name
 from pipeline.errors import ClusterError, ConfigError
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -195,9 +196,15 @@ def test_secrets_are_refused(log):
 
 def test_command_line_renders_and_sends_nothing(log, monkeypatch):
     monkeypatch.setenv("LANDMARKS_CLUSTER", str(ROOT / "k8s" / "cluster.yaml"))
-    done = CliRunner().invoke(app, ["submit", "--to", "kueue", "--render", "train", "toy.yaml"])
+    done = CliRunner().invoke(
+        app, ["submit", "--to", "kueue", "--id", "Team_1", "--render", "train", "toy.yaml"]
+    )
     assert done.exit_code == 0, done.output
-    assert [doc["kind"] for doc in yaml.safe_load_all(done.stdout)] == ["ConfigMap", "RayJob"]
+    docs = list(yaml.safe_load_all(done.stdout))
+    assert [doc["kind"] for doc in docs] == ["ConfigMap", "RayJob"]
+    assert {doc["metadata"]["name"] for doc in docs} == {object_name("Team_1")}
+    variables = yaml.safe_load(docs[1]["spec"]["runtimeEnvYAML"])["env_vars"]
+    assert variables["LANDMARKS_JOB_ID"] == "Team_1"
     assert not (log / "calls").exists()
 
 
