@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ from jobs.arguments import AsJson, ConfigArgument, Overrides
 from jobs.bench.commands import bench
 from jobs.checkpoint import checkpoint
 from jobs.job_commands import jobs
+from jobs.looking_commands import doctor, help_, plan
 from jobs.model_commands import calibrate, evaluate, export, predict
 from jobs.new_commands import new
 from jobs.signals import exit_code_of_signals, heed_sigterm
@@ -113,56 +114,10 @@ def train(
     console.print(f"model: {result.model}", highlight=False, soft_wrap=True)
 
 
-@app.command()
-def plan(
-    config: ConfigArgument,
-    overrides: Overrides = None,
-    steps: Annotated[int, typer.Option(min=10, help="steps of a training to time")] = 30,
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="processes of a preparation; default: one per core of this machine"),
-    ] = None,
-) -> None:
-    """What a config will take: hours, memory, reads and storage, from a short run here of what it asks for."""
-    from rich.console import Console
-
-    from jobs.plan import plan as run
-    from jobs.settings import experiment
-
-    run(experiment(config, overrides or []), steps=steps, workers=workers, console=Console())
-
-
-for _command in (evaluate, calibrate, predict, export):
+for _command in (plan, evaluate, calibrate, predict, export):
     app.command()(_command)
-
-
-@app.command("help")
-def help_(
-    kind: Annotated[
-        str | None, typer.Argument(help="reader, loss, model, …; without it all kinds are listed")
-    ] = None,
-    name: Annotated[str | None, typer.Argument(help="of a part; without it the kind's are listed")] = None,
-) -> None:
-    """The parts that a config can name, and the keys of each with types, defaults and meanings."""
-    from jobs.help import show
-
-    show(kind, name)
-
-
-@app.command()
-def doctor(
-    config: Annotated[
-        str | None, typer.Argument(metavar="CONFIG", help="experiment that is to work there")
-    ] = None,
-    overrides: Overrides = None,
-    as_json: AsJson = False,
-) -> None:
-    """Whether this machine, or each node of RAY_ADDRESS's cluster, can do what a config asks; what to do where not."""
-    from jobs.doctor import doctor as run
-    from jobs.settings import experiment
-
-    chosen = None if config is None else experiment(config, overrides or [])
-    raise typer.Exit(run(chosen, as_json=as_json))
+app.command("help")(help_)
+app.command()(doctor)
 
 
 @app.command()
@@ -239,9 +194,45 @@ def submit(
     cpus: Annotated[float, typer.Option(help="CPUs the driver reserves on its node", min=0)] = 0,
     gpus: Annotated[float, typer.Option(help="GPUs the driver reserves on its node", min=0)] = 0,
     memory: Annotated[float, typer.Option(help="GiB of memory the driver reserves", min=0)] = 0,
-    wait: Annotated[bool, typer.Option(help="follow the logs until the job ends")] = True,
+    wait: Annotated[
+        bool, typer.Option(help="until the job ends; of a job server, follow its logs, too")
+    ] = True,
+    to: Annotated[
+        Literal["ray", "kubernetes", "kueue"],
+        typer.Option(help="a job server of Ray's; or a RayJob of KubeRay's, at once or queued by Kueue"),
+    ] = "ray",
+    cluster: Annotated[
+        str,
+        typer.Option(envvar="LANDMARKS_CLUSTER", help="YAML that describes the cluster, for the last two"),
+    ] = "k8s/cluster.yaml",
+    render: Annotated[
+        bool, typer.Option("--render", help="print the RayJob's manifests and send nothing")
+    ] = False,
 ) -> None:
-    """Run a verb as a Ray job. The same id is the same run: submitted again it is followed, or resumed."""
+    """Run a verb on a cluster. The same id is the same run: submitted again it is followed, or resumed."""
+    if to != "ray":
+        if cpus or gpus or memory:
+            raise ConfigError(
+                f"--cpus, --gpus and --memory are of --to ray; with --to {to} the driver runs in the head's pod, and its "
+                "size is in the cluster's manifests"
+            )
+        from jobs.submission.kubernetes.send import submit_to_kubernetes
+
+        code = submit_to_kubernetes(
+            verb,
+            arguments,
+            queued=to == "kueue",
+            cluster=cluster,
+            job_id=job_id,
+            root=root,
+            env=env or [],
+            render_only=render,
+            wait=wait,
+            parse=parse,
+        )
+        raise typer.Exit(code)
+    if render:
+        raise ConfigError("--render prints a RayJob: say --to kubernetes or --to kueue")
     from jobs.submit import submit as run
 
     code = run(

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from jobs.submission.client import JobServer, command, environment, find_address, offer_token
+from jobs.submission.checked import check_submission
+from jobs.submission.client import JobServer, command, find_address, offer_token
 from jobs.submission.following import Follower, note
-from jobs.submission.identity import check_same, job_metadata, make_way
-from jobs.submission.package import shipped, write_package
-from jobs.submission.request import Parser, check_request
-from jobs.submission.secrets import refuse_tokens
+from jobs.submission.identity import Existing, check_same, make_way
+from jobs.submission.package import write_package
+from jobs.submission.request import Parser
 from jobs.submission.variables import (
     TRACKING_VARIABLE,
     asked_for,
-    own_variables,
     root_variable,
     ships_library,
     tracking_variable,
 )
-from pipeline.errors import ConfigError
 from pipeline.storage import ROOT_VARIABLE
 from pipeline.words import counted
-
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def submit(
@@ -73,31 +68,33 @@ def submit(
     tracking, why_not = tracking_variable()
     variables = tracking | variables
     # As the job will see it: what it is not given, its config must not count on.
-    with environment({TRACKING_VARIABLE: variables.get(TRACKING_VARIABLE), **variables}):
-        request = check_request(verb, arguments, parse)
-    variables |= root_variable(root, where, request.relative)
-    identity = job_id or f"{verb}-{request.name}"
-    if _ID.fullmatch(identity) is None:
-        raise ConfigError(
-            f"--id {identity}: it becomes part of file names: letters, digits, '-', '_' and '.', at most 100"
-        )
-    variables = own_variables(identity) | variables
-    files, size = shipped(Path.cwd(), request.configs)
-    metadata = job_metadata(request, variables)
-    refuse_tokens([request.entrypoint, *variables.values(), *metadata.values()])
+    submission = check_submission(
+        verb,
+        arguments,
+        parse,
+        job_id=job_id,
+        variables=variables,
+        seen={TRACKING_VARIABLE: variables.get(TRACKING_VARIABLE), **variables},
+        root=lambda relative: root_variable(root, where, relative),
+    )
+    request, identity, metadata = submission.request, submission.identity, submission.metadata
+    variables = submission.variables
 
     server = JobServer(where)
     if server.version.split(".")[:2] != server.client_version.split(".")[:2]:
         note(f"the cluster runs Ray {server.version}, this machine {server.client_version}")
     existing = server.info(identity)
     if existing is not None and not existing.status.is_terminal():
-        check_same(existing, request, identity)
+        running = Existing(existing.status.value, existing.entrypoint, existing.metadata or {})
+        check_same(running, request, identity, f"landmarks jobs stop {identity}")
         note(f"{identity} is {existing.status.value} already on {server.shown}")
         return Follower(server, identity).follow() if wait else 0
     if existing is not None:
         note(f"{identity} exists and is {existing.status.value}: submitted again, it goes on where it was")
         metadata |= make_way(server, existing, identity)
-    note(f"package: {counted(len(files), 'file')}, {size / 2**20:.2f} MiB, of {Path.cwd()}")
+    note(
+        f"package: {counted(len(submission.files), 'file')}, {submission.size / 2**20:.2f} MiB, of {Path.cwd()}"
+    )
     if not ships_library():
         note("this folder holds no copy of the library: the cluster needs landmark-pipeline installed")
     if why_not:
@@ -107,7 +104,7 @@ def submit(
         note(f"relative paths start at {variables[ROOT_VARIABLE]}{origin}")
     with tempfile.TemporaryDirectory(prefix="landmarks-") as scratch:
         package = Path(scratch) / "package.zip"
-        write_package(Path.cwd(), files, package)
+        write_package(Path.cwd(), submission.files, package)
         server.submit(
             entrypoint=request.entrypoint,
             submission_id=identity,

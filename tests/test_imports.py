@@ -39,7 +39,7 @@ jobs.submission jobs.dry_run jobs.health
 jobs.prepare jobs.verify jobs.train jobs.evaluate jobs.calibrate jobs.predict jobs.export jobs.new jobs.submit jobs.submitted
 jobs.checkpoint jobs.doctor jobs.rounds jobs.help jobs.model_commands jobs.job_commands jobs.new_commands
 jobs.tune jobs.scale jobs.selftrain jobs.demo jobs.plan
-jobs.bench
+jobs.bench jobs.looking_commands
 jobs.cli
 """
 

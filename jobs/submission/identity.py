@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from jobs.submission.client import JobServer, environment
@@ -47,24 +49,45 @@ def job_metadata(request: Request, variables: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in found.items() if value}
 
 
-def check_same(existing: Any, request: Request, identity: str) -> None:
+@dataclass(frozen=True)
+class Existing:
+    """A job that the cluster has already.
+
+    Attributes:
+        state: As the cluster says it.
+        entrypoint: Its command line.
+        metadata: As ``job_metadata`` made it.
+    """
+
+    state: str
+    entrypoint: str
+    metadata: Mapping[str, str]
+
+
+def check_same(existing: Existing, request: Request, identity: str, stop: str) -> None:
     """A running job is followed only if it is the very job that was asked for.
+
+    Args:
+        existing: The running job.
+        request: What is asked for.
+        identity: The id of both.
+        stop: The command that stops it, for the message.
 
     Raises:
         ClusterError: It is another; the message shows the difference.
     """
-    remedy = f"choose another name=… or --id, or stop it first: landmarks jobs stop {identity}"
+    remedy = f"choose another name=… or --id, or stop it first: {stop}"
     if existing.entrypoint != request.entrypoint:
         old, new = shlex.split(existing.entrypoint), shlex.split(request.entrypoint)
         only_old = shlex.join(word for word in old if word not in new) or "nothing else"
         only_new = shlex.join(word for word in new if word not in old) or "nothing else"
         raise ClusterError(
-            f"job {identity} is {existing.status.value} with another command: it has {only_old}, you ask for {only_new}; {remedy}"
+            f"job {identity} is {existing.state} with another command: it has {only_old}, you ask for {only_new}; {remedy}"
         )
-    before = (existing.metadata or {}).get(CONFIG)
+    before = existing.metadata.get(CONFIG)
     if before != request.config_hash:
         raise ClusterError(
-            f"job {identity} is {existing.status.value} with this command, but its config has changed since (hash {before}, now "
+            f"job {identity} is {existing.state} with this command, but its config has changed since (hash {before}, now "
             f"{request.config_hash}); {remedy}"
         )
 

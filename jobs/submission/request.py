@@ -40,6 +40,7 @@ class Request:
         tracking: Where the verb tracks, or None if it does not.
         storage: Folder of its results, as the config names it.
         relative: Relative paths it reads or writes, as ``key = path``.
+        remote: Its paths in object stores, likewise.
         configs: Files the package must hold, relative to the working directory.
     """
 
@@ -50,6 +51,7 @@ class Request:
     tracking: str | None = None
     storage: str | None = None
     relative: tuple[str, ...] = ()
+    remote: tuple[str, ...] = ()
     configs: tuple[Path, ...] = ()
 
     @property
@@ -140,6 +142,7 @@ def _of_experiment(request: Request, config: str, overrides: Sequence[str]) -> R
         tracking=resolved.tracking.uri if request.verb in _TRACKED else None,
         storage=section.storage if section is not None else resolved.cluster.storage,
         relative=_relative(paths),
+        remote=_remote(paths),
     )
 
 
@@ -159,6 +162,7 @@ def _of_prepare(request: Request, config: str, overrides: Sequence[str]) -> Requ
         config_hash=config_hash(section),
         storage=section.out,
         relative=_relative(paths),
+        remote=_remote(paths),
     )
 
 
@@ -178,7 +182,9 @@ def _of_several(
         if parameters.get(key):
             paths[f"--{key}"] = parameters[key]
     digest = hashlib.sha256(shlex.join(request.arguments).encode()).hexdigest()[:8]
-    return replace(request, name=digest, storage=parameters.get("out"), relative=_relative(paths))
+    return replace(
+        request, name=digest, storage=parameters.get("out"), relative=_relative(paths), remote=_remote(paths)
+    )
 
 
 def _data_paths(config: ExperimentConfig) -> dict[str, str]:
@@ -194,8 +200,12 @@ def _tracking_paths(config: ExperimentConfig) -> dict[str, str]:
 
 
 def _relative(paths: dict[str, str]) -> tuple[str, ...]:
-    return tuple(
-        f"{key} = {path}" if key != path else path
-        for key, path in paths.items()
-        if is_local(path) and not local_path(path).expanduser().is_absolute()
-    )
+    return _named(paths, lambda path: is_local(path) and not local_path(path).expanduser().is_absolute())
+
+
+def _remote(paths: dict[str, str]) -> tuple[str, ...]:
+    return _named(paths, lambda path: "://" in path and not is_local(path))
+
+
+def _named(paths: dict[str, str], chosen: Callable[[str], bool]) -> tuple[str, ...]:
+    return tuple(f"{key} = {path}" if key != path else path for key, path in paths.items() if chosen(path))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 from k8s_checks.pods import of_kind, pods, ray_spec
 
 from jobs.cli import app
@@ -216,5 +217,6 @@ def test_parts_and_labels_of_the_readme_exist(render: Any) -> None:
             assert command[0] == "gpu"
             assert command[1] in parts
     labelled = set(re.findall(r"landmarks/access=(\w+)", "\n".join(_readme())))
-    policies = str(of_kind(docs, "NetworkPolicy"))
+    metrics = yaml.safe_load((ROOT / "k8s/components/metrics/network.yaml").read_text(encoding="utf-8"))
+    policies = str([*of_kind(docs, "NetworkPolicy"), metrics])
     assert labelled == set(re.findall(r"'landmarks/access': '(\w+)'", policies))

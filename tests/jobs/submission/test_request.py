@@ -53,6 +53,7 @@ def test_train(folder):
         "tracking.artifacts = outputs/mlartifacts",
         "cluster.storage = outputs/runs",
     )
+    assert request.remote == ("data.test = s3://bucket/test",)
     assert request.config_hash == config_hash(
         experiment("toy.yaml", ["name=mine", "evaluation.subset=a b"]), WHERE
     )

@@ -110,6 +110,18 @@ def _kueue() -> dict[tuple[str, str], Doc]:
     }
 
 
+def _pod_monitor() -> Doc:
+    """The fields of a Prometheus operator's PodMonitor that are used here, after its documentation."""
+    text_map = {"type": "object", "additionalProperties": {"type": "string"}}
+    endpoints = {"type": "array", "minItems": 1, "items": _object(("port",), port=_text())}
+    return _object(
+        ("selector", "podMetricsEndpoints"),
+        selector=_object(("matchLabels",), matchLabels=text_map),
+        podTargetLabels={"type": "array", "items": _text()},
+        podMetricsEndpoints=endpoints,
+    )
+
+
 def catalogue(cluster_crd: Doc, job_crd: Doc) -> dict[tuple[str, str], Doc]:
     """Strict schema per (apiVersion, kind).
 
@@ -137,7 +149,7 @@ def catalogue(cluster_crd: Doc, job_crd: Doc) -> dict[tuple[str, str], Doc]:
         ("v1", "Pod"): {"spec": pod},
         ("v1", "Service"): {"spec": service},
         ("v1", "PersistentVolumeClaim"): {"spec": claim},
-        ("v1", "ConfigMap"): {"data": text_map},
+        ("v1", "ConfigMap"): {"data": text_map, "binaryData": text_map},
         ("v1", "ServiceAccount"): {"automountServiceAccountToken": {"type": "boolean"}},
         ("v1", "Namespace"): {},
         ("apps/v1", "Deployment"): {
@@ -168,6 +180,7 @@ def catalogue(cluster_crd: Doc, job_crd: Doc) -> dict[tuple[str, str], Doc]:
                 egress=rules["egressRules"],
             )
         },
+        ("monitoring.coreos.com/v1", "PodMonitor"): {"spec": _pod_monitor()},
         **_kueue(),
     }
     result = {}
