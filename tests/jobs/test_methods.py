@@ -179,7 +179,7 @@ class Demos:
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory, train_plainly) -> Demos:
-    """Twenty steps each, on few faces, by the loop alone: what a method learns does not depend on who runs it."""
+    """Fifteen steps each, on few faces, by the loop alone: what a method learns does not depend on who runs it."""
     folder = tmp_path_factory.mktemp("short")
     sets = folder / "sets"
     few = [
@@ -188,7 +188,7 @@ def short(tmp_path_factory, train_plainly) -> Demos:
         *(f"prepare.sets.{place}.reader.count={count}" for place, count in enumerate((24, 80, 8))),
         *(f"data.{name}={sets / name}" for name in ("train", "validation", "test", "unlabelled")),
         "data.streams=8",
-        "training.steps=20",
+        "training.steps=15",
         "training.trace=true",
         "schedule.warmup_steps=0",
         "cluster.cpus_per_worker=1",
@@ -224,7 +224,7 @@ def whole(tmp_path_factory, landmarks) -> Demos:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_learns_from_its_yaml_and_states_its_error_and_uncertainty(short, method):
     curve = short.losses(method)
-    assert len(curve) == 20
+    assert len(curve) == 15
     assert np.mean(curve[-5:]) < np.mean(curve[:5])
     # Independently of the evaluation's own code: the mean error in original pixels, over the outer eye corners.
     saved = short.predictions(method)

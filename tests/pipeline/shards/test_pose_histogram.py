@@ -42,7 +42,7 @@ def test_the_table():
         "faces           3    0    3    4  = 10",
         "undersample     3    0    3    3  = 9",
         "replicate       4    0    4    4  = 12",
-        "1 faces of unknown pose, in the middle",
+        "1 face of unknown pose, in the middle",
     ]
 
 

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _STEP = """
 import sys, torch
 {first}
@@ -68,6 +70,7 @@ print(compiled._compiled_call_impl is not None, copy.deepcopy(compiled)._compile
 """
 
 
+@pytest.mark.slow  # imports inductor, and compiles
 def test_a_compiled_network_keeps_its_names_and_its_copies_are_eager():
     assert output(_NETWORK) == ["True None"]
 
