@@ -95,14 +95,23 @@ def fit(config: ExperimentConfig, config_hash: str, run_folder: str, board: Any)
         with ray_train_signals():
             trainer.fit()
     except Exception as error:
-        import ray
-
-        hung = ray.get(board.hung.remote(config.name)) if ray.is_initialized() else None
+        hung = hang_of(board, config.name)
         if hung is not None:
             raise TrainingError(
                 f"{hung}. Run the same command again to resume from the last checkpoint"
             ) from error
         raise readable(error) from error
+
+
+def hang_of(board: Any, run: str) -> str | None:
+    """What a run's workers have left word of before they gave up waiting for another, if they have."""
+    import ray
+
+    try:
+        said: str | None = ray.get(board.hung.remote(run), timeout=30)
+    except Exception:  # without Ray there is no board: what has ended the training says more than this
+        return None
+    return said
 
 
 def readable(error: BaseException) -> LandmarkError:

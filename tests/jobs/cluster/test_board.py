@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from jobs.cluster.board import Board, Relay, new_board
+from jobs.cluster.fit import hang_of
 from jobs.cluster.monitor import Monitor, figures
 
 pytestmark = pytest.mark.cluster
@@ -154,3 +155,11 @@ def test_the_first_word_of_a_hang_stays_until_the_workers_start_again():
     board.begin("a")
     assert (board.hung("a"), board.hung("b")) == (None, "worker 0 does not answer")
     assert board.take() == []
+
+
+def test_a_hang_is_asked_of_the_board_as_long_as_there_is_one(ray):
+    board = new_board()
+    ray.get(board.hang.remote("a", "worker 1 does not answer"))
+    assert (hang_of(board, "a"), hang_of(board, "b")) == ("worker 1 does not answer", None)
+    ray.kill(board)
+    assert hang_of(board, "a") is None
