@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec
@@ -66,7 +66,7 @@ def check_size(folder: Path, files: list[Path]) -> int:
     except ValueError as error:
         raise ConfigError(f"{LIMIT_VARIABLE} = {given!r}: give a number of MiB") from error
     if total > limit * 2**20:
-        largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:5]
+        largest = largest_of(sizes)
         listed = ", ".join(f"{path.as_posix()} ({sizes[path] / 2**20:.1f} MiB)" for path in largest)
         raise ConfigError(
             f"{folder}: the package would hold {len(files):,} files, {total / 2**20:.1f} MiB, over the limit of {limit:g} MiB. "
@@ -74,6 +74,11 @@ def check_size(folder: Path, files: list[Path]) -> int:
             f"{_pattern(largest[0])}), submit from a smaller folder, or set {LIMIT_VARIABLE}"
         )
     return total
+
+
+def largest_of(sizes: Mapping[Path, int]) -> list[Path]:
+    """The five largest files, largest first."""
+    return sorted(sizes, key=lambda path: (-sizes[path], path))[:5]
 
 
 def _pattern(path: Path) -> str:

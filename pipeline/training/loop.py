@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -264,13 +265,11 @@ class TrainingLoop:
 
     def _publish_progress(self, metrics: dict[str, float], complaints: Sequence[str] = ()) -> None:
         if self.host.rank == 0:
-            event = {"step": self.state.step, "steps": self.plan.steps, "metrics": metrics}
-            self.host.publish(event | {"complaints": list(complaints)} if complaints else event)
+            self._publish(metrics, **({"complaints": list(complaints)} if complaints else {}))
 
     def _publish_system(self, system: SystemMeter) -> None:
         # Every rank's own: one starved or swollen worker slows all of them.
-        metrics = {f"system/worker{self.host.rank}/{k}": v for k, v in system.read().items()}
-        self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": metrics})
+        self._publish({f"system/worker{self.host.rank}/{k}": v for k, v in system.read().items()})
 
     def _publish_images(self) -> None:
         if self.host.rank != 0 or not self.config.data.validation:
@@ -286,9 +285,10 @@ class TrainingLoop:
             self.config.input_size,
             self.host.device,
         )
-        self.host.publish(
-            {"step": self.state.step, "steps": self.plan.steps, "metrics": {}, "images": images}
-        )
+        self._publish({}, images=images)
+
+    def _publish(self, metrics: dict[str, float], **more: Any) -> None:
+        self.host.publish({"step": self.state.step, "steps": self.plan.steps, "metrics": metrics} | more)
 
     def _finish(self, loaders: list[BatchLoader]) -> None:
         own = {key: reason for loader in loaders for key, reason in loader.quarantine.entries.items()}

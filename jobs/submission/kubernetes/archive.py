@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.submission.kubernetes.kubectl import Doc
-from jobs.submission.package import IGNORE_FILE
+from jobs.submission.package import IGNORE_FILE, largest_of
 from pipeline.errors import ConfigError
 
 FILE = "working-dir.tar.xz"
@@ -40,8 +40,7 @@ def archive(folder: Path, files: Sequence[Path]) -> bytes:
     size = buffer.tell()
     if size > _LIMIT:
         sizes = {path: (folder / path).stat().st_size for path in files}
-        largest = sorted(sizes, key=lambda path: (-sizes[path], path))[:5]
-        listed = ", ".join(f"{path.as_posix()} ({sizes[path] / 1e6:.1f} MB)" for path in largest)
+        listed = ", ".join(f"{path.as_posix()} ({sizes[path] / 1e6:.1f} MB)" for path in largest_of(sizes))
         raise ConfigError(
             f"{folder}: the package is {size / 1e6:.2f} MB compressed, and reaches the pods in a ConfigMap, which holds "
             f"{_LIMIT / 1e6:g} MB. The largest of its files: {listed}. Leave out what the job does not need with lines in "
